@@ -1,0 +1,32 @@
+# One place that knows how a component of the library is built, named and installed.
+
+# websession_component(<name> SOURCES <files> [PUBLIC <targets>] [PRIVATE <targets>])
+# makes the library target websession_<name>, also known as websession::<name>.
+function(websession_component name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;PUBLIC;PRIVATE")
+  set(target websession_${name})
+  add_library(${target} ${arg_SOURCES})
+  add_library(websession::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES
+    EXPORT_NAME ${name}
+    POSITION_INDEPENDENT_CODE ON
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_include_directories(${target} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  set_property(GLOBAL APPEND PROPERTY WEBSESSION_TARGETS ${target})
+endfunction()
+
+# websession_adapter(<framework>) makes the header-only target websession::<framework>. It does not
+# bring the framework: the application has that already, in its own version.
+function(websession_adapter name)
+  set(target websession_${name})
+  add_library(${target} INTERFACE)
+  add_library(websession::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_link_libraries(${target} INTERFACE websession_core)
+  set_property(GLOBAL APPEND PROPERTY WEBSESSION_TARGETS ${target})
+endfunction()
