@@ -1,0 +1,89 @@
+// The fields of a stored session: attribute names with their stored texts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "websession/clock.hpp"
+
+namespace websession {
+
+// One field. The views point into what they were made from.
+struct Field {
+  std::string_view name;
+  std::string_view value;
+  std::optional<WallTime> deadline{};  // after which the attribute is absent
+};
+
+// An immutable set of fields, ordered by name, in one block of memory. Cheap to copy (copies share
+// the block), so a snapshot can be handed to many threads.
+//
+// Names that start with '@' are the library's own: `@created` (Unix ms) is in every session. What a
+// store keeps for itself (deadlines, frozen marks) never shows among the names.
+//
+// All parts together may not exceed 4 GiB. Of fields with the same name the last one counts.
+class Fields {
+ public:
+  class Iterator;
+
+  Fields() noexcept = default;
+  explicit Fields(std::span<const Field> fields);
+  Fields(std::initializer_list<Field> fields);
+
+  // The stored text of a field; nullopt when there is none. Valid while this or a copy lives.
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
+  // The same with its name and deadline.
+  [[nodiscard]] std::optional<Field> find_field(std::string_view name) const noexcept;
+  [[nodiscard]] bool contains(std::string_view name) const noexcept;
+
+  // The i-th field in the order of names. Precondition: i < size().
+  [[nodiscard]] Field operator[](std::size_t i) const noexcept;
+  [[nodiscard]] std::size_t size() const noexcept { return count_; }
+  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+  [[nodiscard]] Iterator begin() const noexcept;
+  [[nodiscard]] Iterator end() const noexcept;
+
+  // Same names, texts and deadlines.
+  friend bool operator==(const Fields& a, const Fields& b) noexcept;
+
+ private:
+  // Position of the first field whose name is not less than `name`.
+  [[nodiscard]] std::size_t lower_bound(std::string_view name) const noexcept;
+
+  std::shared_ptr<const std::byte[]> block_;
+  std::uint32_t count_ = 0;
+};
+
+class Fields::Iterator {
+ public:
+  using value_type = Field;
+  using difference_type = std::ptrdiff_t;
+
+  Iterator() noexcept = default;
+  Iterator(const Fields& fields, std::size_t i) noexcept : fields_(&fields), i_(i) {}
+  Field operator*() const noexcept { return (*fields_)[i_]; }
+  Iterator& operator++() noexcept {
+    ++i_;
+    return *this;
+  }
+  Iterator operator++(int) noexcept {
+    Iterator old = *this;
+    ++i_;
+    return old;
+  }
+  friend bool operator==(const Iterator& a, const Iterator& b) noexcept { return a.i_ == b.i_; }
+
+ private:
+  const Fields* fields_ = nullptr;
+  std::size_t i_ = 0;
+};
+
+inline Fields::Iterator Fields::begin() const noexcept { return {*this, 0}; }
+inline Fields::Iterator Fields::end() const noexcept { return {*this, count_}; }
+
+}  // namespace websession

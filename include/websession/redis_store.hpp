@@ -1,0 +1,66 @@
+// Sessions in Redis (6.2 or newer, Valkey 7.2 or newer), one hash each: docs/redis-layout.md.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "websession/clock.hpp"
+#include "websession/session_store.hpp"
+
+namespace websession {
+
+struct RedisOptions {
+  std::string prefix = "sid_";  // of every key
+  // Bounds connect() below, and each attempt to connect again (name resolution aside, which is the
+  // system's). An operation that must connect first has operation_timeout for all of it.
+  std::chrono::milliseconds connect_timeout = std::chrono::seconds(1);
+  // Every operation returns by then.
+  std::chrono::milliseconds operation_timeout = std::chrono::milliseconds(500);
+  std::size_t pending_max = 4096;  // operations in flight; more are refused as overloaded
+  // A record larger than this is `corrupt`: four times SessionOptions::session_bytes_max.
+  std::size_t record_bytes_max = std::size_t{256} * 1024;
+  std::string client_name = "websession";  // shown by CLIENT LIST; empty: none
+  // Takes hashes that other programs wrote, without `@created`, as sessions. Off, they are none.
+  bool adopt_foreign_hashes = false;
+  std::shared_ptr<const Clock> clock{};  // none: system_clock()
+};
+
+// All threads share one connection: whoever comes first does the I/O for all; there is no thread
+// behind it. After a lost connection the next operation connects again. Safe to use on both sides
+// of a fork: a child never touches its parent's connection. Never raises SIGPIPE.
+class RedisStore final : public SessionStore {
+ public:
+  // Connects and logs in.
+  //
+  // URLs: redis://[[user]:password@]host[:port][/database]
+  //       unix://[[user]:password@]/path/to/socket[?db=database]
+  // Percent-encode special characters of user and password.
+  //
+  // Errors: invalid_argument (URL, options), unavailable, timeout, rejected (password, rights).
+  // None of them shows the URL.
+  static Result<std::shared_ptr<RedisStore>> connect(std::string_view url,
+                                                     RedisOptions options = {});
+  // The same without trying: the first operation connects. For a server that may start before its
+  // Redis does. Error: invalid_argument.
+  static Result<std::shared_ptr<RedisStore>> connect_later(std::string_view url,
+                                                           RedisOptions options = {});
+  ~RedisStore() override;
+
+  Result<std::optional<Record>> load(const StoreKey& key) override;
+  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override;
+  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override;
+  Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
+                        Lifetime lifetime, Grace grace) override;
+  Result<bool> erase(const StoreKey& key) override;
+
+  struct Impl;  // private to the library
+  explicit RedisStore(std::unique_ptr<Impl> impl) noexcept;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace websession

@@ -1,0 +1,148 @@
+// One request's view of one session.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "websession/result.hpp"
+#include "websession/session_id.hpp"
+#include "websession/session_store.hpp"
+#include "websession/value.hpp"
+
+namespace websession {
+
+// Says "the attribute is not there" to Session::compare_and_set.
+struct Absent {};
+inline constexpr Absent absent{};
+
+// A snapshot of the session as it was loaded, with this request's changes on top. Nothing is
+// written before SessionManager::commit, the direct operations below aside.
+//
+// Movable; one thread at a time. A moved-from Session can only be destroyed or assigned to.
+//
+// Attribute names have 1 to 128 bytes (SessionOptions), no control bytes, and do not start with
+// '@'. set, remove and clear return nothing: the first bad call (name, value, size, use after
+// invalidate) is kept, and the commit returns it and writes nothing.
+class Session {
+ public:
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  // The attribute's value; nullopt when it is not there.
+  // Error: invalid_argument when it is of another type (see value.hpp: exact or an error).
+  template <class T>
+  Result<std::optional<T>> get(std::string_view name) const {
+    const std::optional<std::string_view> text = find(name);
+    if (!text) return std::optional<T>();
+    Result<T> value = decode<T>(*text);
+    if (!value) return with_name(std::move(value).error(), name);
+    return std::optional<T>(*std::move(value));
+  }
+
+  // The attribute's value, or `fallback` when it is absent or of another type.
+  template <class T>
+  requires(!std::convertible_to<const T&, std::string_view>) [[nodiscard]] T
+      value(std::string_view name, const T& fallback) const {
+    const std::optional<std::string_view> text = find(name);
+    if (!text) return fallback;
+    return decode<T>(*text).value_or(fallback);
+  }
+  [[nodiscard]] std::string value(std::string_view name, std::string_view fallback) const;
+
+  [[nodiscard]] bool contains(std::string_view name) const;
+  // The names of all attributes, in order.
+  [[nodiscard]] std::vector<std::string> names() const;
+
+  // Changes an attribute. Setting what is already there is no change.
+  template <Value T>
+  void set(std::string_view name, const T& value) {
+    put(name, encode_value(value), std::nullopt);
+  }
+  // The same for an attribute that ends after `expires_in` (more than 0), whatever the session
+  // does.
+  template <Value T>
+  void set(std::string_view name, const T& value, std::chrono::milliseconds expires_in) {
+    put(name, encode_value(value), expires_in);
+  }
+  void remove(std::string_view name);
+  void clear();  // all attributes; the session itself stays
+
+  // Asks the commit for a new id, against session fixation (OWASP ASVS 5.0 7.2.4): call it whenever
+  // privileges change. The old id reads the old state for SessionOptions::regenerate_grace.
+  void regenerate();
+  // Asks the commit to end the session and to delete the cookie (ASVS 5.0 7.4.1). All attributes
+  // are gone at once; a later set is an error.
+  void invalidate();
+
+  // True while the session has not been stored.
+  [[nodiscard]] bool is_new() const noexcept;
+  // How long the session lives if no further request comes.
+  [[nodiscard]] std::chrono::milliseconds expires_in() const;
+  // The id; nullptr while the session has not been stored. A secret.
+  [[nodiscard]] const SessionId* id() const noexcept;
+
+  // Direct operations act in the store at once, atomically across requests, and renew the session.
+  // They are not undone when the handler throws. On a session that is not stored yet, or an
+  // attribute with a change that waits for the commit, they act on that local state and ride on the
+  // commit. Errors: gone (the session ended meanwhile), invalid_argument, those of the store.
+
+  // Adds to an integer attribute (absent counts as 0) and gives the new value.
+  Result<std::int64_t> increment(std::string_view name, std::int64_t by = 1);
+
+  // Sets the attribute if it holds `expected` (or is `absent`) now. False: it does not. Compares
+  // stored texts; a string matches either form of it (see Text).
+  template <class E, Value D>
+  requires(Value<E> || std::same_as<E, Absent>) Result<bool> compare_and_set(std::string_view name,
+                                                                             const E& expected,
+                                                                             const D& desired) {
+    return replace(name, expectation(expected), encode_value(desired));
+  }
+
+  // Removes the attribute if it holds `expected` now. Of all that try, exactly one gets true.
+  template <Value E>
+  Result<bool> consume(std::string_view name, const E& expected) {
+    return replace(name, expectation(expected), std::nullopt);
+  }
+
+ private:
+  friend class SessionManager;
+  struct State;
+  using Texts = Result<std::vector<std::string>>;
+
+  explicit Session(std::unique_ptr<State> state) noexcept;
+
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
+  static Error with_name(Error error, std::string_view name);
+  void put(std::string_view name, Result<std::string> text,
+           std::optional<std::chrono::milliseconds> expires_in);
+  Result<bool> replace(std::string_view name, const Texts& any_of,
+                       std::optional<Result<std::string>> desired);
+
+  template <class E>
+  static Texts expectation(const E& expected) {
+    if constexpr (std::same_as<E, Absent>) {
+      return std::vector<std::string>();
+    } else {
+      Result<std::string> text = encode_value(expected);
+      if (!text) return std::move(text).error();
+      std::vector<std::string> texts{*std::move(text)};
+      if constexpr (std::convertible_to<const E&, std::string_view>) {
+        const std::string_view plain = internal::view_of(expected);
+        if (texts.front() != plain) texts.emplace_back(plain);
+      }
+      return texts;
+    }
+  }
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace websession

@@ -1,0 +1,126 @@
+// Ties sessions to requests: Cookie header in, Session out; Session in, headers to send out.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "websession/clock.hpp"
+#include "websession/cookie.hpp"
+#include "websession/result.hpp"
+#include "websession/session.hpp"
+#include "websession/session_id.hpp"
+#include "websession/session_store.hpp"
+
+namespace websession {
+
+namespace internal {
+struct Plan;
+}
+
+struct SessionOptions {
+  CookieOptions cookie{};
+  IdFormat id_format{};
+
+  // A session ends when no request came for this long, or when it is this old, whichever is first
+  // (OWASP ASVS 5.0 7.3.1 and 7.3.2). At most 400 days each.
+  std::chrono::milliseconds idle_timeout = std::chrono::minutes(30);
+  std::chrono::milliseconds absolute_timeout = std::chrono::hours(12);
+  // A request renews the time to live only when that lengthens it by at least this much. None: a
+  // tenth of the idle timeout. Zero: every request writes.
+  std::optional<std::chrono::milliseconds> renew_after{};
+  // How long the old id can still be read after regenerate, so that parallel requests don't break.
+  std::chrono::milliseconds regenerate_grace = std::chrono::seconds(10);
+
+  // Limits on what a session may hold: names and values together, one name, attributes.
+  std::size_t session_bytes_max = std::size_t{64} * 1024;
+  std::size_t name_bytes_max = 128;
+  std::size_t attributes_max = 256;  // at most 1,000
+
+  // Takes warnings about the set-up, such as a Secure cookie on plain http; each is given once. May
+  // be called from any thread. Never given an id or a value.
+  std::function<void(std::string_view)> on_warning{};
+  // None: system_clock().
+  std::shared_ptr<const Clock> clock{};
+};
+
+// What open needs to know of a request.
+struct RequestInfo {
+  std::string_view cookie_header{};  // several Cookie lines: joined with "; "
+  bool https = false;                // as the browser sees it
+};
+
+struct Header {
+  enum class Mode { append, replace };  // replace: instead of what the handler set
+  std::string name;
+  std::string value;
+  Mode mode = Mode::append;
+};
+
+// What a commit did, and what to put on the response.
+struct Commit {
+  enum class Status {
+    unchanged,    // nothing was due; no round trip
+    renewed,      // only the time to live
+    created,      // a new session and its id
+    updated,      // attributes
+    regenerated,  // a new id
+    erased,       // invalidate
+    gone,         // the session ended while the request ran: nothing was written, no cookie
+  };
+  Status status = Status::unchanged;
+  std::vector<Header> headers{};  // Set-Cookie and with it Cache-Control: no-store
+};
+
+// Const, cheap to copy, and safe to share between threads. Every call blocks for as long as the
+// store does, and gives back the store's errors.
+class SessionManager {
+ public:
+  // Errors: invalid_argument, naming the option that is wrong and what would be right.
+  static Result<SessionManager> make(std::shared_ptr<SessionStore> store,
+                                     SessionOptions options = {});
+
+  // The session of a request, or a new one when it brings no id that the store knows: an id is
+  // never taken up from outside. At most one round trip, unless several cookies bear the name.
+  // A store that cannot be reached is an error, never a new session.
+  [[nodiscard]] Result<Session> open(const RequestInfo& request) const;
+
+  // Writes what changed, in at most one round trip, and says what to send. Afterwards the session
+  // is a fresh snapshot. After an error it still holds its changes, and may be committed again.
+  // Errors: the first bad call on the session; too_large (limits); those of the store.
+  [[nodiscard]] Result<Commit> commit(Session& session) const;
+
+  // The same without HTTP, for WebSockets, RPC and tools.
+
+  // Stores a new session that holds `attributes` (names and stored texts, see encode_value).
+  [[nodiscard]] Result<Session> create(const Fields& attributes = {}) const;
+  // The session with this id; nullopt when there is none.
+  [[nodiscard]] Result<std::optional<Session>> find(const SessionId& id) const;
+  // commit without headers.
+  [[nodiscard]] Result<Commit::Status> save(Session& session) const;
+  // Ends a session. False: there was none.
+  [[nodiscard]] Result<bool> erase(const SessionId& id) const;
+
+  [[nodiscard]] const SessionOptions& options() const noexcept;
+
+ private:
+  struct Shared;
+  explicit SessionManager(std::shared_ptr<const Shared> shared) noexcept;
+
+  [[nodiscard]] Result<std::optional<Session>> load(const SessionId& id) const;
+  [[nodiscard]] Result<Outcome> rekey(Session::State& state, const Changes& changes,
+                                      const internal::Plan& plan) const;
+  [[nodiscard]] Result<Commit::Status> execute(Session::State& state, const internal::Plan& plan,
+                                               const Changes& changes, const Fields& after) const;
+  [[nodiscard]] std::vector<Header> cookie_headers(const Session::State& state, bool remove) const;
+
+  friend class Session;
+  std::shared_ptr<const Shared> shared_;
+};
+
+}  // namespace websession

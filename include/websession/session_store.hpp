@@ -1,0 +1,149 @@
+// Where sessions are kept: the interface that stores implement.
+//
+// websession brings MemoryStore (memory_store.hpp) and RedisStore (redis_store.hpp). To write one
+// of your own, implement the five verbs and run the conformance suite on it
+// (testing/store_conformance.hpp); validate() and apply() below do the part that all stores share.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "websession/clock.hpp"
+#include "websession/fields.hpp"
+#include "websession/result.hpp"
+#include "websession/session_id.hpp"
+
+namespace websession {
+
+// The time to live of a record, counted by the store from the moment it writes.
+struct Lifetime {
+  std::chrono::milliseconds ttl{};  // 1 ms to 400 days
+};
+inline constexpr std::chrono::milliseconds ttl_max = std::chrono::hours(24 * 400);
+
+// How long the old id of a rekeyed session can still be read. Zero: it ends at once.
+struct Grace {
+  std::chrono::milliseconds duration{};
+};
+
+// A session as a store holds it.
+struct Record {
+  Fields fields;                          // what is visible now: no expired attribute, no mark
+  std::chrono::milliseconds remaining{};  // time to live that was left
+  bool frozen = false;                    // replaced by rekey: readable for its grace, not writable
+  // Attributes that have expired and still take room in the store. Whoever writes this session next
+  // hands them to Changes::reap. Stores that clean up by themselves leave it empty.
+  std::vector<std::string> expired{};
+};
+
+// What one atomic step changes. The store checks `expect` and the counters first, against what it
+// holds at that moment; if all of them hold, it applies clear, then the rest.
+// A name stands at most once in set, remove and increment together.
+struct Changes {
+  struct Set {
+    std::string name;
+    std::string value;
+    std::optional<WallTime> deadline{};  // none: the attribute lives as long as the session
+  };
+  // Adds to an integer; an absent attribute counts as 0. A deadline of the attribute stays.
+  struct Increment {
+    std::string name;
+    std::int64_t by = 1;
+  };
+  // The attribute's text must be one of these; an empty list: it must be absent.
+  struct Expect {
+    std::string name;
+    std::vector<std::string> any_of;
+  };
+
+  std::vector<Set> set{};
+  std::vector<std::string> remove{};
+  std::vector<Increment> increment{};
+  std::vector<Expect> expect{};
+  std::vector<std::string> reap{};  // remove each of these only if its deadline has passed
+  bool clear = false;               // remove all attributes; fields that start with '@' stay
+
+  // True when there is nothing but a renewal. Names to reap alone do not count as a change.
+  [[nodiscard]] bool empty() const noexcept {
+    return set.empty() && remove.empty() && increment.empty() && expect.empty() && !clear;
+  }
+};
+
+struct Outcome {
+  enum class Status {
+    applied,
+    gone,      // there is no such session (any more), or it is frozen: nothing was written
+    conflict,  // an `expect` did not hold: nothing was written
+  };
+  Status status = Status::applied;
+  std::vector<std::int64_t> counters{};  // the new values, in the order of Changes::increment
+};
+
+// All verbs are safe to call from many threads at once, and each is one atomic step with respect to
+// all writers of the store. A failed call writes nothing, unless its error says `maybe_applied`.
+// Errors that every verb may give: unavailable, timeout, overloaded, rejected, corrupt.
+//
+// An attribute whose deadline has passed is absent in every verb.
+class SessionStore {
+ public:
+  SessionStore() = default;
+  SessionStore(const SessionStore&) = delete;
+  SessionStore& operator=(const SessionStore&) = delete;
+  virtual ~SessionStore() = default;
+
+  // The session; nullopt when there is none. A frozen record ends when its successor ends.
+  virtual Result<std::optional<Record>> load(const StoreKey& key) = 0;
+
+  // Stores a new session. `fields` must hold `@created`.
+  // Errors: key_exists (nothing is overwritten), invalid_argument.
+  virtual Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) = 0;
+
+  // Changes a session; it never creates one. The time to live becomes `lifetime` unless more is
+  // left. Empty changes only renew. On a conflict nothing is renewed either.
+  // Errors: invalid_argument (bad changes; a counter that is no integer or would overflow).
+  virtual Result<Outcome> update(const StoreKey& key, const Changes& changes,
+                                 Lifetime lifetime) = 0;
+
+  // Moves a session to a new key in one step: `to` gets what `from` holds at that moment, with the
+  // changes on top. `from` keeps its old state for the grace (never longer than it had left),
+  // frozen. Gone when `from` is absent or frozen for another successor. Repeating a rekey with the
+  // same two keys is `applied` and writes nothing, so a lost answer may be asked for again; draw
+  // `to` from a CSPRNG for it (the counters are then what `to` holds).
+  // Errors: key_exists (`to` is another session), and those of update.
+  virtual Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
+                                Lifetime lifetime, Grace grace) = 0;
+
+  // Ends a session; a frozen one takes its successors with it. False: there was none.
+  virtual Result<bool> erase(const StoreKey& key) = 0;
+};
+
+// For authors of stores.
+
+// The library's names for what a store may keep beside the attributes.
+inline constexpr std::string_view created_field = "@created";
+inline constexpr std::string_view user_field = "@user";
+
+// Refuse what no store may accept, with invalid_argument: a create without a valid `@created`,
+// names of the store's own (`@until.*`, `@frozen`), a removed `@created`, a name in two lists, a
+// time to live out of range.
+Result<void> validate(const Fields& fields, Lifetime lifetime);
+Result<void> validate(const Changes& changes, Lifetime lifetime);
+
+struct Applied {
+  Outcome outcome;
+  Fields fields;  // the new state, without expired attributes; meaningless on conflict
+};
+
+// What `changes` make of `stored` at the time `now`; pure. Errors: those of SessionStore::update.
+Result<Applied> apply(const Fields& stored, const Changes& changes, WallTime now);
+
+// The fields that have not expired.
+Fields live_fields(const Fields& stored, WallTime now);
+
+// An integer as counters are kept: decimal, no sign but '-', no leading zero, within int64.
+std::optional<std::int64_t> parse_integer(std::string_view text) noexcept;
+
+}  // namespace websession

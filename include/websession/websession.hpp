@@ -1,0 +1,14 @@
+// Everything but what needs more than the core: sessions, cookies and the in-memory store. Redis is
+// a component of its own (redis_store.hpp), adapters are under adapters/.
+#pragma once
+
+#include "websession/clock.hpp"            // IWYU pragma: export
+#include "websession/cookie.hpp"           // IWYU pragma: export
+#include "websession/fields.hpp"           // IWYU pragma: export
+#include "websession/memory_store.hpp"     // IWYU pragma: export
+#include "websession/result.hpp"           // IWYU pragma: export
+#include "websession/session.hpp"          // IWYU pragma: export
+#include "websession/session_id.hpp"       // IWYU pragma: export
+#include "websession/session_manager.hpp"  // IWYU pragma: export
+#include "websession/session_store.hpp"    // IWYU pragma: export
+#include "websession/value.hpp"            // IWYU pragma: export

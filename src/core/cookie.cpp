@@ -1,0 +1,199 @@
+#include "websession/cookie.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdio>
+
+namespace websession {
+namespace {
+
+constexpr std::size_t name_and_value_max = 4096;
+constexpr std::size_t attribute_max = 1024;
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+// RFC 9110 §5.6.2
+bool is_token_character(char c) {
+  constexpr std::string_view others = "!#$%&'*+-.^_`|~";
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+         others.find(c) != std::string_view::npos;
+}
+
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_character);
+}
+
+// cookie-octet of RFC 6265bis §4.1.1: printable ASCII without blank, quote, comma, ';', backslash.
+bool is_cookie_octet(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte > 0x20 && byte < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\';
+}
+
+bool is_attribute_character(char c) {
+  return !is_control(c) && c != ';' && static_cast<unsigned char>(c) < 0x80;
+}
+
+bool is_host_character(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+         c == '.';
+}
+
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// Browsers compare the prefixes without regard to case (RFC 6265bis §5.4).
+bool has_prefix(std::string_view name, std::string_view prefix) {
+  return name.size() >= prefix.size() &&
+         std::equal(prefix.begin(), prefix.end(), name.begin(), [](char a, char b) {
+           return std::tolower(static_cast<unsigned char>(a)) ==
+                  std::tolower(static_cast<unsigned char>(b));
+         });
+}
+
+Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+
+Result<void> check_name(std::string_view name) {
+  if (is_token(name)) return {};
+  return invalid("cookie.name: must be a token of RFC 9110, like \"sid\" or \"__Host-sid\"");
+}
+
+Result<void> check_path(std::string_view path) {
+  if (path.empty() || path[0] != '/' ||
+      !std::all_of(path.begin(), path.end(), is_attribute_character)) {
+    return invalid("cookie.path: must start with '/' and hold no ';' or control byte");
+  }
+  if (path.size() > attribute_max) {
+    return make_error(Errc::too_large, "cookie.path: browsers ignore more than 1,024 bytes");
+  }
+  return {};
+}
+
+Result<void> check_domain(std::string_view domain) {
+  if (!std::all_of(domain.begin(), domain.end(), is_host_character)) {
+    return invalid("cookie.domain: must be a host name, like \"example.com\"");
+  }
+  if (domain.size() > attribute_max) {
+    return make_error(Errc::too_large, "cookie.domain: browsers ignore more than 1,024 bytes");
+  }
+  return {};
+}
+
+// IMF-fixdate of RFC 9110 §5.6.7, within the years that have four digits.
+std::string http_date(WallTime time) {
+  using namespace std::chrono;
+  static constexpr std::array weekdays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const WallTime latest = sys_days(year(9999) / December / 31);
+  const WallTime clamped = std::clamp(time, WallTime(), latest);
+  const sys_days day = floor<days>(clamped);
+  const year_month_day date(day);
+  const hh_mm_ss clock(floor<seconds>(clamped - day));
+  std::array<char, 64> text{};
+  const int size = std::snprintf(
+      text.data(), text.size(), "%s, %02u %s %04d %02d:%02d:%02d GMT",
+      weekdays[weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
+      months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+      static_cast<int>(clock.seconds().count()));
+  return {text.data(), static_cast<std::size_t>(size)};
+}
+
+std::string_view to_text(SameSite same_site) {
+  switch (same_site) {
+    case SameSite::strict:
+      return "Strict";
+    case SameSite::lax:
+      return "Lax";
+    case SameSite::none:
+      return "None";
+  }
+  return "Lax";
+}
+
+template <class Visit>
+void for_each_cookie(std::string_view header, Visit visit) {
+  while (!header.empty()) {
+    const std::size_t end = std::min(header.find(';'), header.size());
+    const std::string_view piece = header.substr(0, end);
+    header.remove_prefix(std::min(end + 1, header.size()));
+    const std::size_t equals = piece.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view name = trim(piece.substr(0, equals));
+    if (!name.empty()) visit(Cookie{name, trim(piece.substr(equals + 1))});
+  }
+}
+
+}  // namespace
+
+Result<void> validate(const CookieOptions& options) {
+  if (auto valid = check_name(options.name); !valid) return valid;
+  if (auto valid = check_path(options.path); !valid) return valid;
+  if (auto valid = check_domain(options.domain); !valid) return valid;
+
+  const bool host = has_prefix(options.name, "__Host-");
+  const bool needs_secure = host || has_prefix(options.name, "__Secure-") ||
+                            options.same_site == SameSite::none || options.partitioned;
+  if (needs_secure && options.secure != Secure::always) {
+    return invalid(
+        "cookie.secure: a __Host- or __Secure- name, SameSite::none and partitioned need "
+        "Secure::always, or browsers drop the cookie");
+  }
+  if (host && options.path != "/") {
+    return invalid("cookie.path: a __Host- name needs the path \"/\"");
+  }
+  if (host && !options.domain.empty()) {
+    return invalid("cookie.domain: a __Host- name allows no domain");
+  }
+  return {};
+}
+
+std::vector<Cookie> parse_cookies(std::string_view header) {
+  std::vector<Cookie> cookies;
+  for_each_cookie(header, [&](const Cookie& cookie) { cookies.push_back(cookie); });
+  return cookies;
+}
+
+std::vector<std::string_view> find_cookies(std::string_view header, std::string_view name) {
+  std::vector<std::string_view> values;
+  for_each_cookie(header, [&](const Cookie& cookie) {
+    if (cookie.name == name) values.push_back(cookie.value);
+  });
+  return values;
+}
+
+Result<std::string> serialize(const SetCookie& cookie) {
+  if (auto valid = check_name(cookie.name); !valid) return std::move(valid).error();
+  if (!std::all_of(cookie.value.begin(), cookie.value.end(), is_cookie_octet)) {
+    return invalid(
+        "cookie value: holds a character that a cookie cannot carry (blank, quote, comma, "
+        "semicolon, backslash, control byte, or not ASCII); encode it first");
+  }
+  if (cookie.name.size() + cookie.value.size() > name_and_value_max) {
+    return make_error(Errc::too_large, "cookie: browsers drop names and values over 4,096 bytes");
+  }
+  std::string text = cookie.name + "=" + cookie.value;
+  if (!cookie.path.empty()) {
+    if (auto valid = check_path(cookie.path); !valid) return std::move(valid).error();
+    text += "; Path=" + cookie.path;
+  }
+  if (!cookie.domain.empty()) {
+    if (auto valid = check_domain(cookie.domain); !valid) return std::move(valid).error();
+    text += "; Domain=" + cookie.domain;
+  }
+  if (cookie.max_age) text += "; Max-Age=" + std::to_string(cookie.max_age->count());
+  if (cookie.expires) text += "; Expires=" + http_date(*cookie.expires);
+  if (cookie.http_only) text += "; HttpOnly";
+  if (cookie.secure) text += "; Secure";
+  if (cookie.same_site) text += "; SameSite=" + std::string(to_text(*cookie.same_site));
+  if (cookie.partitioned) text += "; Partitioned";
+  return text;
+}
+
+}  // namespace websession

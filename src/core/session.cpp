@@ -1,0 +1,345 @@
+#include "websession/session.hpp"
+
+#include <algorithm>
+
+#include "session_state.hpp"
+
+namespace websession {
+namespace {
+
+Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+
+bool is_attribute(std::string_view name) { return !name.starts_with('@'); }
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+struct Extent {
+  std::size_t bytes = 0;
+  std::size_t attributes = 0;
+};
+
+Extent extent(const Fields& fields) {
+  Extent sum;
+  for (const Field& field : fields) {
+    if (!is_attribute(field.name)) continue;
+    sum.bytes += field.name.size() + field.value.size();
+    ++sum.attributes;
+  }
+  return sum;
+}
+
+Error ended_error() {
+  return make_error(Errc::gone, "the session ended while this request used it; open a new one");
+}
+
+}  // namespace
+
+// State
+
+Session::State::Pending* Session::State::find_pending(std::string_view name) {
+  const auto found = std::find_if(pending.begin(), pending.end(),
+                                  [name](const Pending& change) { return change.name == name; });
+  return found == pending.end() ? nullptr : &*found;
+}
+
+const Session::State::Pending* Session::State::find_pending(std::string_view name) const {
+  return const_cast<State*>(this)->find_pending(name);  // NOLINT(*-const-cast): one search, not two
+}
+
+bool Session::State::is_local(std::string_view name) const {
+  return !stored || cleared || find_pending(name) != nullptr;
+}
+
+std::optional<std::string_view> Session::State::find(std::string_view name) const {
+  if (life != Life::alive || !is_attribute(name)) return std::nullopt;
+  if (const Pending* change = find_pending(name)) {
+    if (!change->text) return std::nullopt;
+    return *change->text;
+  }
+  if (cleared) return std::nullopt;
+  return snapshot().find(name);
+}
+
+void Session::State::fail(Error error) {
+  if (!first_error) first_error = std::move(error);
+}
+
+Result<void> Session::State::check_name(std::string_view name) const {
+  if (life == Life::gone) return ended_error();
+  if (life != Life::alive) return invalid("the session was invalidated; open a new one");
+  if (name.empty()) return invalid("an attribute needs a name");
+  if (name.size() > shared->options.name_bytes_max) {
+    return invalid("an attribute's name is longer than " +
+                   std::to_string(shared->options.name_bytes_max) + " bytes (name_bytes_max)");
+  }
+  if (!is_attribute(name)) return invalid("names that start with '@' are the library's own");
+  if (std::any_of(name.begin(), name.end(), is_control)) {
+    return invalid("an attribute's name holds a control byte");
+  }
+  return {};
+}
+
+void Session::State::change(std::string_view name, std::optional<std::string> text,
+                            std::optional<WallTime> deadline) {
+  const std::optional<Field> before = cleared ? std::nullopt : snapshot().find_field(name);
+  const bool same = text ? before && before->value == *text && !before->deadline && !deadline
+                         : !before.has_value();
+  if (same) {
+    std::erase_if(pending, [name](const Pending& change) { return change.name == name; });
+  } else if (Pending* change = find_pending(name)) {
+    change->text = std::move(text);
+    change->deadline = deadline;
+  } else {
+    pending.push_back({std::string(name), std::move(text), deadline});
+  }
+}
+
+bool Session::State::has_changes() const { return cleared || !pending.empty(); }
+
+Changes Session::State::changes() const {
+  Changes changes;
+  changes.clear = cleared;
+  for (const Pending& change : pending) {
+    if (change.text) {
+      changes.set.push_back({change.name, *change.text, change.deadline});
+    } else if (!cleared) {
+      changes.remove.push_back(change.name);
+    }
+  }
+  if (stored) changes.reap = stored->expired;
+  return changes;
+}
+
+const Fields& Session::State::snapshot() const {
+  static const Fields none;
+  return stored ? stored->fields : none;
+}
+
+Result<Fields> Session::State::with(const Changes& changes) const {
+  Result<Applied> applied = apply(snapshot(), changes, shared->clock->wall());
+  if (!applied) return std::move(applied).error();
+  const Extent before = extent(snapshot());
+  const Extent after = extent(applied->fields);
+  const SessionOptions& options = shared->options;
+  if (after.bytes > options.session_bytes_max && after.bytes > before.bytes) {
+    return make_error(Errc::too_large, "the session would hold more than " +
+                                           std::to_string(options.session_bytes_max) +
+                                           " bytes (session_bytes_max)");
+  }
+  if (after.attributes > options.attributes_max && after.attributes > before.attributes) {
+    return make_error(Errc::too_large, "the session would hold more than " +
+                                           std::to_string(options.attributes_max) +
+                                           " attributes (attributes_max)");
+  }
+  return std::move(applied->fields);
+}
+
+internal::milliseconds Session::State::remaining() const {
+  const auto left = stored->expires_at - shared->clock->steady();
+  return std::max(std::chrono::floor<internal::milliseconds>(left), internal::milliseconds(0));
+}
+
+internal::Plan Session::State::plan() const {
+  std::optional<internal::Loaded> loaded;
+  if (stored) loaded = {stored->created, remaining(), stored->frozen};
+  internal::Wishes wishes;
+  wishes.has_attributes = std::any_of(pending.begin(), pending.end(), [](const Pending& change) {
+    return change.text.has_value();
+  });
+  wishes.changed = has_changes();
+  wishes.regenerate = regenerate;
+  wishes.invalidate = life == Life::invalidated;
+  wishes.brought_cookie = brought_cookie;
+  return session_plan(loaded, wishes, shared->plan, shared->clock->wall());
+}
+
+void Session::State::settle(Fields fields, internal::milliseconds ttl) {
+  stored->fields = std::move(fields);
+  stored->expired.clear();
+  stored->expires_at = std::max(stored->expires_at, shared->clock->steady() + ttl);
+}
+
+// One direct operation on `name` in the store.
+Result<Outcome> Session::State::write_now(Changes changes, const std::string& name) {
+  changes.reap = stored->expired;
+  Changes alone = changes;
+  alone.expect.clear();  // the store decides; here only the limits are asked
+  for (const Changes::Increment& increment : changes.increment) {
+    // The store's value counts, not the snapshot's; a new counter takes room.
+    if (!find(name)) alone.set.push_back({name, std::to_string(increment.by)});
+  }
+  alone.increment.clear();
+  if (auto fits = with(alone); !fits) return std::move(fits).error();
+
+  const auto ttl = internal::time_to_live(stored->created, shared->plan, shared->clock->wall());
+  Result<Outcome> outcome = shared->store->update(StoreKey(stored->id), changes, {ttl});
+  if (!outcome) return outcome;
+  if (outcome->status == Outcome::Status::gone) {
+    life = Life::gone;
+    return ended_error();
+  }
+  if (outcome->status == Outcome::Status::conflict) return outcome;
+
+  for (const std::int64_t counter : outcome->counters) {
+    const std::optional<Field> before = stored->fields.find_field(name);
+    alone.set = {
+        {name, std::to_string(counter), before ? before->deadline : std::optional<WallTime>()}};
+  }
+  Result<Applied> applied = apply(stored->fields, alone, shared->clock->wall());
+  if (!applied) return std::move(applied).error();
+  settle(std::move(applied->fields), ttl);
+  return outcome;
+}
+
+// Session
+
+Session::Session(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+std::string Session::value(std::string_view name, std::string_view fallback) const {
+  const std::optional<std::string_view> text = find(name);
+  return text ? internal::decode_string(*text) : std::string(fallback);
+}
+
+bool Session::contains(std::string_view name) const { return find(name).has_value(); }
+
+std::vector<std::string> Session::names() const {
+  std::vector<std::string> names;
+  if (state_->life != State::Life::alive) return names;
+  for (const Field& field : state_->snapshot()) {
+    if (find(field.name) && state_->find_pending(field.name) == nullptr) {
+      names.emplace_back(field.name);
+    }
+  }
+  for (const State::Pending& change : state_->pending) {
+    if (change.text) names.push_back(change.name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void Session::remove(std::string_view name) {
+  if (auto valid = state_->check_name(name); !valid) {
+    state_->fail(with_name(std::move(valid).error(), name));
+  } else {
+    state_->change(name, std::nullopt, std::nullopt);
+  }
+}
+
+void Session::clear() {
+  if (state_->life != State::Life::alive) {
+    return state_->fail(invalid("clear: the session has ended; open a new one"));
+  }
+  state_->pending.clear();
+  const Fields& fields = state_->snapshot();
+  state_->cleared = std::any_of(fields.begin(), fields.end(),
+                                [](const Field& field) { return is_attribute(field.name); });
+}
+
+void Session::regenerate() { state_->regenerate = true; }
+
+void Session::invalidate() {
+  if (state_->life == State::Life::alive) state_->life = State::Life::invalidated;
+}
+
+bool Session::is_new() const noexcept { return !state_->stored; }
+
+std::chrono::milliseconds Session::expires_in() const {
+  if (state_->life != State::Life::alive) return {};
+  const internal::Plan plan = state_->plan();
+  if (!state_->stored) {
+    const WallTime now = state_->shared->clock->wall();
+    return internal::time_to_live(now, state_->shared->plan, now);
+  }
+  return std::max(plan.ttl, state_->remaining());
+}
+
+const SessionId* Session::id() const noexcept {
+  return state_->stored ? &state_->stored->id : nullptr;
+}
+
+Result<std::int64_t> Session::increment(std::string_view name, std::int64_t by) {
+  if (auto valid = state_->check_name(name); !valid) {
+    return with_name(std::move(valid).error(), name);
+  }
+  Changes changes;
+  changes.increment.push_back({std::string(name), by});
+  if (!state_->is_local(name)) {
+    Result<Outcome> outcome = state_->write_now(std::move(changes), std::string(name));
+    if (!outcome) return std::move(outcome).error();
+    return outcome->counters.at(0);
+  }
+  std::vector<Field> here;
+  if (const auto text = find(name)) here.push_back({name, *text});
+  const Result<Applied> applied = apply(Fields(here), changes, {});
+  if (!applied) return applied.error();
+  const std::int64_t sum = applied->outcome.counters.at(0);
+  const State::Pending* before = state_->find_pending(name);
+  state_->change(name, std::to_string(sum), before ? before->deadline : std::nullopt);
+  return sum;
+}
+
+std::optional<std::string_view> Session::find(std::string_view name) const {
+  return state_->find(name);
+}
+
+Error Session::with_name(Error error, std::string_view name) {
+  // A name can come from a caller's mistake (a value in its place), so a long one is cut and
+  // control bytes do not reach a log.
+  std::string shown(name.substr(0, 40));
+  std::replace_if(shown.begin(), shown.end(), is_control, '?');
+  error.detail = "attribute \"" + shown + "\": " + error.detail;
+  return error;
+}
+
+void Session::put(std::string_view name, Result<std::string> text,
+                  std::optional<std::chrono::milliseconds> expires_in) {
+  Result<void> valid = state_->check_name(name);
+  if (valid && !text) valid = text.error();
+  if (valid && expires_in &&
+      (*expires_in < std::chrono::milliseconds(1) || *expires_in > ttl_max)) {
+    valid = invalid("expires_in is 1 ms to 400 days");
+  }
+  if (valid && name.size() + text->size() > state_->shared->options.session_bytes_max) {
+    valid = make_error(Errc::too_large, "the value is larger than a whole session may be");
+  }
+  if (!valid) return state_->fail(with_name(std::move(valid).error(), name));
+
+  std::optional<WallTime> deadline;
+  if (expires_in) deadline = state_->shared->clock->wall() + *expires_in;
+  state_->change(name, *std::move(text), deadline);
+}
+
+Result<bool> Session::replace(std::string_view name, const Texts& any_of,
+                              std::optional<Result<std::string>> desired) {
+  Result<void> valid = state_->check_name(name);
+  if (valid && !any_of) valid = any_of.error();
+  if (valid && desired && !*desired) valid = desired->error();
+  if (!valid) return with_name(std::move(valid).error(), name);
+
+  Changes changes;
+  changes.expect.push_back({std::string(name), *any_of});
+  if (desired) {
+    changes.set.push_back({std::string(name), **desired, std::nullopt});
+  } else {
+    changes.remove.emplace_back(name);
+  }
+  if (!state_->is_local(name)) {
+    const Result<Outcome> outcome = state_->write_now(std::move(changes), std::string(name));
+    if (!outcome) return outcome.error();
+    return outcome->status == Outcome::Status::applied;
+  }
+  std::vector<Field> here;
+  if (const auto text = find(name)) here.push_back({name, *text});
+  const Result<Applied> applied = apply(Fields(here), changes, {});
+  if (!applied) return applied.error();
+  if (applied->outcome.status == Outcome::Status::conflict) return false;
+  std::optional<std::string> text;
+  if (desired) text = *std::move(*desired);
+  state_->change(name, std::move(text), std::nullopt);
+  return true;
+}
+
+}  // namespace websession

@@ -1,0 +1,52 @@
+#include "websession/session_id.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace websession {
+namespace {
+
+constexpr std::string_view base64url =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+bool is_base64url(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_';
+}
+
+}  // namespace
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) noexcept {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+Result<SessionId> SessionId::generate() {
+  std::array<unsigned char, 24> bytes{};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
+    return make_error(Errc::no_randomness, "OpenSSL's random generator failed; no id was made");
+  }
+  // 24 bytes are 8 groups of 3, so there is no padding to think of.
+  std::string text;
+  text.reserve(bytes.size() / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::uint32_t group = (static_cast<std::uint32_t>(bytes[i]) << 16) |
+                                (static_cast<std::uint32_t>(bytes[i + 1]) << 8) | bytes[i + 2];
+    for (int shift = 18; shift >= 0; shift -= 6) text += base64url[(group >> shift) & 63U];
+  }
+  return SessionId(std::move(text));
+}
+
+std::optional<SessionId> SessionId::parse(std::string_view text, const IdFormat& format) {
+  if (text.size() < format.length_min || text.size() > format.length_max) return std::nullopt;
+  const bool well_formed = std::all_of(text.begin(), text.end(), [&](char c) {
+    return is_base64url(c) || format.other_characters.find(c) != std::string::npos;
+  });
+  if (!well_formed) return std::nullopt;
+  return SessionId(std::string(text));
+}
+
+}  // namespace websession

@@ -1,0 +1,318 @@
+#include "websession/session_manager.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "session_state.hpp"
+
+namespace websession {
+namespace {
+
+using internal::Plan;
+using std::chrono::milliseconds;
+
+// A Cookie header may hold any number of cookies of one name; only so many cost a round trip.
+constexpr std::size_t cookies_tried_max = 4;
+// An id is 192 random bits: a second collision in a row means that something else is wrong.
+constexpr int create_attempts = 2;
+
+Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+
+Result<void> validate(const IdFormat& format) {
+  constexpr std::size_t own = 32;
+  if (format.length_min < 16 || format.length_max > 256 || format.length_min > own ||
+      format.length_max < own) {
+    return invalid("id_format: lengths are 16 to 256 and must include our own, 32");
+  }
+  for (const char c : format.other_characters) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || byte >= 0x7f || std::string_view("\",;\\:").find(c) != std::string::npos) {
+      return invalid("id_format.other_characters: only characters that a cookie can carry, no ':'");
+    }
+  }
+  return {};
+}
+
+Result<void> validate(const SessionOptions& options) {
+  if (auto valid = validate(options.cookie); !valid) return valid;
+  if (auto valid = validate(options.id_format); !valid) return valid;
+  const auto out_of_range = [](milliseconds time, milliseconds least) {
+    return time < least || time > ttl_max;
+  };
+  constexpr milliseconds second = std::chrono::seconds(1);
+  if (out_of_range(options.idle_timeout, second)) {
+    return invalid("idle_timeout: is 1 second to 400 days");
+  }
+  if (out_of_range(options.absolute_timeout, second)) {
+    return invalid("absolute_timeout: is 1 second to 400 days");
+  }
+  if (options.renew_after &&
+      (*options.renew_after < milliseconds(0) || *options.renew_after > options.idle_timeout)) {
+    return invalid("renew_after: is 0 to idle_timeout");
+  }
+  if (out_of_range(options.regenerate_grace, milliseconds(0)) ||
+      options.regenerate_grace > std::chrono::minutes(5)) {
+    return invalid("regenerate_grace: is 0 to 5 minutes; the old id works that long");
+  }
+  if (options.session_bytes_max == 0) return invalid("session_bytes_max: must not be 0");
+  if (options.name_bytes_max == 0) return invalid("name_bytes_max: must not be 0");
+  if (options.attributes_max == 0 || options.attributes_max > 1000) {
+    return invalid("attributes_max: is 1 to 1,000");
+  }
+  return {};
+}
+
+Result<std::optional<WallTime>> created_of(const Fields& fields) {
+  const std::optional<std::string_view> text = fields.find(created_field);
+  if (!text) return std::optional<WallTime>();
+  const std::optional<std::int64_t> ms = parse_integer(*text);
+  if (!ms) return make_error(Errc::corrupt, "a session's @created is not a number");
+  return std::optional<WallTime>(milliseconds(*ms));
+}
+
+std::string created_text(WallTime now) { return std::to_string(now.time_since_epoch().count()); }
+
+// The fields with `@created` added.
+Fields with_created(const Fields& attributes, std::string_view created) {
+  std::vector<Field> fields(attributes.begin(), attributes.end());
+  fields.push_back({created_field, created});
+  return Fields(fields);
+}
+
+}  // namespace
+
+SessionManager::SessionManager(std::shared_ptr<const Shared> shared) noexcept
+    : shared_(std::move(shared)) {}
+
+Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
+                                            SessionOptions options) {
+  if (!store) return invalid("store: must not be null");
+  if (auto valid = validate(options); !valid) return std::move(valid).error();
+  auto shared = std::make_shared<Shared>();
+  shared->clock = options.clock ? options.clock : system_clock();
+  shared->plan = {options.idle_timeout, options.absolute_timeout,
+                  options.renew_after.value_or(options.idle_timeout / 10), options.regenerate_grace,
+                  options.cookie.rolling};
+  shared->store = std::move(store);
+  shared->options = std::move(options);
+  return SessionManager(std::move(shared));
+}
+
+const SessionOptions& SessionManager::options() const noexcept { return shared_->options; }
+
+Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
+  Result<std::optional<Record>> record = shared_->store->load(StoreKey(id));
+  if (!record) return std::move(record).error();
+  if (!*record) return std::optional<Session>();
+  Result<std::optional<WallTime>> created = created_of((*record)->fields);
+  if (!created) return std::move(created).error();
+  if (internal::absolute_left(*created, shared_->plan, shared_->clock->wall()) <= milliseconds(0)) {
+    return std::optional<Session>();  // the option was shortened, or a clock is off: it is over
+  }
+  auto state = std::make_unique<Session::State>();
+  state->shared = shared_;
+  state->stored = {id,
+                   std::move((*record)->fields),
+                   *created,
+                   shared_->clock->steady() + (*record)->remaining,
+                   (*record)->frozen,
+                   std::move((*record)->expired)};
+  return std::optional<Session>(Session(std::move(state)));
+}
+
+Result<Session> SessionManager::open(const RequestInfo& request) const {
+  const std::string& name = shared_->options.cookie.name;
+  const std::vector<std::string_view> values = find_cookies(request.cookie_header, name);
+  // A browser sends at most one cookie with a __Host- name; a second one was planted.
+  const std::size_t considered = name.starts_with("__Host-") ? 1 : values.size();
+  std::size_t tried = 0;
+  std::optional<Session> session;
+  for (std::size_t i = 0; i < std::min(considered, values.size()) && !session; ++i) {
+    const std::optional<SessionId> id = SessionId::parse(values[i], shared_->options.id_format);
+    if (!id) continue;
+    if (++tried > cookies_tried_max) break;
+    Result<std::optional<Session>> found = load(*id);
+    if (!found) return std::move(found).error();
+    session = *std::move(found);
+  }
+  if (!session) {
+    session = Session(std::make_unique<Session::State>());
+    session->state_->shared = shared_;
+  }
+  session->state_->brought_cookie = !values.empty();
+  session->state_->https = request.https;
+  return *std::move(session);
+}
+
+Result<Session> SessionManager::create(const Fields& attributes) const {
+  const WallTime now = shared_->clock->wall();
+  const auto ttl = internal::time_to_live(now, shared_->plan, now);
+  auto state = std::make_unique<Session::State>();
+  state->shared = shared_;
+
+  Changes changes;
+  for (const Field& field : attributes) {
+    if (auto valid = state->check_name(field.name); !valid) {
+      return Session::with_name(std::move(valid).error(), field.name);
+    }
+    changes.set.push_back({std::string(field.name), std::string(field.value), field.deadline});
+  }
+  Result<Fields> fields = state->with(changes);
+  if (!fields) return std::move(fields).error();
+  const Fields complete = with_created(*fields, created_text(now));
+
+  for (int attempt = 1;; ++attempt) {
+    Result<SessionId> id = SessionId::generate();
+    if (!id) return std::move(id).error();
+    Result<void> created = shared_->store->create(StoreKey(*id), complete, {ttl});
+    if (created) {
+      state->stored = {*std::move(id), complete, now, shared_->clock->steady() + ttl};
+      return Session(std::move(state));
+    }
+    if (created.error().code != Errc::key_exists || attempt == create_attempts) {
+      return std::move(created).error();
+    }
+  }
+}
+
+Result<std::optional<Session>> SessionManager::find(const SessionId& id) const { return load(id); }
+
+Result<bool> SessionManager::erase(const SessionId& id) const {
+  return shared_->store->erase(StoreKey(id));
+}
+
+Result<Commit::Status> SessionManager::save(Session& session) const {
+  Result<Commit> commit = this->commit(session);
+  if (!commit) return std::move(commit).error();
+  return commit->status;
+}
+
+Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& changes,
+                                      const Plan& plan) const {
+  const bool again = state.next_id.has_value();
+  if (!again) {
+    Result<SessionId> id = SessionId::generate();
+    if (!id) return std::move(id).error();
+    state.next_id = *std::move(id);
+  }
+  const StoreKey to(*state.next_id);
+  Result<Outcome> outcome =
+      shared_->store->rekey(StoreKey(state.stored->id), to, changes, {plan.ttl}, {plan.grace});
+  // An earlier try may have moved the session already, with the changes of that time; then this one
+  // wrote nothing. Writing them (again) under the new id does no harm.
+  const bool moved = outcome && outcome->status == Outcome::Status::applied;
+  if (moved && again) return shared_->store->update(to, changes, {plan.ttl});
+  return outcome;
+}
+
+// Carries the plan out. `after`: the session as it will be.
+Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan& plan,
+                                               const Changes& changes, const Fields& after) const {
+  using Status = Commit::Status;
+  switch (plan.action) {
+    case Plan::Action::nothing:
+      return Status::unchanged;
+    case Plan::Action::report_gone:
+      return Status::gone;
+    case Plan::Action::create: {
+      Result<Session> created = create(after);
+      if (!created) return std::move(created).error();
+      state.stored = std::move(created->state_->stored);
+      return Status::created;
+    }
+    case Plan::Action::erase: {
+      const Result<bool> erased = shared_->store->erase(StoreKey(state.stored->id));
+      if (!erased) return erased.error();
+      return Status::erased;
+    }
+    case Plan::Action::touch:
+    case Plan::Action::update:
+    case Plan::Action::rekey:
+      break;
+  }
+  const bool moves = plan.action == Plan::Action::rekey;
+  const Result<Outcome> outcome =
+      moves ? rekey(state, changes, plan)
+            : shared_->store->update(StoreKey(state.stored->id), changes, {plan.ttl});
+  if (!outcome) return outcome.error();
+  if (outcome->status == Outcome::Status::gone) return Status::gone;
+  if (moves) state.stored->id = *std::exchange(state.next_id, std::nullopt);
+  if (!state.stored->created) state.stored->created = shared_->clock->wall();  // adopted
+  state.settle(after, plan.ttl);
+  if (moves) return Status::regenerated;
+  return plan.action == Plan::Action::touch ? Status::renewed : Status::updated;
+}
+
+Result<Commit> SessionManager::commit(Session& session) const {
+  using Life = Session::State::Life;
+  Session::State& state = *session.state_;
+  if (state.first_error) return *state.first_error;
+  if (state.life == Life::gone) return Commit{Commit::Status::gone, {}};
+  if (state.life == Life::erased) return Commit{};
+
+  const Plan plan = state.plan();
+  Result<Commit::Status> status = Commit::Status::unchanged;
+  if (plan.action == Plan::Action::erase) {
+    status = execute(state, plan, {}, {});
+  } else if (plan.action != Plan::Action::nothing) {
+    const Changes changes = state.changes();
+    const Result<Fields> after = state.with(changes);
+    if (!after) return after.error();
+    status = execute(state, plan, changes, *after);
+  }
+  if (!status) return std::move(status).error();
+  if (*status == Commit::Status::gone) {
+    state.life = Life::gone;
+    return Commit{Commit::Status::gone, {}};
+  }
+
+  // The write has happened, so the session becomes a fresh snapshot of it.
+  if (state.life == Life::invalidated) state.life = Life::erased;
+  state.pending.clear();
+  state.cleared = false;
+  state.regenerate = false;
+
+  Commit commit{*status, {}};
+  if (plan.cookie != Plan::CookieAction::none) {
+    commit.headers = cookie_headers(state, plan.cookie == Plan::CookieAction::remove);
+  }
+  return commit;
+}
+
+std::vector<Header> SessionManager::cookie_headers(const Session::State& state, bool remove) const {
+  const CookieOptions& options = shared_->options.cookie;
+  SetCookie cookie;
+  cookie.name = options.name;
+  cookie.path = options.path;
+  cookie.domain = options.domain;
+  cookie.same_site = options.same_site;
+  cookie.secure =
+      options.secure == Secure::always || (options.secure == Secure::automatic && state.https);
+  cookie.http_only = options.http_only;
+  cookie.partitioned = options.partitioned;
+  if (remove) {
+    cookie.max_age = std::chrono::seconds(0);
+    cookie.expires = WallTime();
+  } else {
+    cookie.value = state.stored->id.secret();
+    if (options.persistent) {
+      const WallTime now = shared_->clock->wall();
+      cookie.max_age = std::chrono::floor<std::chrono::seconds>(
+          internal::absolute_left(state.stored->created, shared_->plan, now));
+      cookie.expires = now + *cookie.max_age;
+    }
+  }
+  if (cookie.secure && !state.https && shared_->options.on_warning &&
+      !shared_->warned_of_plain_http.exchange(true)) {
+    shared_->options.on_warning(
+        "a Secure session cookie was sent over plain http: browsers drop it (except on localhost), "
+        "so every request starts a new session. Serve https, or, behind a proxy that ends TLS, "
+        "tell the adapter to trust X-Forwarded-Proto, or set cookie.secure to Secure::automatic");
+  }
+  // Options and ids were checked when they were made, so this cannot fail.
+  std::string text = serialize(cookie).value();
+  return {{"Set-Cookie", std::move(text), Header::Mode::append},
+          {"Cache-Control", "no-store", Header::Mode::replace}};
+}
+
+}  // namespace websession

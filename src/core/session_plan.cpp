@@ -1,0 +1,61 @@
+#include "session_plan.hpp"
+
+#include <algorithm>
+
+namespace websession::internal {
+namespace {
+
+using Action = Plan::Action;
+using CookieAction = Plan::CookieAction;
+
+Plan plan_new(const Wishes& wishes, const PlanOptions& options, WallTime now) {
+  // A visitor who asks to be forgotten may hold the cookie of a session that has ended.
+  if (wishes.invalidate) {
+    return {
+        Action::nothing, {}, {}, wishes.brought_cookie ? CookieAction::remove : CookieAction::none};
+  }
+  if (!wishes.has_attributes) return {};
+  return {Action::create, time_to_live(now, options, now), {}, CookieAction::send};
+}
+
+}  // namespace
+
+milliseconds absolute_left(std::optional<WallTime> created, const PlanOptions& options,
+                           WallTime now) {
+  const milliseconds age = std::max(now - created.value_or(now), milliseconds(0));
+  return std::max(options.absolute_timeout - age, milliseconds(0));
+}
+
+milliseconds time_to_live(std::optional<WallTime> created, const PlanOptions& options,
+                          WallTime now) {
+  const milliseconds left = std::min(options.idle_timeout, absolute_left(created, options, now));
+  return std::max(left, milliseconds(1));  // a store accepts no zero; in 1 ms it is over anyway
+}
+
+Plan session_plan(const std::optional<Loaded>& loaded, const Wishes& wishes,
+                  const PlanOptions& options, WallTime now) {
+  if (!loaded) return plan_new(wishes, options, now);
+  if (wishes.invalidate) return {Action::erase, {}, {}, CookieAction::remove};
+
+  if (loaded->frozen) {
+    const bool writes = wishes.changed || wishes.regenerate;
+    return {writes ? Action::report_gone : Action::nothing, {}, {}, CookieAction::none};
+  }
+
+  const milliseconds ttl = time_to_live(loaded->created, options, now);
+  if (wishes.regenerate) {
+    const milliseconds grace =
+        wishes.principal_changed ? milliseconds(0) : options.regenerate_grace;
+    return {Action::rekey, ttl, grace, CookieAction::send};
+  }
+  const CookieAction rolling = options.rolling ? CookieAction::send : CookieAction::none;
+  if (wishes.changed) return {Action::update, ttl, {}, rolling};
+
+  const bool adopt = !loaded->created;
+  const milliseconds gain = ttl - loaded->remaining;
+  const bool touch = adopt || (gain > milliseconds(0) && gain >= options.renew_after);
+  if (touch) return {Action::touch, ttl, {}, rolling};
+  return {};
+}
+
+}  // namespace websession::internal

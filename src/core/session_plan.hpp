@@ -1,0 +1,63 @@
+// What a commit does: all policy of a session's life in one pure function. It knows no store, no
+// cookie syntax and no clock, so a table of cases tests it.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "websession/clock.hpp"
+
+namespace websession::internal {
+
+using std::chrono::milliseconds;
+
+// The options that decide, completed: renew_after has its value.
+struct PlanOptions {
+  milliseconds idle_timeout{};
+  milliseconds absolute_timeout{};
+  milliseconds renew_after{};
+  milliseconds regenerate_grace{};
+  bool rolling = false;
+};
+
+// What was loaded.
+struct Loaded {
+  std::optional<WallTime> created{};  // none: a foreign hash that is being adopted
+  milliseconds remaining{};           // time to live that is left now
+  bool frozen = false;
+};
+
+// What the handler wants.
+struct Wishes {
+  bool has_attributes = false;  // with the changes on top
+  bool changed = false;
+  bool regenerate = false;
+  bool invalidate = false;
+  bool principal_changed = false;
+  bool brought_cookie = false;  // the request named an id, whether known or not
+};
+
+struct Plan {
+  enum class Action { nothing, touch, create, update, rekey, erase, report_gone };
+  enum class CookieAction { none, send, remove };
+
+  Action action = Action::nothing;
+  milliseconds ttl{};
+  milliseconds grace{};
+  CookieAction cookie = CookieAction::none;
+};
+
+// What is left of the absolute timeout; zero when it is over. A `created` in the future (a server
+// whose clock runs ahead) counts as now.
+milliseconds absolute_left(std::optional<WallTime> created, const PlanOptions& options,
+                           WallTime now);
+
+// The time to live that a write would give.
+milliseconds time_to_live(std::optional<WallTime> created, const PlanOptions& options,
+                          WallTime now);
+
+// `loaded`: none for a session that has not been stored.
+Plan session_plan(const std::optional<Loaded>& loaded, const Wishes& wishes,
+                  const PlanOptions& options, WallTime now);
+
+}  // namespace websession::internal

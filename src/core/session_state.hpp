@@ -1,0 +1,75 @@
+// What a Session holds between open and commit, shared by session.cpp and session_manager.cpp.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "session_plan.hpp"
+#include "websession/session_manager.hpp"
+
+namespace websession {
+
+struct SessionManager::Shared {
+  std::shared_ptr<SessionStore> store;
+  SessionOptions options;
+  internal::PlanOptions plan;
+  std::shared_ptr<const Clock> clock;
+  mutable std::atomic<bool> warned_of_plain_http = false;
+};
+
+struct Session::State {
+  struct Pending {
+    std::string name;
+    std::optional<std::string> text;  // none: removed
+    std::optional<WallTime> deadline{};
+  };
+  // The store's side, as last seen. `fields` includes the library's '@' fields.
+  struct Stored {
+    SessionId id;
+    Fields fields;
+    std::optional<WallTime> created{};
+    SteadyTime expires_at;
+    bool frozen = false;
+    std::vector<std::string> expired{};
+  };
+  enum class Life { alive, invalidated, erased, gone };
+
+  std::shared_ptr<const SessionManager::Shared> shared;
+  std::optional<Stored> stored{};
+  std::vector<Pending> pending{};
+  bool cleared = false;
+  bool regenerate = false;
+  Life life = Life::alive;
+  std::optional<Error> first_error{};
+  bool brought_cookie = false;
+  bool https = false;
+  // The id of a regenerate whose answer was lost: trying again with it is safe, a new one is not.
+  std::optional<SessionId> next_id{};
+
+  [[nodiscard]] Pending* find_pending(std::string_view name);
+  [[nodiscard]] const Pending* find_pending(std::string_view name) const;
+  // True when the attribute's next value depends on what waits for the commit.
+  [[nodiscard]] bool is_local(std::string_view name) const;
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
+  void fail(Error error);
+  [[nodiscard]] Result<void> check_name(std::string_view name) const;
+  void change(std::string_view name, std::optional<std::string> text,
+              std::optional<WallTime> deadline);
+
+  [[nodiscard]] bool has_changes() const;
+  [[nodiscard]] Changes changes() const;
+  [[nodiscard]] const Fields& snapshot() const;
+  // The session as it will be. Error: too_large, when it grows beyond a limit.
+  [[nodiscard]] Result<Fields> with(const Changes& changes) const;
+  [[nodiscard]] internal::milliseconds remaining() const;
+  [[nodiscard]] internal::Plan plan() const;
+  // Takes over what a write has made of the session.
+  void settle(Fields fields, internal::milliseconds ttl);
+  Result<Outcome> write_now(Changes changes, const std::string& name);
+};
+
+}  // namespace websession

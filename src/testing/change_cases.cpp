@@ -1,0 +1,224 @@
+// One atomic step of changes: what it writes, and that a refused one writes nothing.
+#include <limits>
+
+#include "trial.hpp"
+
+namespace websession::testing {
+namespace {
+
+constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t highest = std::numeric_limits<std::int64_t>::max();
+
+// Runs a change that must be refused, and checks that neither a field nor the expiry has moved.
+void expect_untouched(Trial& t, const StoreKey& key, const std::function<void()>& refused,
+                      std::string_view what) {
+  const Record before = t.loaded(key, what);
+  refused();
+  const Record after = t.loaded(key, what);
+  t.expect(before.fields == after.fields, std::string(what) + ": a field has changed");
+  t.expect(after.remaining <= before.remaining, std::string(what) + ": it renewed");
+}
+
+void only_named_attributes_change(Trial& t) {
+  const StoreKey key = t.stored({{"a", "1"}, {"b", "2"}, {"c", "3"}});
+  Changes changes = setting("a", "changed");
+  changes.remove.emplace_back("b");
+  changes.remove.emplace_back("never there");
+  changes.set.push_back({"d", "new"});
+  t.expect_applied(t.store().update(key, changes, {long_ttl}), "update");
+  const Fields expected = t.session({{"a", "changed"}, {"c", "3"}, {"d", "new"}});
+  t.expect(t.loaded(key, "load").fields == expected, "a changed, b gone, c as it was, d new");
+}
+
+void removing_all_keeps_the_session(Trial& t) {
+  const StoreKey key = t.stored({{"a", "1"}});
+  t.expect_applied(t.store().update(key, removing("a"), {long_ttl}), "remove of the last one");
+  t.expect(t.loaded(key, "load").fields == t.session(), "an empty session is a session");
+  t.expect_applied(t.store().update(key, setting("a", "2"), {long_ttl}), "set after that");
+}
+
+void clear_leaves_the_librarys_fields(Trial& t) {
+  const StoreKey key = t.stored({{"a", "1"}, {"b", "7"}, {"@user", "ada"}});
+  Changes changes = setting("c", "3");
+  changes.clear = true;
+  changes.increment.push_back({"b", 2});
+  const Result<Outcome> outcome = t.store().update(key, changes, {long_ttl});
+  t.expect_applied(outcome, "clear");
+  if (outcome && t.expect(outcome->counters.size() == 1, "one counter")) {
+    t.expect(outcome->counters[0] == 2, "a counter after clear starts at 0");
+  }
+  const Fields expected = t.session({{"b", "2"}, {"c", "3"}, {"@user", "ada"}});
+  t.expect(t.loaded(key, "load").fields == expected, "clear, then the rest of the changes");
+}
+
+void expect_holds_or_conflicts(Trial& t) {
+  const StoreKey key = t.stored({{"a", "1"}, {"empty", ""}});
+  SessionStore& s = t.store();
+  t.expect_applied(s.update(key, expecting("a", {"1"}, setting("b", "x")), {long_ttl}), "equal");
+  t.expect_applied(s.update(key, expecting("a", {"0", "1"}), {long_ttl}), "one of two");
+  t.expect_applied(s.update(key, expecting("none", {}), {long_ttl}), "absent as expected");
+  t.expect_applied(s.update(key, expecting("empty", {""}), {long_ttl}), "an empty value");
+  t.expect_conflict(s.update(key, expecting("empty", {}), {long_ttl}), "empty is not absent");
+  t.expect_conflict(s.update(key, expecting("none", {""}), {long_ttl}), "absent is not empty");
+  t.expect_conflict(s.update(key, expecting("a", {"1 "}), {long_ttl}), "texts are compared whole");
+  t.expect_conflict(s.update(key, expecting("a", {}), {long_ttl}), "there, expected absent");
+}
+
+void conflict_writes_nothing(Trial& t) {
+  const StoreKey key = t.stored({{"a", "1"}, {"n", "5"}}, short_ttl);
+  Changes changes = expecting("a", {"2"}, setting("b", "x"));
+  changes.expect.push_back({"n", {"5"}});
+  changes.remove.emplace_back("a");
+  changes.increment.push_back({"n", 1});
+  changes.clear = true;
+  expect_untouched(
+      t, key, [&] { t.expect_conflict(t.store().update(key, changes, {long_ttl}), "update"); },
+      "a conflict");
+  expect_untouched(
+      t, key,
+      [&] {
+        const StoreKey to = Trial::fresh_key();
+        t.expect_conflict(t.store().rekey(key, to, changes, {long_ttl}, {}), "rekey");
+        t.expect_absent(to, "the new id after a conflict");
+      },
+      "a conflict of rekey");
+}
+
+void counters_count(Trial& t) {
+  const StoreKey key = t.stored({{"n", "5"}, {"low", "-3"}});
+  Changes changes = adding("n", 2);
+  changes.increment.push_back({"fresh", -4});
+  changes.increment.push_back({"low", 3});
+  changes.set.push_back({"a", "1"});
+  const Result<Outcome> outcome = t.store().update(key, changes, {long_ttl});
+  t.expect_applied(outcome, "increment");
+  if (outcome) {
+    t.expect(outcome->counters == std::vector<std::int64_t>{7, -4, 0},
+             "the new values, in the order asked for");
+  }
+  const Fields expected = t.session({{"n", "7"}, {"fresh", "-4"}, {"low", "0"}, {"a", "1"}});
+  t.expect(t.loaded(key, "load").fields == expected, "counters are kept as decimal text");
+}
+
+void counters_at_the_ends(Trial& t) {
+  const StoreKey key = t.stored({{"high", std::to_string(highest - 1)},
+                                 {"low", std::to_string(lowest + 1)},
+                                 {"beyond", "9007199254740993"}});
+  const auto add = [&](std::string name, std::int64_t by) {
+    return t.store().update(key, adding(std::move(name), by), {long_ttl});
+  };
+  t.expect_applied(add("high", 1), "up to the highest");
+  t.expect_value(key, "high", std::to_string(highest), "the highest");
+  t.expect_applied(add("low", -1), "down to the lowest");
+  t.expect_value(key, "low", std::to_string(lowest), "the lowest");
+  t.expect_applied(add("beyond", 1), "beyond what a double can count");
+  t.expect_value(key, "beyond", "9007199254740994", "beyond what a double can count");
+  const Result<Outcome> all = add("low", highest);
+  t.expect_applied(all, "the largest step");
+  if (all) t.expect(all->counters == std::vector<std::int64_t>{-1}, "the largest step up");
+  t.expect_applied(add("zero", lowest), "the largest step down");
+  t.expect_value(key, "zero", std::to_string(lowest), "the largest step down");
+  for (const auto& [name, by] : {std::pair<std::string, std::int64_t>{"high", 1},
+                                 {"high", highest},
+                                 {"zero", -1},
+                                 {"zero", lowest}}) {
+    expect_untouched(
+        t, key, [&] { t.expect_error(add(name, by), Errc::invalid_argument, "overflow"); },
+        "an overflow of " + name);
+  }
+}
+
+void bad_counter_writes_nothing(Trial& t) {
+  for (const std::string_view text :
+       {"", "x", "1.0", "1e3", " 1", "1 ", "+1", "01", "-0", "-", "--1", "0x1", "true", "\"1\"",
+        "9223372036854775808", "-9223372036854775809", "99999999999999999999"}) {
+    const StoreKey key = t.stored({{"bad", text}, {"good", "1"}}, short_ttl);
+    Changes changes = adding("good", 1);
+    changes.increment.push_back({"bad", 1});
+    changes.set.push_back({"a", "1"});
+    changes.remove.emplace_back("b");
+    expect_untouched(
+        t, key,
+        [&] {
+          t.expect_error(t.store().update(key, changes, {long_ttl}), Errc::invalid_argument,
+                         "increment of \"" + std::string(text) + "\"");
+        },
+        "increment of \"" + std::string(text) + "\"");
+    expect_untouched(
+        t, key,
+        [&] {
+          const StoreKey to = Trial::fresh_key();
+          t.expect_error(t.store().rekey(key, to, changes, {long_ttl}, {}), Errc::invalid_argument,
+                         "rekey with increment of \"" + std::string(text) + "\"");
+          t.expect_absent(to, "the new id of a refused rekey");
+        },
+        "rekey with increment of \"" + std::string(text) + "\"");
+  }
+}
+
+void bad_changes_are_refused(Trial& t) {
+  const StoreKey key = t.stored({{"a", "1"}, {"n", "1"}}, short_ttl);
+  Changes twice = setting("a", "2");
+  twice.remove.emplace_back("a");
+  Changes set_and_count = setting("n", "2");
+  set_and_count.increment.push_back({"n", 1});
+  const std::vector<std::pair<std::string, Changes>> bad = {
+      {"a mark", setting("@frozen", "x")},
+      {"a deadline field", setting("@until.a", "1")},
+      {"removing a deadline field", removing("@until.a")},
+      {"removing @created", removing("@created")},
+      {"a bad @created", setting("@created", "now")},
+      {"counting @created", adding("@created", 1)},
+      {"expecting a mark", expecting("@frozen", {})},
+      {"set and remove of one name", twice},
+      {"set and increment of one name", set_and_count},
+  };
+  for (const auto& [what, changes] : bad) {
+    expect_untouched(
+        t, key,
+        [&, &change = changes, &name = what] {
+          t.expect_error(t.store().update(key, change, {long_ttl}), Errc::invalid_argument, name);
+          t.expect_error(t.store().rekey(key, Trial::fresh_key(), change, {long_ttl}, {}),
+                         Errc::invalid_argument, name);
+        },
+        what);
+  }
+  expect_untouched(
+      t, key,
+      [&] {
+        for (const milliseconds ttl : {milliseconds(0), milliseconds(-5), ttl_max * 2}) {
+          t.expect_error(t.store().update(key, {}, {ttl}), Errc::invalid_argument, "a bad ttl");
+          t.expect_error(t.store().rekey(key, Trial::fresh_key(), {}, {ttl}, {}),
+                         Errc::invalid_argument, "a bad ttl for rekey");
+        }
+      },
+      "bad times to live");
+}
+
+void library_fields_can_be_set(Trial& t) {
+  const StoreKey key = t.stored({{"@user", "ada"}});
+  Changes changes = setting("@created", "1700000000001");
+  changes.remove.emplace_back("@user");
+  t.expect_applied(t.store().update(key, changes, {long_ttl}), "update");
+  t.expect(t.loaded(key, "load").fields == Fields{{"@created", "1700000000001"}},
+           "@created is new and @user is gone");
+}
+
+}  // namespace
+
+std::vector<ConformanceCase> change_cases() {
+  return {
+      {"only_named_attributes_change", "P2", only_named_attributes_change},
+      {"removing_all_keeps_the_session", "P1", removing_all_keeps_the_session},
+      {"clear_leaves_the_librarys_fields", "P2", clear_leaves_the_librarys_fields},
+      {"expect_holds_or_conflicts", "P2", expect_holds_or_conflicts},
+      {"conflict_writes_nothing", "P8", conflict_writes_nothing},
+      {"counters_count", "P2", counters_count},
+      {"counters_at_the_ends", "P2 P8", counters_at_the_ends},
+      {"bad_counter_writes_nothing", "P8", bad_counter_writes_nothing},
+      {"bad_changes_are_refused", "P8", bad_changes_are_refused},
+      {"library_fields_can_be_set", "P2", library_fields_can_be_set},
+  };
+}
+
+}  // namespace websession::testing

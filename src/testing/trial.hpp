@@ -1,0 +1,112 @@
+// What a conformance case works with: the store, fresh keys, and checks that collect failures.
+#pragma once
+
+#include <barrier>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "websession/testing/store_conformance.hpp"
+
+namespace websession::testing {
+
+using std::chrono::milliseconds;
+
+// Long enough that no scheduling delay lets a session expire under a test, short enough to wait
+// for.
+inline constexpr milliseconds short_ttl{1500};
+inline constexpr milliseconds long_ttl{60'000};
+
+class Trial {
+ public:
+  explicit Trial(StoreHarness& harness) : harness_(harness) {}
+
+  SessionStore& store() { return harness_.store(); }
+  ManualClock& clock() { return harness_.clock(); }
+  void let_pass(milliseconds duration) { harness_.let_pass(duration); }
+  [[nodiscard]] int race_rounds() const { return harness_.race_rounds(); }
+  [[nodiscard]] int race_threads() const { return harness_.race_threads(); }
+
+  // Safe to call from many threads at once.
+  bool expect(bool holds, std::string_view what);
+  template <class T>
+  bool expect_ok(const Result<T>& result, std::string_view what) {
+    return expect(result.has_value(),
+                  std::string(what) + (result ? "" : ": " + result.error().message()));
+  }
+  template <class T>
+  bool expect_error(const Result<T>& result, Errc code, std::string_view what) {
+    return expect(
+        !result && result.error().code == code,
+        std::string(what) + (result ? ": it succeeded" : ": " + result.error().message()));
+  }
+  void expect_outcome(const Result<Outcome>& result, Outcome::Status status, std::string_view what);
+  void expect_gone(const Result<Outcome>& result, std::string_view what) {
+    expect_outcome(result, Outcome::Status::gone, what);
+  }
+  void expect_applied(const Result<Outcome>& result, std::string_view what) {
+    expect_outcome(result, Outcome::Status::applied, what);
+  }
+  void expect_conflict(const Result<Outcome>& result, std::string_view what) {
+    expect_outcome(result, Outcome::Status::conflict, what);
+  }
+
+  // A key that nobody has used.
+  static StoreKey fresh_key();
+  // A field set with `@created`.
+  Fields session(std::initializer_list<Field> attributes = {});
+  // Stores one under a fresh key.
+  StoreKey stored(std::initializer_list<Field> attributes = {}, milliseconds ttl = long_ttl);
+
+  // The record, or one without fields and a failure.
+  Record loaded(const StoreKey& key, std::string_view what);
+  void expect_absent(const StoreKey& key, std::string_view what);
+  void expect_value(const StoreKey& key, std::string_view name,
+                    std::optional<std::string_view> value, std::string_view what);
+  // 0 < remaining <= at_most.
+  void expect_remaining(const StoreKey& key, milliseconds at_most, std::string_view what);
+
+  // Runs the functions at the same moment, one thread each, and waits for them.
+  static void together(const std::vector<std::function<void()>>& functions);
+  // The same for `count` threads of one function that gets its number.
+  static void together(int count, const std::function<void(int)>& function);
+
+  std::vector<std::string> take_failures() { return std::move(failures_); }
+
+ private:
+  StoreHarness& harness_;
+  std::mutex mutex_;
+  std::vector<std::string> failures_;
+};
+
+inline Changes setting(std::string name, std::string value, std::optional<WallTime> deadline = {}) {
+  Changes changes;
+  changes.set.push_back({std::move(name), std::move(value), deadline});
+  return changes;
+}
+inline Changes removing(std::string name) {
+  Changes changes;
+  changes.remove.push_back(std::move(name));
+  return changes;
+}
+inline Changes adding(std::string name, std::int64_t by) {
+  Changes changes;
+  changes.increment.push_back({std::move(name), by});
+  return changes;
+}
+inline Changes expecting(std::string name, std::vector<std::string> any_of, Changes changes = {}) {
+  changes.expect.push_back({std::move(name), std::move(any_of)});
+  return changes;
+}
+
+// The cases by subject, one file each.
+std::vector<ConformanceCase> record_cases();
+std::vector<ConformanceCase> change_cases();
+std::vector<ConformanceCase> deadline_cases();
+std::vector<ConformanceCase> rekey_cases();
+std::vector<ConformanceCase> race_cases();
+
+}  // namespace websession::testing

@@ -1,0 +1,241 @@
+// The policy of a session's life, as a table: what was loaded, what is wanted, what is due.
+#include "session_plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace websession::internal {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using Action = Plan::Action;
+using CookieAction = Plan::CookieAction;
+
+const WallTime now{milliseconds(1'700'000'000'000)};
+
+PlanOptions defaults() { return {minutes(30), hours(12), minutes(3), seconds(10), false}; }
+
+PlanOptions rolling() {
+  PlanOptions options = defaults();
+  options.rolling = true;
+  return options;
+}
+
+// A session of some age with some time to live left.
+Loaded session(milliseconds age, milliseconds remaining) { return {now - age, remaining, false}; }
+
+Loaded frozen() { return {now - minutes(1), seconds(5), true}; }
+
+Wishes nothing() { return {}; }
+Wishes brought(Wishes wishes) {
+  wishes.brought_cookie = true;
+  return wishes;
+}
+Wishes changed() { return {.has_attributes = true, .changed = true}; }
+Wishes emptied() { return {.has_attributes = false, .changed = true}; }
+Wishes regenerate() { return {.regenerate = true}; }
+Wishes invalidate() { return {.invalidate = true}; }
+
+struct Row {
+  std::string rule;
+  std::optional<Loaded> loaded;
+  Wishes wishes;
+  PlanOptions options;
+  Plan expected;
+};
+
+std::vector<Row> rows() {
+  const milliseconds idle = minutes(30);
+  const Plan none{};
+  return {
+      // Lazy: no record, no cookie before the first attribute.
+      {"a new visitor who stores nothing", {}, nothing(), defaults(), none},
+      {"a new visitor with an unknown cookie who stores nothing",
+       {},
+       brought(nothing()),
+       defaults(),
+       none},
+      {"a new visitor whose changes cancel out", {}, emptied(), defaults(), none},
+      {"regenerate of a session that is not stored", {}, regenerate(), defaults(), none},
+      {"the first attribute",
+       {},
+       changed(),
+       defaults(),
+       {Action::create, idle, {}, CookieAction::send}},
+      {"the first attribute, with an unknown cookie",
+       {},
+       brought(changed()),
+       defaults(),
+       {Action::create, idle, {}, CookieAction::send}},
+      {"an absolute timeout below the idle one",
+       {},
+       changed(),
+       {minutes(30), minutes(10), minutes(3), seconds(10), false},
+       {Action::create, minutes(10), {}, CookieAction::send}},
+
+      // Renewal is throttled.
+      {"just renewed", session(minutes(1), minutes(30)), nothing(), defaults(), none},
+      {"a gain below renew_after", session(minutes(5), minutes(27) + milliseconds(1)), nothing(),
+       defaults(), none},
+      {"a gain of renew_after",
+       session(minutes(5), minutes(27)),
+       nothing(),
+       defaults(),
+       {Action::touch, idle, {}, CookieAction::none}},
+      {"a gain above renew_after",
+       session(hours(2), minutes(1)),
+       nothing(),
+       defaults(),
+       {Action::touch, idle, {}, CookieAction::none}},
+      {"renew_after zero, some gain",
+       session(minutes(1), minutes(30) - milliseconds(1)),
+       nothing(),
+       {minutes(30), hours(12), milliseconds(0), seconds(10), false},
+       {Action::touch, idle, {}, CookieAction::none}},
+      {"renew_after zero, no gain",
+       session(minutes(1), minutes(30)),
+       nothing(),
+       {minutes(30), hours(12), milliseconds(0), seconds(10), false},
+       none},
+      {"a touch never shortens", session(minutes(1), hours(5)), nothing(), defaults(), none},
+
+      // The lesser of idle and absolute; near the absolute limit there are no touches.
+      {"near the absolute limit, nothing to gain", session(hours(12) - minutes(5), minutes(5)),
+       nothing(), defaults(), none},
+      {"near the absolute limit, a write",
+       session(hours(12) - minutes(5), minutes(5)),
+       changed(),
+       defaults(),
+       {Action::update, minutes(5), {}, CookieAction::none}},
+      {"the last touch reaches up to the absolute limit",
+       session(hours(12) - minutes(20), minutes(5)),
+       nothing(),
+       defaults(),
+       {Action::touch, minutes(20), {}, CookieAction::none}},
+      {"created in the future, by a clock that runs ahead",
+       {{now + hours(1), minutes(20), false}},
+       nothing(),
+       defaults(),
+       {Action::touch, idle, {}, CookieAction::none}},
+      {"past the absolute limit, a write",
+       session(hours(13), minutes(5)),
+       changed(),
+       defaults(),
+       {Action::update, milliseconds(1), {}, CookieAction::none}},
+
+      // Every write renews; the cookie is sent when the id is new.
+      {"a change",
+       session(minutes(1), minutes(30)),
+       changed(),
+       defaults(),
+       {Action::update, idle, {}, CookieAction::none}},
+      {"the last attribute removed",
+       session(minutes(1), minutes(30)),
+       emptied(),
+       defaults(),
+       {Action::update, idle, {}, CookieAction::none}},
+      {"rolling: a change sends the cookie",
+       session(minutes(1), minutes(30)),
+       changed(),
+       rolling(),
+       {Action::update, idle, {}, CookieAction::send}},
+      {"rolling: a touch sends the cookie",
+       session(minutes(9), minutes(21)),
+       nothing(),
+       rolling(),
+       {Action::touch, idle, {}, CookieAction::send}},
+      {"rolling: no write, no cookie", session(minutes(1), minutes(30)), nothing(), rolling(),
+       none},
+
+      // Regenerate.
+      {"regenerate",
+       session(minutes(1), minutes(30)),
+       regenerate(),
+       defaults(),
+       {Action::rekey, idle, seconds(10), CookieAction::send}},
+      {"regenerate with changes",
+       session(hours(11) + minutes(50), minutes(10)),
+       {.has_attributes = true, .changed = true, .regenerate = true},
+       defaults(),
+       {Action::rekey, minutes(10), seconds(10), CookieAction::send}},
+      {"regenerate with another principal",
+       session(minutes(1), minutes(30)),
+       {.regenerate = true, .principal_changed = true},
+       defaults(),
+       {Action::rekey, idle, seconds(0), CookieAction::send}},
+
+      // Invalidate: the only time that a cookie is deleted.
+      {"invalidate",
+       session(minutes(1), minutes(30)),
+       invalidate(),
+       defaults(),
+       {Action::erase, {}, {}, CookieAction::remove}},
+      {"invalidate beats all else",
+       session(minutes(1), minutes(1)),
+       {.has_attributes = true, .changed = true, .regenerate = true, .invalidate = true},
+       rolling(),
+       {Action::erase, {}, {}, CookieAction::remove}},
+      {"invalidate of nothing, without a cookie", {}, invalidate(), defaults(), none},
+      {"invalidate of nothing, with a stale cookie",
+       {},
+       brought(invalidate()),
+       defaults(),
+       {Action::nothing, {}, {}, CookieAction::remove}},
+
+      // A frozen record is never renewed or written; erasing it is the store's business.
+      {"frozen, read only", frozen(), nothing(), rolling(), none},
+      {"frozen, a change",
+       frozen(),
+       changed(),
+       defaults(),
+       {Action::report_gone, {}, {}, CookieAction::none}},
+      {"frozen, regenerate",
+       frozen(),
+       regenerate(),
+       defaults(),
+       {Action::report_gone, {}, {}, CookieAction::none}},
+      {"frozen, invalidate",
+       frozen(),
+       invalidate(),
+       defaults(),
+       {Action::erase, {}, {}, CookieAction::remove}},
+
+      // A foreign hash that is being adopted gets its @created and its expiry.
+      {"adopting",
+       {{std::nullopt, minutes(30), false}},
+       nothing(),
+       defaults(),
+       {Action::touch, idle, {}, CookieAction::none}},
+      {"adopting with a change",
+       {{std::nullopt, hours(20), false}},
+       changed(),
+       defaults(),
+       {Action::update, idle, {}, CookieAction::none}},
+  };
+}
+
+TEST(SessionPlan, FollowsTheTable) {
+  for (const Row& row : rows()) {
+    const Plan plan = session_plan(row.loaded, row.wishes, row.options, now);
+    EXPECT_EQ(static_cast<int>(plan.action), static_cast<int>(row.expected.action)) << row.rule;
+    EXPECT_EQ(plan.ttl.count(), row.expected.ttl.count()) << row.rule;
+    EXPECT_EQ(plan.grace.count(), row.expected.grace.count()) << row.rule;
+    EXPECT_EQ(static_cast<int>(plan.cookie), static_cast<int>(row.expected.cookie)) << row.rule;
+  }
+}
+
+TEST(SessionPlan, AbsoluteLeftCountsFromCreated) {
+  EXPECT_EQ(absolute_left(now, defaults(), now), hours(12));
+  EXPECT_EQ(absolute_left(now - hours(2), defaults(), now), hours(10));
+  EXPECT_EQ(absolute_left(now - hours(12), defaults(), now), milliseconds(0));
+  EXPECT_EQ(absolute_left(now - hours(99), defaults(), now), milliseconds(0));
+  EXPECT_EQ(absolute_left(now + hours(99), defaults(), now), hours(12));
+  EXPECT_EQ(absolute_left(std::nullopt, defaults(), now), hours(12));
+}
+
+}  // namespace
+}  // namespace websession::internal
