@@ -1,0 +1,274 @@
+#include "websession/redis_store.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "lane.hpp"
+#include "operations.hpp"
+#include "redis_store_impl.hpp"
+#include "redis_url.hpp"
+#include "server_error.hpp"
+#include "socket_transport.hpp"
+
+namespace websession {
+namespace {
+
+using redis::Lane;
+using redis::Reply;
+using std::chrono::milliseconds;
+
+// Regenerations that fit into a grace: a longer chain of frozen records is not followed.
+constexpr std::size_t successors_max = 64;
+// Names and texts that one script call takes (Redis itself allows more).
+constexpr std::size_t fields_max = 10'000;
+
+Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+
+Result<void> validate(const RedisOptions& options) {
+  const auto out_of_range = [](milliseconds time) {
+    return time < milliseconds(1) || time > std::chrono::minutes(1);
+  };
+  if (options.prefix.empty()) return invalid("prefix: must not be empty");
+  if (out_of_range(options.connect_timeout)) return invalid("connect_timeout: is 1 ms to 1 minute");
+  if (out_of_range(options.operation_timeout)) {
+    return invalid("operation_timeout: is 1 ms to 1 minute");
+  }
+  if (options.pending_max == 0) return invalid("pending_max: must not be 0");
+  if (options.record_bytes_max < 1024) return invalid("record_bytes_max: must be 1,024 or more");
+  const bool printable = std::all_of(options.client_name.begin(), options.client_name.end(),
+                                     [](char c) { return c > 0x20 && c < 0x7f; });
+  if (!printable) return invalid("client_name: only printable ASCII without blanks");
+  return {};
+}
+
+Result<void> validate_size(std::size_t fields) {
+  if (fields <= fields_max) return {};
+  return make_error(Errc::too_large, "more than 10,000 fields in one step; nothing was sent");
+}
+
+// What may be done again after its answer was lost.
+enum class Repeat { harmless, only_if_not_applied };
+
+}  // namespace
+
+struct RedisStore::Impl {
+  // A lane belongs to the process that made it. After a fork, the child must not even lock its
+  // mutex: another thread of the parent may have held it. So the child makes its own lane, and
+  // keeps the old one, disowned and untouched, for the rest of its life.
+  struct OwnedLane {
+    pid_t owner;
+    Lane lane;
+    OwnedLane* inherited;
+  };
+
+  Impl(std::shared_ptr<redis::Connector> the_connector, redis::Login the_login,
+       RedisOptions the_options)
+      : connector(std::move(the_connector)),
+        login(std::move(the_login)),
+        options(std::move(the_options)),
+        clock(options.clock ? options.clock : system_clock()),
+        layout{options.prefix, options.adopt_foreign_hashes},
+        current(make_lane(nullptr)) {}
+
+  ~Impl() {
+    OwnedLane* own = current.load();
+    // What was inherited is not destroyed: its mutex may be locked for ever.
+    if (own->owner == ::getpid()) delete own;
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  OwnedLane* make_lane(OwnedLane* inherited) {
+    const redis::LaneOptions lane_options{options.connect_timeout, options.operation_timeout,
+                                          options.pending_max, options.record_bytes_max};
+    return new OwnedLane{::getpid(), Lane(connector, login, lane_options), inherited};
+  }
+
+  Lane& lane() {
+    OwnedLane* found = current.load(std::memory_order_acquire);
+    if (found->owner == ::getpid()) return found->lane;
+    OwnedLane* mine = make_lane(found);
+    if (current.compare_exchange_strong(found, mine)) {
+      mine->inherited->lane.disown();
+      return mine->lane;
+    }
+    delete mine;  // another thread of this child was first
+    return found->lane;
+  }
+
+  [[nodiscard]] SteadyTime deadline() const {
+    return std::chrono::steady_clock::now() + options.operation_timeout;
+  }
+
+  // `repeated`: set when an earlier try may have been applied.
+  Result<std::vector<Reply>> execute(const std::string& commands, std::size_t replies,
+                                     Repeat repeat, SteadyTime until, bool* repeated = nullptr) {
+    Result<std::vector<Reply>> result = lane().execute(commands, replies, until);
+    // A connection that was lost (a restarted server, a failover) is worth one more try, on a new
+    // one. A server that cannot be reached or does not answer is not.
+    const bool lost = !result && result.error().code == Errc::unavailable;
+    const bool sent = lost && result.error().maybe_applied;
+    if (!lost || (sent && repeat != Repeat::harmless)) return result;
+    if (repeated != nullptr) *repeated = sent;
+    Result<std::vector<Reply>> again = lane().execute(commands, replies, until);
+    if (!again && sent) {
+      Error error = std::move(again).error();
+      error.maybe_applied = true;
+      return error;
+    }
+    return again;
+  }
+
+  Result<Reply> call(const redis::ScriptCall& script, Repeat repeat, SteadyTime until,
+                     bool* repeated = nullptr) {
+    Result<std::vector<Reply>> replies = execute(script.by_hash(), 1, repeat, until, repeated);
+    if (!replies) return std::move(replies).error();
+    const Reply& reply = replies->front();
+    if (reply.type == Reply::Type::error && redis::is_noscript(reply.text)) {
+      replies = execute(script.by_source(), 1, repeat, until, repeated);
+      if (!replies) return std::move(replies).error();
+    }
+    return std::move(replies->front());
+  }
+
+  // A read cannot be applied.
+  Result<std::vector<Reply>> read(const std::string& commands, std::size_t replies,
+                                  SteadyTime until) {
+    Result<std::vector<Reply>> result = execute(commands, replies, Repeat::harmless, until);
+    if (result) return result;
+    Error error = std::move(result).error();
+    error.maybe_applied = false;
+    return error;
+  }
+
+  // Whether the session that a frozen record leads to is still there.
+  Result<bool> ends_alive(std::string key, SteadyTime until) {
+    for (std::size_t i = 0; i < successors_max; ++i) {
+      const Result<std::vector<Reply>> replies =
+          read(redis::successor_command(key), redis::successor_replies, until);
+      if (!replies) return replies.error();
+      Result<redis::Successor> successor = redis::decode_successor(*replies);
+      if (!successor) return std::move(successor).error();
+      if (!successor->exists) return false;
+      if (!successor->next) return true;
+      key = *std::move(successor->next);
+    }
+    return false;
+  }
+
+  const std::shared_ptr<redis::Connector> connector;
+  const redis::Login login;
+  const RedisOptions options;
+  const std::shared_ptr<const Clock> clock;
+  const redis::Layout layout;
+  std::atomic<OwnedLane*> current;
+};
+
+RedisStore::RedisStore(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+RedisStore::~RedisStore() = default;
+
+Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view url,
+                                                              RedisOptions options) {
+  if (auto valid = validate(options); !valid) return std::move(valid).error();
+  Result<redis::RedisUrl> parsed = redis::parse_redis_url(url);
+  if (!parsed) return std::move(parsed).error();
+  const redis::Scripts& scripts = redis::scripts();
+  redis::Login login{parsed->user,
+                     parsed->password,
+                     parsed->database,
+                     options.client_name,
+                     {scripts.create.source(), scripts.update.source(), scripts.rekey.source(),
+                      scripts.erase.source()}};
+  return redis::make_store(redis::make_socket_connector(*std::move(parsed)), std::move(login),
+                           std::move(options));
+}
+
+Result<std::shared_ptr<RedisStore>> RedisStore::connect(std::string_view url,
+                                                        RedisOptions options) {
+  Result<std::shared_ptr<RedisStore>> store = connect_later(url, std::move(options));
+  if (!store) return store;
+  Impl& impl = *(*store)->impl_;
+  Result<void> connected =
+      impl.lane().connect(std::chrono::steady_clock::now() + impl.options.connect_timeout);
+  if (!connected) return std::move(connected).error();
+  return store;
+}
+
+Result<std::optional<Record>> RedisStore::load(const StoreKey& key) {
+  const SteadyTime until = impl_->deadline();
+  const Result<std::vector<Reply>> replies =
+      impl_->read(redis::load_command(impl_->layout.key(key)), redis::load_replies, until);
+  if (!replies) return replies.error();
+  Result<std::optional<redis::Loaded>> loaded =
+      redis::decode_load(impl_->layout, *replies, impl_->clock->wall());
+  if (!loaded) return std::move(loaded).error();
+  if (!*loaded) return std::optional<Record>();
+  if ((*loaded)->record.frozen) {
+    const Result<bool> alive = impl_->ends_alive((*loaded)->successor, until);
+    if (!alive) return alive.error();
+    if (!*alive) return std::optional<Record>();
+  }
+  return std::optional<Record>(std::move((*loaded)->record));
+}
+
+Result<void> RedisStore::create(const StoreKey& key, const Fields& fields, Lifetime lifetime) {
+  if (auto valid = websession::validate(fields, lifetime); !valid) return valid;
+  if (auto valid = validate_size(fields.size()); !valid) return valid;
+  const Result<Reply> reply = impl_->call(redis::create_call(impl_->layout, key, fields, lifetime),
+                                          Repeat::only_if_not_applied, impl_->deadline());
+  if (!reply) return reply.error();
+  return redis::decode_create(*reply);
+}
+
+Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, Lifetime lifetime) {
+  if (auto valid = websession::validate(changes, lifetime); !valid) return std::move(valid).error();
+  if (auto valid = validate_size(changes.set.size() + changes.remove.size()); !valid) {
+    return std::move(valid).error();
+  }
+  const Result<Reply> reply = impl_->call(
+      redis::update_call(impl_->layout, key, changes, lifetime, impl_->clock->wall()),
+      changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, impl_->deadline());
+  if (!reply) return reply.error();
+  return redis::decode_change(*reply, changes);
+}
+
+Result<Outcome> RedisStore::rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
+                                  Lifetime lifetime, Grace grace) {
+  if (auto valid = websession::validate(changes, lifetime); !valid) return std::move(valid).error();
+  if (auto valid = validate_size(changes.set.size() + changes.remove.size()); !valid) {
+    return std::move(valid).error();
+  }
+  const Result<Reply> reply = impl_->call(
+      redis::rekey_call(impl_->layout, from, to, changes, lifetime, grace, impl_->clock->wall()),
+      Repeat::harmless, impl_->deadline());
+  if (!reply) return reply.error();
+  return redis::decode_change(*reply, changes);
+}
+
+Result<bool> RedisStore::erase(const StoreKey& key) {
+  const SteadyTime until = impl_->deadline();
+  std::vector<std::string> chain{impl_->layout.key(key)};
+  bool repeated = false;
+  while (chain.size() <= successors_max) {
+    const Result<Reply> reply =
+        impl_->call(redis::erase_call(impl_->layout, chain), Repeat::harmless, until, &repeated);
+    if (!reply) return reply.error();
+    Result<redis::Erased> erased = redis::decode_erase(*reply);
+    if (!erased) return std::move(erased).error();
+    // When an answer was lost, it was most likely the one that said "erased".
+    if (!erased->successor) return erased->any || repeated;
+    chain.push_back(*std::move(erased->successor));
+  }
+  return make_error(Errc::corrupt, "a chain of replaced sessions has no end");
+}
+
+std::shared_ptr<RedisStore> redis::make_store(std::shared_ptr<Connector> connector, Login login,
+                                              RedisOptions options) {
+  return std::make_shared<RedisStore>(std::make_unique<RedisStore::Impl>(
+      std::move(connector), std::move(login), std::move(options)));
+}
+
+}  // namespace websession

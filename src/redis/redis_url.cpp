@@ -1,0 +1,138 @@
+#include "redis_url.hpp"
+
+#include <charconv>
+#include <cstdint>
+
+namespace websession::redis {
+namespace {
+
+Error invalid(std::string detail) {
+  return make_error(Errc::invalid_argument, "Redis URL: " + std::move(detail));
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// nullopt for a '%' without two hex digits, and for a NUL.
+std::optional<std::string> percent_decoded(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '%') {
+      if (i + 2 >= text.size()) return std::nullopt;
+      const int high = hex_digit(text[i + 1]);
+      const int low = hex_digit(text[i + 2]);
+      if (high < 0 || low < 0) return std::nullopt;
+      c = static_cast<char>(high * 16 + low);
+      i += 2;
+    }
+    if (c == '\0') return std::nullopt;
+    decoded += c;
+  }
+  return decoded;
+}
+
+std::optional<int> number(std::string_view text, int max) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (value < 0 || value > max) return std::nullopt;
+  return value;
+}
+
+// Takes "[user][:password]@" off the front.
+Result<void> take_credentials(std::string_view& rest, RedisUrl& url) {
+  const std::size_t authority_end = std::min(rest.find('/'), rest.size());
+  const std::size_t at = rest.substr(0, authority_end).rfind('@');
+  if (at == std::string_view::npos) return {};
+  const std::string_view credentials = rest.substr(0, at);
+  rest.remove_prefix(at + 1);
+  const std::size_t colon = credentials.find(':');
+  const auto user = percent_decoded(credentials.substr(0, colon));
+  if (!user) return invalid("the user name has a bad percent-encoding");
+  url.user = *user;
+  if (colon == std::string_view::npos) {
+    if (!url.user.empty()) return invalid("there is a user name without a password");
+    return {};
+  }
+  url.password = percent_decoded(credentials.substr(colon + 1));
+  if (!url.password) return invalid("the password has a bad percent-encoding");
+  return {};
+}
+
+Result<void> take_database(std::string_view text, RedisUrl& url) {
+  const std::optional<int> database = number(text, 1'000'000);
+  if (!database) return invalid("the database must be a number, as in redis://host:6379/1");
+  url.database = *database;
+  return {};
+}
+
+Result<RedisUrl> parse_tcp(std::string_view rest) {
+  RedisUrl url;
+  if (auto taken = take_credentials(rest, url); !taken) return std::move(taken).error();
+  const std::size_t slash = rest.find('/');
+  std::string_view host = rest.substr(0, slash);
+  const std::string_view database =
+      slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
+
+  const bool bracketed = host.starts_with('[');
+  const std::size_t bracket = bracketed ? host.find(']') : std::string_view::npos;
+  if (bracketed && bracket == std::string_view::npos) return invalid("a '[' without its ']'");
+  const std::size_t colon = host.find(':', bracketed ? bracket : 0);
+  if (colon != std::string_view::npos) {
+    const std::optional<int> port = number(host.substr(colon + 1), 65535);
+    if (!port || *port == 0) return invalid("the port must be 1 to 65535");
+    url.port = std::to_string(*port);
+    host = host.substr(0, colon);
+  }
+  if (bracketed) host = host.substr(1, bracket - 1);
+  const auto decoded = percent_decoded(host);
+  if (!decoded || decoded->empty() || decoded->find_first_of(" ?#@") != std::string::npos) {
+    return invalid("the host is missing or malformed, as in redis://127.0.0.1:6379");
+  }
+  url.host = *decoded;
+  if (!database.empty()) {
+    if (auto taken = take_database(database, url); !taken) return std::move(taken).error();
+  }
+  return url;
+}
+
+Result<RedisUrl> parse_unix(std::string_view rest) {
+  RedisUrl url;
+  if (auto taken = take_credentials(rest, url); !taken) return std::move(taken).error();
+  const std::size_t query = rest.find('?');
+  const auto path = percent_decoded(rest.substr(0, query));
+  if (!path || !path->starts_with('/')) {
+    return invalid("the socket must be an absolute path, as in unix:///run/redis/redis.sock");
+  }
+  url.socket_path = *path;
+  if (query != std::string_view::npos) {
+    std::string_view parameters = rest.substr(query + 1);
+    if (!parameters.starts_with("db=")) return invalid("the only parameter is ?db=<number>");
+    parameters.remove_prefix(3);
+    if (auto taken = take_database(parameters, url); !taken) return std::move(taken).error();
+  }
+  return url;
+}
+
+}  // namespace
+
+std::string RedisUrl::display() const {
+  if (host.empty()) return socket_path;
+  return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + port;
+}
+
+Result<RedisUrl> parse_redis_url(std::string_view url) {
+  constexpr std::string_view tcp = "redis://";
+  constexpr std::string_view unix_socket = "unix://";
+  if (url.starts_with(tcp)) return parse_tcp(url.substr(tcp.size()));
+  if (url.starts_with(unix_socket)) return parse_unix(url.substr(unix_socket.size()));
+  if (url.starts_with("rediss://")) return invalid("rediss:// (TLS) is not supported yet");
+  return invalid("must start with redis:// or unix://");
+}
+
+}  // namespace websession::redis

@@ -1,0 +1,29 @@
+// The Lua scripts that make each writing verb one atomic step.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace websession::redis {
+
+class Script {
+ public:
+  explicit Script(std::string_view source);
+  [[nodiscard]] const std::string& source() const noexcept { return source_; }
+  [[nodiscard]] const std::string& sha1() const noexcept { return sha1_; }  // hex: its name
+
+ private:
+  std::string source_;
+  std::string sha1_;
+};
+
+struct Scripts {
+  Script create;
+  Script update;
+  Script rekey;
+  Script erase;
+};
+
+const Scripts& scripts();
+
+}  // namespace websession::redis

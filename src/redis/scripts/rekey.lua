@@ -1,0 +1,51 @@
+-- Moves a session from KEYS[1] to KEYS[2]. Follows change.lua; after its arguments comes the grace
+-- in ms. The old hash keeps its state, frozen, for the grace.
+local grace = take_number()
+local left = redis.call('PTTL', KEYS[1])
+local head = left == -2 and {} or redis.call('HMGET', KEYS[1], '@created', '@frozen')
+local to_exists = redis.call('EXISTS', KEYS[2]) == 1
+
+-- Asked for again: the first time has done it all.
+if head[2] == KEYS[2] or left == -2 and to_exists then return applied(KEYS[2]) end
+if left == -2 or head[2] or not head[1] and not adopt then return {'gone'} end
+
+local refused = refusal()
+if refused then return {refused} end
+if to_exists then return {'key_exists'} end
+
+-- The new hash: what is live now, with the changes on top.
+local dropped = {}
+for _, name in ipairs(doomed) do dropped[name] = true end
+local flat = redis.call('HGETALL', KEYS[1])
+local state = {}
+for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
+local copy = {}
+for name, text in pairs(state) do
+  local deadline = is_deadline(name) and text or state[deadline_of(name)]
+  local cleared = clear and (name:sub(1, 1) ~= '@' or is_deadline(name))
+  if not cleared and not dropped[name] and not expired(deadline) then
+    copy[#copy + 1] = name
+    copy[#copy + 1] = text
+  end
+end
+if not head[1] then
+  copy[#copy + 1] = '@created'
+  copy[#copy + 1] = ARGV[1]
+end
+
+-- From here on nothing can fail. HSET comes first: if memory is short it is refused as a whole. A
+-- user without the right to PEXPIRE must not leave a session without an expiry behind.
+call_with('HSET', KEYS[2], copy)
+local expiry = redis.pcall('PEXPIRE', KEYS[2], math.max(left, ttl))
+if type(expiry) == 'table' then
+  redis.call('UNLINK', KEYS[2])
+  return expiry
+end
+write(KEYS[2])
+if grace >= 1 then
+  redis.call('HSET', KEYS[1], '@frozen', KEYS[2])
+  if left == -1 or grace < left then redis.call('PEXPIRE', KEYS[1], grace) end
+else
+  redis.call('UNLINK', KEYS[1])
+end
+return applied(KEYS[2])

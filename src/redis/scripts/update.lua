@@ -1,0 +1,32 @@
+-- Changes a session, and never makes one. Follows change.lua, whose arguments these are.
+local left = redis.call('PTTL', KEYS[1])
+if left == -2 then return {'gone'} end
+local head = redis.call('HMGET', KEYS[1], '@created', '@frozen')
+if head[2] or not head[1] and not adopt then return {'gone'} end
+
+local refused = refusal()
+if refused then return {refused} end
+
+if not head[1] then put('@created', ARGV[1]) end
+for _, name in ipairs(to_reap) do
+  if expired(redis.call('HGET', KEYS[1], deadline_of(name))) then
+    doom(name)
+    doom(deadline_of(name))
+  end
+end
+if clear then
+  for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if name:sub(1, 1) ~= '@' or is_deadline(name) then doom(name) end
+  end
+end
+local deleted = {}
+for _, name in ipairs(doomed) do
+  if not kept[name] then deleted[#deleted + 1] = name end
+end
+
+-- From here on nothing can fail. HSET comes first: if memory is short it is refused as a whole.
+-- @created always stays, so the hash is never empty between the steps.
+write(KEYS[1])
+call_with('HDEL', KEYS[1], deleted)
+if left < ttl then redis.call('PEXPIRE', KEYS[1], ttl) end
+return applied(KEYS[1])

@@ -1,0 +1,102 @@
+#include "server_error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace websession::redis {
+namespace {
+
+struct Meaning {
+  std::string_view word;  // the error's first word; inside a script of Redis 6.2 it comes later
+  Errc code;
+  std::string_view advice;
+  bool partly_applied = false;  // when it comes from inside a script
+};
+
+constexpr std::array meanings = {
+    Meaning{"NOAUTH", Errc::rejected,
+            "Redis wants a password: put it into the URL, redis://user:password@host"},
+    Meaning{"WRONGPASS", Errc::rejected,
+            "Redis refused the user name or password of the URL (percent-encode special "
+            "characters; check ACL LIST)"},
+    Meaning{"NOPERM", Errc::rejected,
+            "the Redis user lacks a right: it needs the commands and keys of docs/redis-layout.md",
+            true},
+    Meaning{"WRONGTYPE", Errc::corrupt,
+            "the session's key holds something that is no hash: is the prefix shared with another "
+            "program?"},
+    Meaning{"OOM", Errc::rejected,
+            "Redis is out of memory: raise maxmemory, or see maxmemory-policy in "
+            "docs/operations.md"},
+    Meaning{"READONLY", Errc::rejected,
+            "this Redis is a read-only replica: connect to the primary"},
+    Meaning{"MISCONF", Errc::rejected,
+            "Redis refuses writes because it cannot save to disk: look at its log"},
+    Meaning{"NOREPLICAS", Errc::unavailable,
+            "Redis has fewer replicas than min-replicas-to-write wants"},
+    Meaning{"LOADING", Errc::unavailable, "Redis is still loading its data; try again soon"},
+    Meaning{"BUSY", Errc::unavailable,
+            "Redis is busy with somebody's long script; try again soon (SCRIPT KILL ends it)"},
+    Meaning{"MASTERDOWN", Errc::unavailable, "this Redis replica has lost its primary"},
+    Meaning{"CLUSTERDOWN", Errc::unavailable, "the Redis Cluster is down"},
+    Meaning{"TRYAGAIN", Errc::unavailable, "the Redis Cluster is moving this key; try again"},
+    Meaning{"MOVED", Errc::rejected,
+            "this is a node of a Redis Cluster, which websession does not support yet"},
+    Meaning{"ASK", Errc::rejected,
+            "this is a node of a Redis Cluster, which websession does not support yet"},
+    Meaning{"CROSSSLOT", Errc::rejected,
+            "this is a node of a Redis Cluster, which websession does not support yet"},
+    Meaning{"DENIED", Errc::rejected,
+            "Redis is in protected mode: set a password or bind it to this interface"},
+};
+
+bool is_word_character(char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+
+std::string_view first_word(std::string_view text) {
+  std::size_t size = 0;
+  while (size < text.size() && size < 24 && is_word_character(text[size])) ++size;
+  return text.substr(0, size);
+}
+
+const Meaning* meaning_of(std::string_view text) {
+  const std::string_view word = first_word(text);
+  for (const Meaning& meaning : meanings) {
+    if (meaning.word == word) return &meaning;
+  }
+  if (word != "ERR") return nullptr;
+  // Redis 6.2 wraps the error of a command: "ERR Error running script (…): @user_script:1: -OOM …",
+  // and some come without the dash.
+  for (const Meaning& meaning : meanings) {
+    const std::string dashed = "-" + std::string(meaning.word) + " ";
+    const std::string spaced = ": " + std::string(meaning.word) + " ";
+    if (text.find(dashed) != std::string_view::npos ||
+        text.find(spaced) != std::string_view::npos) {
+      return &meaning;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Error server_error(std::string_view text, bool from_script) {
+  if (text.find("max number of clients") != std::string_view::npos) {
+    return make_error(Errc::unavailable, "Redis has no room for another client: raise maxclients");
+  }
+  if (const Meaning* meaning = meaning_of(text)) {
+    Error error = make_error(
+        meaning->code, std::string(meaning->advice) + " (" + std::string(meaning->word) + ")");
+    error.maybe_applied = from_script && meaning->partly_applied;
+    return error;
+  }
+  Error error =
+      make_error(Errc::rejected, "Redis answered with the error " + std::string(first_word(text)) +
+                                     "; it needs Redis 6.2 or newer");
+  error.maybe_applied = from_script;
+  return error;
+}
+
+bool is_noscript(std::string_view text) { return first_word(text) == "NOSCRIPT"; }
+
+}  // namespace websession::redis

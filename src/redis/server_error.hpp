@@ -1,0 +1,17 @@
+// What an error reply of Redis means for the caller.
+#pragma once
+
+#include <string_view>
+
+#include "websession/result.hpp"
+
+namespace websession::redis {
+
+// The text itself never gets into the error: it can hold a key, and thereby an id. `from_script`:
+// a script may have written before a command of it was refused.
+Error server_error(std::string_view text, bool from_script);
+
+// The script is not in the server's cache: nothing was done, and EVAL will.
+bool is_noscript(std::string_view text);
+
+}  // namespace websession::redis

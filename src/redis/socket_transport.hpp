@@ -1,0 +1,16 @@
+// TCP and unix sockets.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "redis_url.hpp"
+#include "transport.hpp"
+
+namespace websession::redis {
+
+// Resolves the host each time it connects, and tries the address that worked last time first.
+std::unique_ptr<Connector> make_socket_connector(RedisUrl url);
+
+}  // namespace websession::redis

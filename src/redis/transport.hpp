@@ -1,0 +1,49 @@
+// A byte stream to a server, and how to get one. Tests replace it to count and to break.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "websession/clock.hpp"
+#include "websession/result.hpp"
+
+namespace websession::redis {
+
+// One thread may write while another reads.
+class Transport {
+ public:
+  Transport() = default;
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+  virtual ~Transport() = default;  // closes
+
+  // Both wait until at least one byte has passed, and give the number of bytes.
+  // Errors: timeout (nothing has passed by the deadline; all is as before), unavailable (the
+  // connection has ended).
+  virtual Result<std::size_t> write_some(std::string_view bytes, SteadyTime deadline) = 0;
+  virtual Result<std::size_t> read_some(std::span<char> buffer, SteadyTime deadline) = 0;
+
+  // True when the peer has closed, or has sent what nobody asked for. Asked while nothing is due.
+  [[nodiscard]] virtual bool is_stale() const noexcept = 0;
+  // Ends the connection for both sides, so that whoever waits in it returns. Any thread may call
+  // it.
+  virtual void shut_down() noexcept = 0;
+  // Closes without a word to the peer: for the child of a fork, whose parent goes on using it.
+  virtual void disown() noexcept = 0;
+};
+
+class Connector {
+ public:
+  Connector() = default;
+  Connector(const Connector&) = delete;
+  Connector& operator=(const Connector&) = delete;
+  virtual ~Connector() = default;
+
+  // Called by one thread at a time. Errors: unavailable, timeout.
+  virtual Result<std::unique_ptr<Transport>> connect(SteadyTime deadline) = 0;
+};
+
+}  // namespace websession::redis

@@ -1,0 +1,296 @@
+// The lane over a server without a socket: who does the I/O, and what each kind of failure means.
+#include "lane.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "fake_redis.hpp"
+#include "random.hpp"
+
+namespace websession::testing {
+namespace {
+
+using redis::Lane;
+using redis::Reply;
+using std::chrono::milliseconds;
+using SteadyClock = std::chrono::steady_clock;
+
+// Answers PING, and every "ECHO <word>" line with the word: enough to see whose reply is whose.
+// Keeps half a line until the rest comes.
+FakeRedis::Answer echo() {
+  return [rest = std::string()](std::string_view bytes) mutable {
+    rest += bytes;
+    std::string out;
+    for (std::size_t end = rest.find('\n'); end != std::string::npos; end = rest.find('\n')) {
+      const std::string line = rest.substr(0, end - 1);
+      rest.erase(0, end + 1);
+      if (line == "PING") out += "+PONG\r\n";
+      if (line.starts_with("ECHO ")) out += "+" + line.substr(5) + "\r\n";
+    }
+    return out;
+  };
+}
+
+std::string ask(std::string_view word) { return "ECHO " + std::string(word) + "\r\n"; }
+
+class LaneTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<FakeRedis> server = std::make_shared<FakeRedis>(echo());
+  redis::LaneOptions options{milliseconds(100), milliseconds(60), 4096, 64 * 1024};
+  std::unique_ptr<Lane> lane = make();
+
+  std::unique_ptr<Lane> make() { return std::make_unique<Lane>(server, redis::Login{}, options); }
+  Result<std::vector<Reply>> execute(const std::string& commands, std::size_t replies = 1) {
+    return lane->execute(commands, replies, SteadyClock::now() + options.operation_timeout);
+  }
+  void expect_echo(std::string_view word) {
+    const Result<std::vector<Reply>> replies = execute(ask(word));
+    ASSERT_TRUE(replies) << replies.error().message();
+    EXPECT_EQ(replies->at(0).text, word);
+  }
+  void expect_error(const Result<std::vector<Reply>>& result, Errc code, bool maybe_applied) {
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, code) << result.error().message();
+    EXPECT_EQ(result.error().maybe_applied, maybe_applied) << result.error().message();
+  }
+};
+
+TEST_F(LaneTest, ALoneCallerWritesOnceAndReadsOnce) {
+  expect_echo("first");
+  EXPECT_EQ(server->connects, 1);
+  const int writes = server->writes;
+  const int reads = server->reads;
+  for (int i = 0; i < 10; ++i) expect_echo("again");
+  EXPECT_EQ(server->writes - writes, 10);
+  EXPECT_EQ(server->reads - reads, 10);
+  EXPECT_EQ(server->connects, 1);
+}
+
+TEST_F(LaneTest, SeveralCommandsAreOneWrite) {
+  expect_echo("first");
+  const int writes = server->writes;
+  const Result<std::vector<Reply>> replies = execute(ask("a") + ask("b") + ask("c"), 3);
+  ASSERT_TRUE(replies);
+  ASSERT_EQ(replies->size(), 3U);
+  EXPECT_EQ((*replies)[2].text, "c");
+  EXPECT_EQ(server->writes - writes, 1);
+}
+
+TEST_F(LaneTest, BytesInSmallPiecesAreNoMatter) {
+  server->write_at_most = 1;
+  server->read_at_most = 1;
+  for (int i = 0; i < 5; ++i) expect_echo("word" + std::to_string(i));
+}
+
+// P7, P8
+TEST_F(LaneTest, ASilentServerCostsTheDeadlineAndNoMore) {
+  expect_echo("first");
+  server->silent = true;
+  const auto start = SteadyClock::now();
+  expect_error(execute(ask("lost")), Errc::timeout, true);
+  EXPECT_GE(SteadyClock::now() - start, options.operation_timeout);
+}
+
+TEST_F(LaneTest, ALateReplyIsDropped) {
+  expect_echo("first");
+  server->silent = true;
+  expect_error(execute(ask("late")), Errc::timeout, true);
+  server->silent = false;
+  server->send("+late\r\n");
+  expect_echo("mine");
+  expect_echo("mine too");
+  EXPECT_EQ(server->connects, 1) << "the connection is still in step";
+}
+
+TEST_F(LaneTest, AConnectionThatHasGoneDeafIsReplaced) {
+  expect_echo("first");
+  server->silent = true;
+  for (int i = 0; i < 10 && server->connects == 1; ++i) {
+    const Result<std::vector<Reply>> lost = execute(ask("lost"));
+    ASSERT_FALSE(lost);
+    EXPECT_EQ(lost.error().code, Errc::timeout);
+  }
+  EXPECT_EQ(server->connects, 2) << "after two timeouts without a word";
+  server->silent = false;
+  Result<std::vector<Reply>> replies = execute(ask("heard"));
+  while (!replies) replies = execute(ask("heard"));  // until the breaker closes
+  EXPECT_EQ(replies->at(0).text, "heard");
+}
+
+// P8: the error is exact about whether the server can have seen the command.
+TEST_F(LaneTest, WhatWasNotWrittenWholeWasNotApplied) {
+  const std::string command = ask("word");
+  for (std::size_t bytes = 0; bytes < command.size(); ++bytes) {
+    lane = make();
+    expect_echo("first");
+    server->write_breaks_after = bytes;
+    expect_error(execute(command), Errc::unavailable, false);
+    server->write_breaks_after.reset();
+    expect_echo("afterwards");
+  }
+}
+
+TEST_F(LaneTest, WhatWasWrittenMayHaveBeenApplied) {
+  const std::string reply = "+word\r\n";
+  for (std::size_t bytes = 0; bytes < reply.size(); ++bytes) {
+    lane = make();
+    expect_echo("first");
+    server->read_breaks_after = bytes;
+    expect_error(execute(ask("word")), Errc::unavailable, true);
+    server->read_breaks_after.reset();
+    expect_echo("afterwards");
+  }
+}
+
+TEST_F(LaneTest, GarbageIsCorruptAndTheConnectionIsReplaced) {
+  expect_echo("first");
+  server->silent = true;
+  std::thread garbage([&] { server->send("HTTP/1.1 400 Bad Request\r\n\r\n"); });
+  expect_error(execute(ask("word")), Errc::corrupt, true);
+  garbage.join();
+  server->silent = false;
+  expect_echo("afterwards");
+  EXPECT_EQ(server->connects, 2);
+}
+
+TEST_F(LaneTest, AConnectionThatEndedWhileIdleIsReplacedUnseen) {
+  expect_echo("first");
+  server->close_all();
+  expect_echo("second");
+  EXPECT_EQ(server->connects, 2);
+}
+
+TEST_F(LaneTest, AReplyNobodyAskedForEndsTheConnection) {
+  expect_echo("first");
+  server->send("+surprise\r\n");
+  expect_echo("mine");
+  EXPECT_EQ(server->connects, 2);
+}
+
+TEST_F(LaneTest, ARefusedConnectIsAnErrorAtOnceAndTriedAgain) {
+  server->refuse_connects = true;
+  expect_error(execute(ask("word")), Errc::unavailable, false);
+  expect_error(execute(ask("word")), Errc::unavailable, false);
+  EXPECT_EQ(server->connects, 2);
+  server->refuse_connects = false;
+  expect_echo("at the first call");
+}
+
+TEST_F(LaneTest, ASilentConnectOpensTheBreaker) {
+  server->silent_connects = true;
+  expect_error(execute(ask("word")), Errc::timeout, false);
+  const int connects = server->connects;
+  for (int i = 0; i < 100; ++i) expect_error(execute(ask("word")), Errc::timeout, false);
+  EXPECT_LT(server->connects - connects, 5) << "the others were told at once";
+  server->silent_connects = false;
+  Result<std::vector<Reply>> replies = execute(ask("word"));
+  while (!replies) replies = execute(ask("word"));
+  EXPECT_EQ(replies->at(0).text, "word") << "it closes again";
+}
+
+TEST_F(LaneTest, TooManyCallersAreToldBeforeAnythingIsSent) {
+  options.pending_max = 2;
+  lane = make();
+  expect_echo("first");
+  server->silent = true;
+  std::vector<std::thread> waiting;
+  for (int i = 0; i < 2; ++i) waiting.emplace_back([&] { (void)execute(ask("w")); });
+  // The two stay in the lane until their deadline; the third is refused as soon as they are there.
+  Result<std::vector<Reply>> third = make_error(Errc::timeout, "");
+  while (third.error().code == Errc::timeout) third = execute(ask("third"));
+  expect_error(third, Errc::overloaded, false);
+  for (std::thread& thread : waiting) thread.join();
+}
+
+TEST_F(LaneTest, ALoginErrorIsRejectedWithAdvice) {
+  server = std::make_shared<FakeRedis>(
+      [](std::string_view) { return "-NOAUTH Authentication required.\r\n"; });
+  lane = make();
+  const Result<std::vector<Reply>> replies = execute(ask("word"));
+  expect_error(replies, Errc::rejected, false);
+  EXPECT_NE(replies.error().detail.find("redis://user:password@host"), std::string::npos);
+}
+
+TEST_F(LaneTest, EveryCallerGetsItsOwnReply) {
+  Random random;
+  options.operation_timeout = milliseconds(20'000);
+  lane = make();
+  server->read_at_most = 1 + random.below(40);
+  server->write_at_most = 1 + random.below(40);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 64; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        const std::string word = std::to_string(t) + "/" + std::to_string(i);
+        const Result<std::vector<Reply>> replies = execute(ask(word));
+        ASSERT_TRUE(replies) << replies.error().message();
+        ASSERT_EQ(replies->at(0).text, word);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(server->connects, 1);
+}
+
+// Callers with very short deadlines come and go among others: nobody gets a reply that is not his,
+// and the connection stays in step or is replaced.
+TEST_F(LaneTest, CallersThatLeaveEarlyHarmNobody) {
+  options.operation_timeout = milliseconds(20'000);
+  lane = make();
+  server->read_at_most = 7;
+  std::atomic<int> good = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 32; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 100; ++i) {
+        const std::string word = std::to_string(t) + "/" + std::to_string(i);
+        const bool hasty = t % 2 == 0;
+        const auto wait = hasty ? std::chrono::microseconds(t * 3) : std::chrono::seconds(20);
+        const Result<std::vector<Reply>> replies =
+            lane->execute(ask(word), 1, SteadyClock::now() + wait);
+        if (replies) {
+          ASSERT_EQ(replies->at(0).text, word);
+          ++good;
+        } else {
+          ASSERT_TRUE(hasty) << replies.error().message();
+          ASSERT_EQ(replies.error().code, Errc::timeout);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GE(good, 1600) << "all who had time got their reply";
+}
+
+TEST_F(LaneTest, ALostConnectionFailsAllInFlightAndTheNextCallsWork) {
+  options.operation_timeout = milliseconds(20'000);
+  lane = make();
+  std::atomic<bool> done = false;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 16; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; !done; ++i) {
+        const std::string word = std::to_string(t) + "/" + std::to_string(i);
+        const Result<std::vector<Reply>> replies = execute(ask(word));
+        if (replies) {
+          ASSERT_EQ(replies->at(0).text, word);
+        } else {
+          ASSERT_EQ(replies.error().code, Errc::unavailable);
+        }
+      }
+    });
+  }
+  for (int i = 0; i < 200; ++i) {
+    server->close_all();
+    std::this_thread::yield();
+  }
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+  expect_echo("afterwards");
+}
+
+}  // namespace
+}  // namespace websession::testing

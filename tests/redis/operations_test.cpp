@@ -1,0 +1,121 @@
+// Replies as results. What the commands do is tested on a real Redis.
+#include "operations.hpp"
+
+#include <gtest/gtest.h>
+
+namespace websession::redis {
+namespace {
+
+using Type = Reply::Type;
+
+const Layout layout{"sid_", false};
+const Layout adopting{"sid_", true};
+const WallTime now{std::chrono::milliseconds(1000)};
+
+Reply text(std::string value) { return {.type = Type::string, .text = std::move(value)}; }
+Reply integer(std::int64_t value) { return {.type = Type::integer, .integer = value}; }
+Reply error(std::string value) { return {.type = Type::error, .text = std::move(value)}; }
+Reply array(std::vector<Reply> elements) {
+  return {.type = Type::array, .elements = std::move(elements)};
+}
+Reply hash(std::initializer_list<const char*> words) {
+  std::vector<Reply> elements;
+  for (const char* word : words) elements.push_back(text(word));
+  return array(std::move(elements));
+}
+
+Result<std::optional<Loaded>> load(const Reply& flat, const Reply& ttl,
+                                   const Layout& with = layout) {
+  const std::vector<Reply> replies{flat, ttl};
+  return decode_load(with, replies, now);
+}
+
+TEST(DecodeLoad, SortsOutTheHash) {
+  const Loaded loaded = load(hash({"a", "1", "@created", "5", "b", "2", "@until.b", "1001", "c",
+                                   "3", "@until.c", "1000", "@until.gone", "7"}),
+                             integer(500))
+                            .value()
+                            .value();
+  EXPECT_EQ(loaded.record.fields, (Fields{{"a", "1"},
+                                          {"@created", "5"},
+                                          {"b", "2", WallTime(std::chrono::milliseconds(1001))}}));
+  EXPECT_EQ(loaded.record.remaining.count(), 500);
+  EXPECT_EQ(loaded.record.expired, (std::vector<std::string>{"c", "gone"}));
+  EXPECT_FALSE(loaded.record.frozen);
+}
+
+TEST(DecodeLoad, AFrozenOneKnowsItsSuccessor) {
+  const Loaded loaded =
+      load(hash({"@created", "5", "@frozen", "sid_next"}), integer(500)).value().value();
+  EXPECT_TRUE(loaded.record.frozen);
+  EXPECT_EQ(loaded.successor, "sid_next");
+  EXPECT_FALSE(loaded.record.fields.contains("@frozen"));
+}
+
+TEST(DecodeLoad, AbsentIsAValue) {
+  EXPECT_FALSE(load(hash({}), integer(-2)).value().has_value());
+  EXPECT_FALSE(load(hash({"@created", "5"}), integer(-2)).value().has_value())
+      << "it expired between the two commands";
+}
+
+TEST(DecodeLoad, WhatCannotBeASessionIsCorrupt) {
+  const auto corrupt = [](const Result<std::optional<Loaded>>& result) {
+    return !result && result.error().code == Errc::corrupt;
+  };
+  EXPECT_TRUE(corrupt(load(hash({"@created", "5"}), integer(-1)))) << "immortal";
+  EXPECT_TRUE(corrupt(load(hash({"@created", "x"}), integer(5))));
+  EXPECT_TRUE(corrupt(load(hash({"@created", "5", "@until.a", "x"}), integer(5))));
+  EXPECT_TRUE(corrupt(load({.type = Type::oversized}, integer(5))));
+  EXPECT_TRUE(corrupt(load(text("x"), integer(5))));
+  EXPECT_TRUE(corrupt(load(hash({}), text("x"))));
+  EXPECT_TRUE(corrupt(load(array({integer(1), integer(2)}), integer(5))));
+  EXPECT_TRUE(corrupt(load(error("WRONGTYPE x"), integer(5))));
+}
+
+TEST(DecodeLoad, ForeignHashesAreSessionsOnlyWhenAdopted) {
+  EXPECT_FALSE(load(hash({"a", "1"}), integer(500)).value().has_value());
+  EXPECT_FALSE(load(hash({"a", "1"}), integer(-1)).value().has_value());
+  EXPECT_EQ(load(hash({"a", "1"}), integer(500), adopting).value().value().record.remaining.count(),
+            500);
+  EXPECT_EQ(load(hash({"a", "1"}), integer(-1), adopting).value().value().record.remaining.count(),
+            0)
+      << "so that a renewal is due, which sets a time to live";
+}
+
+TEST(DecodeChange, GivesOutcomesAndErrors) {
+  Changes counts;
+  counts.increment.push_back({"n", 1});
+  const Outcome outcome = decode_change(hash({"applied", "-9223372036854775808"}), counts).value();
+  EXPECT_EQ(outcome.counters, std::vector<std::int64_t>{INT64_MIN});
+  EXPECT_EQ(decode_change(hash({"gone"}), counts).value().status, Outcome::Status::gone);
+  EXPECT_EQ(decode_change(hash({"conflict"}), counts).value().status, Outcome::Status::conflict);
+  EXPECT_EQ(decode_change(hash({"key_exists"}), counts).error().code, Errc::key_exists);
+  EXPECT_EQ(decode_change(hash({"not_integer"}), counts).error().code, Errc::invalid_argument);
+  EXPECT_EQ(decode_change(hash({"overflow"}), counts).error().code, Errc::invalid_argument);
+  EXPECT_EQ(decode_change(hash({"applied"}), counts).error().code, Errc::corrupt);
+  EXPECT_EQ(decode_change(hash({"?"}), counts).error().code, Errc::corrupt);
+  EXPECT_EQ(decode_change(hash({}), counts).error().code, Errc::corrupt);
+  EXPECT_EQ(decode_change(integer(1), counts).error().code, Errc::corrupt);
+  EXPECT_EQ(decode_change(error("OOM x"), counts).error().code, Errc::rejected);
+}
+
+TEST(DecodeOthers, GiveWhatTheScriptsSay) {
+  EXPECT_TRUE(decode_create(integer(1)));
+  EXPECT_EQ(decode_create(integer(0)).error().code, Errc::key_exists);
+  EXPECT_EQ(decode_create(text("x")).error().code, Errc::corrupt);
+  EXPECT_TRUE(decode_erase(integer(2)).value().any);
+  EXPECT_FALSE(decode_erase(integer(0)).value().any);
+  EXPECT_EQ(decode_erase(text("sid_next")).value().successor, "sid_next");
+  EXPECT_FALSE(decode_erase(array({})));
+  const std::vector<Reply> last{integer(1), {}};
+  EXPECT_TRUE(decode_successor(last).value().exists);
+  EXPECT_FALSE(decode_successor(last).value().next);
+}
+
+TEST(Scripts, AreNamedByTheirSha1) {
+  EXPECT_EQ(Script("return 1").sha1(), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+  EXPECT_NE(scripts().update.sha1(), scripts().rekey.sha1());
+}
+
+}  // namespace
+}  // namespace websession::redis

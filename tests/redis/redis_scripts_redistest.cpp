@@ -1,0 +1,222 @@
+// Redis does not roll scripts back. So each check of each script is made to fail here, and neither
+// a field nor an expiry may have moved.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "operations.hpp"
+#include "redis_fixture.hpp"
+
+namespace websession::testing {
+namespace {
+
+class RedisScripts : public RedisTest {
+ protected:
+  void SetUp() override {
+    RedisTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    probe->text(
+        {"HSET", live, "@created", "5", "a", "1", "n", "7", "late", "x", "@until.late", "1"});
+    probe->text({"PEXPIRE", live, "50000"});
+    probe->text({"HSET", frozen, "@created", "5", "a", "1", "@frozen", live});
+    probe->text({"PEXPIRE", frozen, "50000"});
+    probe->text({"HSET", foreign, "a", "1"});
+    probe->text({"SET", text, "x", "PX", "50000"});
+  }
+
+  // Calls the script as it is, past all checks of the library.
+  std::string call(const redis::Script& script, const std::vector<std::string>& keys,
+                   std::vector<std::string> arguments) {
+    std::vector<std::string> words{"EVAL", script.source(), std::to_string(keys.size())};
+    words.insert(words.end(), keys.begin(), keys.end());
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    const std::string reply = probe->text(words);
+    return reply.empty() ? probe->list(words).at(0) : reply;
+  }
+
+  using State = std::map<std::string, std::pair<std::map<std::string, std::string>, std::int64_t>>;
+  State state() {
+    State all;
+    for (const std::string& key : probe->keys("")) {
+      if (key == text) continue;
+      all[key] = {probe->hash(key), probe->integer({"PTTL", key})};
+    }
+    return all;
+  }
+
+  // `expected`: how the answer starts.
+  void expect_untouched(const std::string& what, const std::string& expected,
+                        const std::function<std::string()>& refused) {
+    const State before = state();
+    const std::string answer = refused();
+    EXPECT_TRUE(answer.starts_with(expected)) << what << ": " << answer;
+    const State after = state();
+    ASSERT_EQ(before.size(), after.size()) << what;
+    for (const auto& [key, was] : before) {
+      EXPECT_EQ(was.first, after.at(key).first) << what;
+      EXPECT_LE(after.at(key).second, was.second) << what << ": it renewed";
+    }
+    EXPECT_EQ(probe->text({"GET", text}), "x") << what;
+  }
+
+  // now, ttl, adopt, clear; expectations; counters; fields; removals; reaps
+  static std::vector<std::string> arguments(const std::string& ttl,
+                                            const std::vector<std::string>& checks) {
+    std::vector<std::string> all{"1000", ttl, "0", "1"};
+    all.insert(all.end(), checks.begin(), checks.end());
+    for (const char* word : {"1", "b", "2", "1", "a", "1", "late"}) all.emplace_back(word);
+    return all;
+  }
+  static std::vector<std::string> with_grace(std::vector<std::string> all) {
+    all.emplace_back("10000");
+    return all;
+  }
+
+  const std::string live = "sid_live";
+  const std::string frozen = "sid_frozen";
+  const std::string foreign = "sid_foreign";
+  const std::string text = "sid_text";
+  const std::string absent = "sid_absent";
+  const redis::Scripts& scripts = redis::scripts();
+  static constexpr const char* int64_max = "9223372036854775807";
+};
+
+TEST_F(RedisScripts, RefusedCreatesWriteNothing) {
+  const auto create = [&](const std::string& key, const std::string& ttl) {
+    return [=, this] { return call(scripts.create, {key}, {ttl, "@created", "5"}); };
+  };
+  expect_untouched("taken", "0", create(live, "60000"));
+  expect_untouched("taken by a frozen one", "0", create(frozen, "60000"));
+  expect_untouched("taken by a text", "0", create(text, "60000"));
+  for (const char* ttl : {"0", "-1", "x", "", "34560000001"}) {
+    expect_untouched(std::string("time to live ") + ttl, "ERR", create(absent, ttl));
+  }
+}
+
+TEST_F(RedisScripts, RefusedUpdatesWriteNothing) {
+  const auto update = [&](const std::string& key, const std::string& ttl,
+                          const std::vector<std::string>& checks) {
+    return [=, this] { return call(scripts.update, {key}, arguments(ttl, checks)); };
+  };
+  const std::vector<std::string> none{"0", "0"};
+  expect_untouched("absent", "gone", update(absent, "60000", none));
+  expect_untouched("frozen", "gone", update(frozen, "60000", none));
+  expect_untouched("foreign", "gone", update(foreign, "60000", none));
+  expect_untouched("another type", "WRONGTYPE", update(text, "60000", none));
+  expect_untouched("expect a text", "conflict", update(live, "60000", {"1", "a", "1", "2", "0"}));
+  expect_untouched("expect absence", "conflict", update(live, "60000", {"1", "a", "0", "0"}));
+  expect_untouched("expect what expired", "conflict",
+                   update(live, "60000", {"1", "late", "1", "x", "0"}));
+  for (const char* ttl : {"0", "-1", "34560000001"}) {
+    expect_untouched(std::string("time to live ") + ttl, "ERR", update(live, ttl, none));
+  }
+  expect_untouched("time to live x", "ERR", update(live, "x", none));
+}
+
+// Counters are checked against what is there, so these must not clear first.
+TEST_F(RedisScripts, RefusedCountersWriteNothing) {
+  const auto update = [&](const std::vector<std::string>& checks) {
+    return [=, this] {
+      std::vector<std::string> all{"1000", "60000", "0", "0"};
+      all.insert(all.end(), checks.begin(), checks.end());
+      for (const char* word : {"1", "b", "2", "0", "0"}) all.emplace_back(word);
+      return call(scripts.update, {live}, all);
+    };
+  };
+  probe->text({"HSET", live, "t", "1.5", "max", int64_max});
+  expect_untouched("no integer", "not_integer",
+                   update({"0", "1", "t", "1", "9223372036854775806"}));
+  expect_untouched("overflow", "overflow", update({"0", "1", "max", "1", "9223372036854775806"}));
+  expect_untouched(
+      "a good one before it", "overflow",
+      update({"0", "2", "n", "1", "9223372036854775806", "max", "1", "9223372036854775806"}));
+}
+
+TEST_F(RedisScripts, RefusedRekeysWriteNothing) {
+  const auto rekey = [&](const std::string& from, const std::string& to, const std::string& ttl,
+                         const std::vector<std::string>& checks) {
+    return [=, this] {
+      return call(scripts.rekey, {from, to}, with_grace(arguments(ttl, checks)));
+    };
+  };
+  const std::vector<std::string> none{"0", "0"};
+  expect_untouched("absent", "gone", rekey(absent, "sid_new", "60000", none));
+  expect_untouched("frozen for another", "gone", rekey(frozen, "sid_new", "60000", none));
+  expect_untouched("repeated", "applied", rekey(frozen, live, "60000", none));
+  expect_untouched("foreign", "gone", rekey(foreign, "sid_new", "60000", none));
+  expect_untouched("taken", "key_exists", rekey(live, foreign, "60000", none));
+  expect_untouched("taken by a text", "key_exists", rekey(live, text, "60000", none));
+  expect_untouched("another type", "WRONGTYPE", rekey(text, "sid_new", "60000", none));
+  expect_untouched("conflict", "conflict",
+                   rekey(live, "sid_new", "60000", {"1", "a", "1", "2", "0"}));
+  for (const char* ttl : {"0", "-1", "x", "34560000001"}) {
+    expect_untouched(std::string("time to live ") + ttl, "ERR", rekey(live, "sid_new", ttl, none));
+  }
+}
+
+TEST_F(RedisScripts, RefusedErasesWriteNothing) {
+  const auto erase = [&](const std::vector<std::string>& keys) {
+    return [=, this] { return call(scripts.erase, keys, {"0"}); };
+  };
+  expect_untouched("absent", "0", erase({absent}));
+  expect_untouched("foreign", "0", erase({foreign}));
+  expect_untouched("frozen: gives its successor", live, erase({frozen}));
+  expect_untouched("another type", "WRONGTYPE", erase({text}));
+}
+
+// Out of memory is refused as a whole, because what needs memory comes first.
+TEST_F(RedisScripts, OutOfMemoryWritesNothing) {
+  const auto store = connect();
+  const StoreKey key = fresh_key();
+  const WallTime soon = clock->wall() + milliseconds(1);
+  ASSERT_TRUE(
+      store->create(key, fields({{"a", "1"}, {"b", "2"}, {"n", "1"}, {"x", "1", soon}}), minute));
+  clock->advance(milliseconds(1));
+  Changes changes;
+  changes.set.push_back({"a", "2"});
+  changes.remove.emplace_back("b");
+  changes.increment.push_back({"n", 1});
+  changes.reap.emplace_back("x");
+  probe->text({"CONFIG", "SET", "maxmemory", "1"});
+  const auto refused = [](const auto& result) {
+    EXPECT_FALSE(result);
+    if (result) return std::string("it succeeded");
+    EXPECT_EQ(result.error().code, Errc::rejected);
+    EXPECT_FALSE(result.error().maybe_applied);
+    EXPECT_NE(result.error().detail.find("maxmemory"), std::string::npos);
+    return std::string("refused");
+  };
+  const Lifetime longer{milliseconds(90'000)};
+  expect_untouched("update", "refused",
+                   [&] { return refused(store->update(key, changes, longer)); });
+  Changes counts;
+  counts.increment.push_back({"n", 1});
+  counts.remove.emplace_back("b");
+  expect_untouched("count", "refused", [&] { return refused(store->update(key, counts, longer)); });
+  expect_untouched("create", "refused",
+                   [&] { return refused(store->create(fresh_key(), fields(), longer)); });
+  expect_untouched("rekey", "refused", [&] {
+    return refused(store->rekey(key, fresh_key(), changes, longer, {milliseconds(1000)}));
+  });
+  EXPECT_TRUE(store->load(key).value().has_value()) << "reading still works";
+  EXPECT_TRUE(store->update(key, {}, longer)) << "so does renewing";
+  EXPECT_TRUE(store->erase(key).value()) << "and logging out";
+}
+
+// P3: a user who may write but not set an expiry makes no immortal keys.
+TEST_F(RedisScripts, WithoutTheRightToExpireNothingIsCreated) {
+  probe->text({"ACL", "SETUSER", "half", "on", ">pw", "~*", "+@all", "-pexpire"});
+  const auto store =
+      RedisStore::connect("redis://half:pw@127.0.0.1:" + std::to_string(server->port())).value();
+  const StoreKey key = fresh_key();
+  const Result<void> created = store->create(key, fields(), minute);
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().code, Errc::rejected);
+  EXPECT_EQ(probe->integer({"EXISTS", redis_key(key)}), 0);
+  const StoreKey to = fresh_key();
+  EXPECT_FALSE(store->rekey(StoreKey("live"), to, {}, minute, {milliseconds(1000)}));
+  EXPECT_EQ(probe->integer({"EXISTS", redis_key(to)}), 0);
+}
+
+}  // namespace
+}  // namespace websession::testing

@@ -1,0 +1,85 @@
+#include "redis_url.hpp"
+
+#include <gtest/gtest.h>
+
+namespace websession::redis {
+namespace {
+
+RedisUrl parsed(std::string_view url) {
+  const Result<RedisUrl> result = parse_redis_url(url);
+  EXPECT_TRUE(result) << url << ": " << (result ? "" : result.error().message());
+  return result ? *result : RedisUrl();
+}
+
+TEST(RedisUrl, TakesHostPortDatabaseAndCredentials) {
+  EXPECT_EQ(parsed("redis://localhost").host, "localhost");
+  EXPECT_EQ(parsed("redis://localhost").port, "6379");
+  EXPECT_EQ(parsed("redis://localhost/").database, 0);
+  const RedisUrl full = parsed("redis://ada:s%40cret%2f:x@10.0.0.7:6380/12");
+  EXPECT_EQ(full.user, "ada");
+  EXPECT_EQ(full.password, "s@cret/:x");
+  EXPECT_EQ(full.host, "10.0.0.7");
+  EXPECT_EQ(full.port, "6380");
+  EXPECT_EQ(full.database, 12);
+  EXPECT_EQ(full.display(), "10.0.0.7:6380");
+  EXPECT_EQ(parsed("redis://:secret@host").password, "secret");
+  EXPECT_EQ(parsed("redis://:secret@host").user, "");
+  EXPECT_EQ(parsed("redis://u:p@ss@host").password, "p@ss") << "the last @ ends the credentials";
+  EXPECT_FALSE(parsed("redis://host").password);
+}
+
+TEST(RedisUrl, TakesIpv6) {
+  EXPECT_EQ(parsed("redis://[::1]").host, "::1");
+  EXPECT_EQ(parsed("redis://[::1]:7000/2").port, "7000");
+  EXPECT_EQ(parsed("redis://[::1]:7000/2").display(), "[::1]:7000");
+}
+
+TEST(RedisUrl, TakesUnixSockets) {
+  const RedisUrl plain = parsed("unix:///run/redis.sock");
+  EXPECT_EQ(plain.socket_path, "/run/redis.sock");
+  EXPECT_TRUE(plain.host.empty());
+  EXPECT_EQ(plain.display(), "/run/redis.sock");
+  const RedisUrl full = parsed("unix://u:p@/run/a%20b.sock?db=3");
+  EXPECT_EQ(full.socket_path, "/run/a b.sock");
+  EXPECT_EQ(full.password, "p");
+  EXPECT_EQ(full.database, 3);
+}
+
+// P5
+TEST(RedisUrl, RefusesTheRestWithoutShowingIt) {
+  for (const char* url : {"",
+                          "localhost",
+                          "http://secret",
+                          "redis:/secret",
+                          "redis://",
+                          "redis://:6379",
+                          "redis://secret:0x",
+                          "redis://secret:0",
+                          "redis://secret:65536",
+                          "redis://secret:12a",
+                          "redis://secret/x",
+                          "redis://secret/-1",
+                          "redis://secret/1/2",
+                          "redis://secret@host",
+                          "redis://u:secret%@host",
+                          "redis://u:secret%4@host",
+                          "redis://u:secret%zz@host",
+                          "redis://u:secret%00@host",
+                          "redis://[::secret",
+                          "redis://a secret",
+                          "rediss://secret",
+                          "unix://secret",
+                          "unix://",
+                          "unix:///secret?x=1",
+                          "unix:///secret?db=",
+                          "unix:///s?db=x"}) {
+    const Result<RedisUrl> result = parse_redis_url(url);
+    ASSERT_FALSE(result) << url;
+    EXPECT_EQ(result.error().code, Errc::invalid_argument);
+    EXPECT_EQ(result.error().message().find("secret"), std::string::npos)
+        << result.error().message();
+  }
+}
+
+}  // namespace
+}  // namespace websession::redis

@@ -1,0 +1,122 @@
+#include "resp.hpp"
+
+#include <gtest/gtest.h>
+
+#include "random.hpp"
+
+namespace websession::redis {
+namespace {
+
+constexpr std::size_t limit = 4096;
+
+std::vector<Reply> parse(std::string_view bytes, std::size_t piece = std::string_view::npos) {
+  ReplyParser parser(limit);
+  std::vector<Reply> replies;
+  while (!bytes.empty()) {
+    const std::string_view some = bytes.substr(0, piece);
+    EXPECT_TRUE(parser.feed(some, replies));
+    bytes.remove_prefix(some.size());
+  }
+  return replies;
+}
+
+bool is_corrupt(std::string_view bytes) {
+  ReplyParser parser(limit);
+  std::vector<Reply> replies;
+  const Result<void> fed = parser.feed(bytes, replies);
+  return !fed && fed.error().code == Errc::corrupt;
+}
+
+TEST(AppendCommand, WritesRespArrays) {
+  std::string out;
+  append_command(out, {"SET", "", std::string_view("a\0\r\n", 4)});
+  EXPECT_EQ(out, "*3\r\n$3\r\nSET\r\n$0\r\n\r\n$4\r\na" + std::string(1, '\0') + "\r\n\r\n");
+}
+
+TEST(ReplyParser, KnowsAllTypes) {
+  const std::vector<Reply> replies = parse("+OK\r\n-ERR no\r\n:-42\r\n");
+  ASSERT_EQ(replies.size(), 3U);
+  EXPECT_EQ(replies[0].type, Reply::Type::status);
+  EXPECT_EQ(replies[0].text, "OK");
+  EXPECT_EQ(replies[1].type, Reply::Type::error);
+  EXPECT_EQ(replies[1].text, "ERR no");
+  EXPECT_EQ(replies[2].type, Reply::Type::integer);
+  EXPECT_EQ(replies[2].integer, -42);
+  const std::vector<Reply> more = parse(std::string("$3\r\na\0b\r\n", 9) +
+                                        "$-1\r\n*2\r\n$1\r\nx\r\n*1\r\n:7\r\n*0\r\n$0\r\n\r\n");
+  ASSERT_EQ(more.size(), 5U);
+  EXPECT_EQ(more[0].text, std::string("a\0b", 3));
+  EXPECT_EQ(more[1].type, Reply::Type::nil);
+  ASSERT_EQ(more[2].elements.size(), 2U);
+  EXPECT_EQ(more[2].elements[0].text, "x");
+  EXPECT_EQ(more[2].elements[1].elements.at(0).integer, 7);
+  EXPECT_EQ(more[3].type, Reply::Type::array);
+  EXPECT_EQ(more[4].type, Reply::Type::string);
+}
+
+TEST(ReplyParser, MayBeCutAtEveryByte) {
+  const std::string bytes = "*4\r\n$1\r\na\r\n$2\r\nbc\r\n*2\r\n:1\r\n$-1\r\n+x\r\n:5\r\n";
+  for (std::size_t piece = 1; piece <= bytes.size(); ++piece) {
+    const std::vector<Reply> replies = parse(bytes, piece);
+    ASSERT_EQ(replies.size(), 2U) << "pieces of " << piece;
+    EXPECT_EQ(replies[0].elements.at(1).text, "bc");
+    EXPECT_EQ(replies[1].integer, 5);
+  }
+}
+
+TEST(ReplyParser, GarbageIsCorrupt) {
+  for (const char* bytes : {"HTTP/1.1 200 OK\r\n", "!x\r\n", ":x\r\n", "$x\r\n", "*x\r\n",
+                            "$-2\r\n", "*-5\r\n", "\r\n"}) {
+    EXPECT_TRUE(is_corrupt(bytes)) << bytes;
+  }
+}
+
+TEST(ReplyParser, HugeClaimsAllocateNothing) {
+  EXPECT_TRUE(is_corrupt("*400000000\r\n"));
+  EXPECT_TRUE(is_corrupt("*65537\r\n"));
+  EXPECT_TRUE(is_corrupt("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"));
+}
+
+TEST(ReplyParser, AReplyOverTheLimitIsReadAndNotKept) {
+  const std::string big = "$5000\r\n" + std::string(5000, 'x') + "\r\n";
+  std::vector<Reply> replies = parse(big + ":1\r\n");
+  ASSERT_EQ(replies.size(), 2U);
+  EXPECT_EQ(replies[0].type, Reply::Type::oversized);
+  EXPECT_EQ(replies[1].integer, 1) << "the next one is fine";
+  std::string many = "*100\r\n";
+  for (int i = 0; i < 100; ++i) many += "$50\r\n" + std::string(50, 'x') + "\r\n";
+  replies = parse(many + "$4\r\ngood\r\n", 17);
+  ASSERT_EQ(replies.size(), 2U);
+  EXPECT_EQ(replies[0].type, Reply::Type::oversized);
+  EXPECT_TRUE(replies[0].elements.empty());
+  EXPECT_EQ(replies[1].text, "good");
+}
+
+TEST(ReplyParser, UnparsedBytesAreLimited) {
+  ReplyParser parser(limit);
+  std::vector<Reply> replies;
+  ASSERT_TRUE(parser.feed("$100000000\r\n", replies));
+  const std::string piece(1024, 'x');
+  std::size_t fed = 0;
+  while (parser.feed(piece, replies)) {
+    fed += piece.size();
+    ASSERT_LE(fed, 16 * limit) << "it goes on buffering";
+  }
+  EXPECT_TRUE(replies.empty());
+}
+
+TEST(ReplyParser, RandomBytesNeverCrashIt) {
+  testing::Random random;
+  for (int i = 0; i < 20'000; ++i) {
+    ReplyParser parser(limit);
+    std::vector<Reply> replies;
+    const std::string bytes = i % 2 == 0
+                                  ? random.bytes(random.below(64))
+                                  : random.text(random.below(64), "*$+-:0123456789\r\n\r\nx");
+    (void)parser.feed(bytes, replies);
+    EXPECT_LE(replies.size(), bytes.size());
+  }
+}
+
+}  // namespace
+}  // namespace websession::redis

@@ -1,0 +1,135 @@
+// A server without a socket: answers as a test says, counts the I/O, and breaks on demand.
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "transport.hpp"
+
+namespace websession::testing {
+
+class FakeRedis final : public redis::Connector, public std::enable_shared_from_this<FakeRedis> {
+ public:
+  // From what was written at once to what is answered. It may be called with half a command, or
+  // several.
+  using Answer = std::function<std::string(std::string_view)>;
+
+  explicit FakeRedis(Answer answer) : answer_(std::move(answer)) {}
+
+  Result<std::unique_ptr<redis::Transport>> connect(SteadyTime deadline) override {
+    std::unique_lock lock(mutex_);
+    ++connects;
+    if (refuse_connects) return make_error(Errc::unavailable, "refused");
+    if (silent_connects) {
+      changed_.wait_until(lock, deadline, [] { return false; });
+      return make_error(Errc::timeout, "silent");
+    }
+    lock.unlock();
+    return std::unique_ptr<redis::Transport>(new Fake(shared_from_this()));
+  }
+
+  // The test's side. What is counted includes the login of a connection: one write and one read.
+  int connects = 0;
+  int writes = 0;
+  int reads = 0;
+  bool refuse_connects = false;
+  bool silent_connects = false;
+  bool silent = false;                            // takes commands, and answers nothing
+  std::optional<std::size_t> write_at_most;       // bytes a call
+  std::size_t read_at_most = 1 << 20;             // bytes a call
+  std::optional<std::size_t> write_breaks_after;  // bytes; then the connection is lost
+  std::optional<std::size_t> read_breaks_after;
+
+  // Sends something on all connections, or closes them.
+  void send(std::string bytes) {
+    const std::lock_guard lock(mutex_);
+    inbox_ += bytes;
+    changed_.notify_all();
+  }
+  void close_all() {
+    const std::lock_guard lock(mutex_);
+    ++closed_generation_;
+    inbox_.clear();
+    changed_.notify_all();
+  }
+
+ private:
+  class Fake final : public redis::Transport {
+   public:
+    explicit Fake(std::shared_ptr<FakeRedis> server)
+        : server_(std::move(server)), generation_(server_->closed_generation_) {}
+
+    Result<std::size_t> write_some(std::string_view bytes, SteadyTime) override {
+      const std::lock_guard lock(server_->mutex_);
+      FakeRedis& s = *server_;
+      ++s.writes;
+      if (ended()) return lost();
+      std::size_t size = std::min(bytes.size(), s.write_at_most.value_or(bytes.size()));
+      if (s.write_breaks_after) {
+        size = std::min(size, *s.write_breaks_after);
+        *s.write_breaks_after -= size;
+        if (size == 0) return lost();
+      }
+      if (!s.silent) s.inbox_ += s.answer_(bytes.substr(0, size));
+      s.changed_.notify_all();
+      return size;
+    }
+
+    Result<std::size_t> read_some(std::span<char> buffer, SteadyTime deadline) override {
+      std::unique_lock lock(server_->mutex_);
+      FakeRedis& s = *server_;
+      const bool ready = s.changed_.wait_until(lock, deadline, [&] {
+        return !s.inbox_.empty() || ended() || s.read_breaks_after == 0U;
+      });
+      if (!ready) return make_error(Errc::timeout, "late");
+      ++s.reads;
+      if (ended() || s.read_breaks_after == 0U) return lost();
+      std::size_t size = std::min({buffer.size(), s.inbox_.size(), s.read_at_most});
+      if (s.read_breaks_after) {
+        size = std::min(size, *s.read_breaks_after);
+        *s.read_breaks_after -= size;
+      }
+      std::copy_n(s.inbox_.begin(), size, buffer.begin());
+      s.inbox_.erase(0, size);
+      return size;
+    }
+
+    [[nodiscard]] bool is_stale() const noexcept override {
+      const std::lock_guard lock(server_->mutex_);
+      return ended() || !server_->inbox_.empty();
+    }
+    void shut_down() noexcept override {
+      const std::lock_guard lock(server_->mutex_);
+      shut_down_ = true;
+      server_->inbox_.clear();
+      server_->changed_.notify_all();
+    }
+    void disown() noexcept override {}
+
+   private:
+    [[nodiscard]] bool ended() const {
+      return shut_down_ || generation_ != server_->closed_generation_;
+    }
+    static Error lost() { return make_error(Errc::unavailable, "the fake connection was lost"); }
+
+    std::shared_ptr<FakeRedis> server_;
+    int generation_;
+    bool shut_down_ = false;
+  };
+
+  Answer answer_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string inbox_;
+  int closed_generation_ = 0;
+};
+
+}  // namespace websession::testing

@@ -1,0 +1,57 @@
+// What tests against a real Redis start from.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "redis_server.hpp"
+#include "websession/redis_store.hpp"
+#include "websession/testing/manual_clock.hpp"
+
+namespace websession::testing {
+
+using std::chrono::milliseconds;
+
+class RedisTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (redis_server_is_installed()) {
+      server = std::make_unique<RedisServer>(server_options());
+      probe = std::make_unique<RedisProbe>(*server);
+      return;
+    }
+    const char* ci = std::getenv("CI");
+    if (ci != nullptr && std::string_view(ci) == "true") {
+      FAIL() << "redis-server is not installed, and under CI nothing is skipped";
+    }
+    GTEST_SKIP() << "redis-server is not installed";
+  }
+
+  virtual std::vector<std::string> server_options() { return {}; }
+
+  std::shared_ptr<RedisStore> connect(RedisOptions options = {}) {
+    options.clock = clock;
+    return RedisStore::connect(server->url(), std::move(options)).value();
+  }
+
+  static StoreKey fresh_key() { return StoreKey(SessionId::generate().value()); }
+  [[nodiscard]] Fields fields(std::vector<Field> attributes = {}) const {
+    attributes.push_back({"@created", "1700000000000"});
+    return Fields(attributes);
+  }
+  static std::string redis_key(const StoreKey& key) { return "sid_" + key.secret(); }
+
+  std::unique_ptr<RedisServer> server;
+  std::unique_ptr<RedisProbe> probe;
+  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
+  static constexpr Lifetime minute{milliseconds(60'000)};
+};
+
+}  // namespace websession::testing

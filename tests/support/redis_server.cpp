@@ -1,0 +1,211 @@
+#include "redis_server.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <hiredis/hiredis.h>
+#include <netinet/in.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+#include <thread>
+
+namespace websession::testing {
+namespace {
+
+int free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const bool bound = ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  ::close(fd);
+  if (!bound) throw std::runtime_error("no free port");
+  return ntohs(address.sin_port);
+}
+
+struct FreeReply {
+  void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
+};
+using ReplyPointer = std::unique_ptr<redisReply, FreeReply>;
+
+ReplyPointer ask(redisContext* context, const std::vector<std::string>& words) {
+  std::vector<const char*> pointers;
+  std::vector<std::size_t> sizes;
+  for (const std::string& word : words) {
+    pointers.push_back(word.data());
+    sizes.push_back(word.size());
+  }
+  ReplyPointer reply(static_cast<redisReply*>(
+      redisCommandArgv(context, static_cast<int>(words.size()), pointers.data(), sizes.data())));
+  if (!reply) throw std::runtime_error(std::string("probe: ") + context->errstr);
+  return reply;
+}
+
+std::string text_of(const redisReply& reply) {
+  if (reply.type == REDIS_REPLY_INTEGER) return std::to_string(reply.integer);
+  if (reply.type == REDIS_REPLY_NIL) return "(nil)";
+  return {reply.str, static_cast<std::size_t>(reply.len)};
+}
+
+std::vector<std::string> elements_of(const redisReply& reply) {
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < reply.elements; ++i) texts.push_back(text_of(*reply.element[i]));
+  return texts;
+}
+
+}  // namespace
+
+bool redis_server_is_installed() {
+  const char* path = std::getenv("PATH");
+  std::string rest = path != nullptr ? path : "";
+  while (!rest.empty()) {
+    const std::size_t colon = rest.find(':');
+    if (::access((rest.substr(0, colon) + "/redis-server").c_str(), X_OK) == 0) return true;
+    rest = colon == std::string::npos ? "" : rest.substr(colon + 1);
+  }
+  return false;
+}
+
+RedisServer::RedisServer(std::vector<std::string> options) : options_(std::move(options)) {
+  std::string pattern = std::filesystem::temp_directory_path() / "websession-redis-XXXXXX";
+  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary directory");
+  directory_ = pattern;
+  socket_path_ = directory_ + "/redis.sock";
+  port_ = free_port();
+  start();
+}
+
+RedisServer::~RedisServer() {
+  stop();
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+std::string RedisServer::url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+
+std::string RedisServer::unix_url() const { return "unix://" + socket_path_; }
+
+void RedisServer::start() {
+  std::vector<std::string> words = {"redis-server",
+                                    "--port",
+                                    std::to_string(port_),
+                                    "--bind",
+                                    "127.0.0.1",
+                                    "--unixsocket",
+                                    socket_path_,
+                                    "--dir",
+                                    directory_,
+                                    "--save",
+                                    "",
+                                    "--appendonly",
+                                    "no",
+                                    "--daemonize",
+                                    "no",
+                                    "--logfile",
+                                    directory_ + "/redis.log"};
+  words.insert(words.end(), options_.begin(), options_.end());
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+
+  const pid_t parent = ::getpid();
+  pid_ = ::fork();
+  if (pid_ < 0) throw std::runtime_error("fork failed");
+  if (pid_ == 0) {
+    // It must not outlive a test that crashes.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);
+    const int quiet = ::open("/dev/null", O_WRONLY);  // logged to its file instead
+    ::dup2(quiet, 1);
+    ::dup2(quiet, 2);
+    ::execvp(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  wait_until_ready();
+}
+
+void RedisServer::wait_until_ready() const {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (std::chrono::steady_clock::now() < until) {
+    const std::unique_ptr<redisContext, void (*)(redisContext*)> context(
+        redisConnectUnix(socket_path_.c_str()), redisFree);
+    if (context && context->err == 0) {
+      const ReplyPointer reply(static_cast<redisReply*>(redisCommand(context.get(), "PING")));
+      const std::string answer = reply ? text_of(*reply) : "LOADING";
+      if (!answer.starts_with("LOADING")) return;
+    }
+    int status = 0;
+    if (::waitpid(pid_, &status, WNOHANG) == pid_) {
+      throw std::runtime_error("redis-server did not start; see " + directory_ + "/redis.log");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  throw std::runtime_error("redis-server does not answer");
+}
+
+void RedisServer::stop() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+void RedisServer::pause() { ::kill(pid_, SIGSTOP); }
+void RedisServer::resume() { ::kill(pid_, SIGCONT); }
+
+void RedisProbe::Free::operator()(redisContext* context) const noexcept { redisFree(context); }
+
+RedisProbe::RedisProbe(const RedisServer& server)
+    : context_(redisConnectUnix(server.socket_path().c_str())) {
+  if (!context_ || context_->err != 0) throw std::runtime_error("probe: cannot connect");
+}
+
+RedisProbe::~RedisProbe() = default;
+
+std::string RedisProbe::text(const Words& words) { return text_of(*ask(context_.get(), words)); }
+
+std::int64_t RedisProbe::integer(const Words& words) { return ask(context_.get(), words)->integer; }
+
+RedisProbe::Words RedisProbe::list(const Words& words) {
+  return elements_of(*ask(context_.get(), words));
+}
+
+std::map<std::string, std::string> RedisProbe::hash(const std::string& key) {
+  const Words flat = list({"HGETALL", key});
+  std::map<std::string, std::string> fields;
+  for (std::size_t i = 0; i + 1 < flat.size(); i += 2) fields[flat[i]] = flat[i + 1];
+  return fields;
+}
+
+RedisProbe::Words RedisProbe::keys(const std::string& prefix) {
+  Words found;
+  std::string cursor = "0";
+  do {
+    const ReplyPointer reply =
+        ask(context_.get(), {"SCAN", cursor, "MATCH", prefix + "*", "COUNT", "1000"});
+    cursor = text_of(*reply->element[0]);
+    const Words some = elements_of(*reply->element[1]);
+    found.insert(found.end(), some.begin(), some.end());
+  } while (cursor != "0");
+  return found;
+}
+
+std::string RedisProbe::next_line() {
+  void* reply = nullptr;
+  if (redisGetReply(context_.get(), &reply) != REDIS_OK) {
+    throw std::runtime_error(std::string("probe: ") + context_->errstr);
+  }
+  return text_of(*ReplyPointer(static_cast<redisReply*>(reply)));
+}
+
+}  // namespace websession::testing

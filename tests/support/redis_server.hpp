@@ -1,0 +1,75 @@
+// A private redis-server for tests: on a free port of 127.0.0.1 and a unix socket, without files
+// that outlive it. Nothing else on the machine is touched.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+struct redisContext;
+
+namespace websession::testing {
+
+// True when tests can start a server. Under CI a missing one is a failure, not a skip.
+bool redis_server_is_installed();
+
+class RedisServer {
+ public:
+  // `options`: further lines of its command line, like {"--requirepass", "x"}.
+  explicit RedisServer(std::vector<std::string> options = {});
+  ~RedisServer();
+  RedisServer(const RedisServer&) = delete;
+  RedisServer& operator=(const RedisServer&) = delete;
+
+  [[nodiscard]] std::string url() const;       // redis://127.0.0.1:port
+  [[nodiscard]] std::string unix_url() const;  // unix:///…
+  [[nodiscard]] const std::string& socket_path() const { return socket_path_; }
+  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+  void stop();   // as a crash: SIGKILL
+  void start();  // on the same port again
+  void pause();
+  void resume();
+
+ private:
+  void wait_until_ready() const;
+
+  std::vector<std::string> options_;
+  std::string directory_;
+  std::string socket_path_;
+  int port_ = 0;
+  pid_t pid_ = -1;
+};
+
+// A plain client that looks at the server from outside the library.
+class RedisProbe {
+ public:
+  explicit RedisProbe(const RedisServer& server);
+  ~RedisProbe();
+  RedisProbe(const RedisProbe&) = delete;
+  RedisProbe& operator=(const RedisProbe&) = delete;
+
+  using Words = std::vector<std::string>;
+  // Status, string and error replies as they are, integers in decimal, "(nil)".
+  std::string text(const Words& words);
+  std::int64_t integer(const Words& words);
+  Words list(const Words& words);
+  std::map<std::string, std::string> hash(const std::string& key);
+  // All keys that start with the prefix, by SCAN.
+  Words keys(const std::string& prefix);
+  // Reads one more reply without sending anything (MONITOR, SUBSCRIBE).
+  std::string next_line();
+
+ private:
+  struct Free {
+    void operator()(redisContext* context) const noexcept;
+  };
+  std::unique_ptr<redisContext, Free> context_;
+};
+
+}  // namespace websession::testing
