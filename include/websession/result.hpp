@@ -70,7 +70,8 @@ class [[nodiscard]] Result {
   // Throws Exception when there is no value.
   T& value() & { return require(), *std::get_if<0>(&state_); }
   const T& value() const& { return require(), *std::get_if<0>(&state_); }
-  T&& value() && { return require(), std::move(*std::get_if<0>(&state_)); }
+  // By value: `for (auto& h : manager.commit(session).value().headers)` must not dangle.
+  T value() && { return require(), std::move(*std::get_if<0>(&state_)); }
 
   template <class U>
   T value_or(U&& fallback) const& {
@@ -80,7 +81,7 @@ class [[nodiscard]] Result {
   // Precondition of these: has_value().
   T& operator*() & noexcept { return *std::get_if<0>(&state_); }
   const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
-  T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+  T operator*() && { return std::move(*std::get_if<0>(&state_)); }
   T* operator->() noexcept { return std::get_if<0>(&state_); }
   const T* operator->() const noexcept { return std::get_if<0>(&state_); }
 

@@ -297,7 +297,7 @@ std::vector<Header> SessionManager::cookie_headers(const Session::State& state, 
     cookie.value = state.stored->id.secret();
     if (options.persistent) {
       const WallTime now = shared_->clock->wall();
-      cookie.max_age = std::chrono::floor<std::chrono::seconds>(
+      cookie.max_age = std::chrono::ceil<std::chrono::seconds>(
           internal::absolute_left(state.stored->created, shared_->plan, now));
       cookie.expires = now + *cookie.max_age;
     }

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace websession {
 namespace {
@@ -42,6 +44,18 @@ TEST(Result, CarriesMoveOnlyValues) {
   EXPECT_EQ(**result, 5);
   const std::unique_ptr<int> taken = std::move(result).value();
   EXPECT_EQ(*taken, 5);
+}
+
+// A temporary Result gives its value away, so that a loop over a part of it does not dangle.
+TEST(Result, ATemporaryCanBeLoopedOver) {
+  struct Parts {
+    std::vector<std::string> words;
+  };
+  const auto make = [] { return Result<Parts>(Parts{{"a long word that lives on the heap", "b"}}); };
+  std::string all;
+  for (const std::string& word : make().value().words) all += word;
+  for (const std::string& word : (*make()).words) all += word;
+  EXPECT_EQ(all.size(), 2 * (34U + 1U));
 }
 
 TEST(Error, SaysWhetherTheWriteMayHaveBeenApplied) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "memory_harness.hpp"
+#include "print_case.hpp"
 
 namespace websession::testing {
 namespace {

@@ -4,6 +4,7 @@
 #include <string>
 #include <thread>
 
+#include "print_case.hpp"
 #include "redis_fixture.hpp"
 #include "websession/testing/store_conformance.hpp"
 

@@ -1,0 +1,137 @@
+// The part that all adapters share, over a response without a framework.
+#include "websession/adapters/with_session.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <stdexcept>
+#include <vector>
+
+#include "websession/memory_store.hpp"
+#include "websession/testing/fault_store.hpp"
+
+namespace websession::adapters {
+namespace {
+
+using websession::testing::FaultStore;
+
+struct FakeRequest {
+  std::map<std::string, std::string> headers;
+};
+struct FakeResponse {
+  std::vector<Header> headers;
+};
+
+struct FakeExchange {
+  AdapterOptions<FakeRequest, FakeResponse> options{};
+  FakeRequest request{};
+  bool tls = false;
+  std::vector<Header> headers{};
+  std::vector<Error> errors{};
+  int gone = 0;
+
+  std::string header(const char* name, const char*) { return request.headers[name]; }
+  [[nodiscard]] bool https() const { return tls; }
+  void put(const Header& header) { headers.push_back(header); }
+  void fail(const Error& error) { errors.push_back(error); }
+  void session_gone() { ++gone; }
+};
+
+class WithSession : public ::testing::Test {
+ protected:
+  std::shared_ptr<MemoryStore> memory = std::make_shared<MemoryStore>();
+  std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(memory);
+  SessionManager manager = SessionManager::make(store).value();
+  FakeExchange exchange;
+
+  std::string stored() {
+    with_session(manager, exchange, [](Session& session) { session.set("a", 1); });
+    const std::string header = exchange.headers.at(0).value;
+    exchange = {};
+    exchange.request.headers["Cookie"] = header.substr(0, header.find(';'));
+    return exchange.request.headers["Cookie"];
+  }
+};
+
+TEST_F(WithSession, OpensBeforeAndCommitsAfter) {
+  stored();
+  with_session(manager, exchange, [](Session& session) {
+    EXPECT_EQ(session.value("a", 0), 1);
+    session.set("a", 2);
+  });
+  EXPECT_TRUE(exchange.errors.empty());
+  with_session(manager, exchange, [](Session& session) { EXPECT_EQ(session.value("a", 0), 2); });
+}
+
+TEST_F(WithSession, AHandlerThatThrowsCommitsNothing) {
+  stored();
+  EXPECT_THROW(with_session(manager, exchange,
+                            [](Session& session) {
+                              session.set("a", 2);
+                              throw std::runtime_error("handler");
+                            }),
+               std::runtime_error);
+  EXPECT_TRUE(exchange.headers.empty());
+  with_session(manager, exchange, [](Session& session) { EXPECT_EQ(session.value("a", 0), 1); });
+}
+
+// P9: for every call of the request that can fail.
+TEST_F(WithSession, AnOutageFailsTheResponse) {
+  stored();
+  for (std::size_t n = 1; n <= 2; ++n) {
+    exchange.errors.clear();
+    store->fail_call(n, make_error(Errc::unavailable, "down"));
+    int handled = 0;
+    with_session(manager, exchange, [&](Session& session) {
+      ++handled;
+      session.set("n", n);
+    });
+    EXPECT_EQ(handled, n == 1 ? 0 : 1);
+    ASSERT_EQ(exchange.errors.size(), 1U);
+    EXPECT_EQ(http_status(exchange.errors[0]), 503);
+    EXPECT_TRUE(exchange.headers.empty());
+  }
+}
+
+TEST_F(WithSession, GoneSendsNoCookie) {
+  stored();
+  with_session(manager, exchange, [&](Session& session) {
+    ASSERT_TRUE(manager.erase(*session.id()).value());
+    session.set("a", 2);
+  });
+  EXPECT_EQ(exchange.gone, 1);
+  EXPECT_TRUE(exchange.headers.empty());
+  EXPECT_EQ(memory->size(), 0U);
+}
+
+TEST_F(WithSession, ForwardedProtoCountsOnlyWhenTrusted) {
+  const auto is_secure = [&](bool trust, bool tls, const std::string& header) {
+    exchange = {};
+    exchange.options.trust_forwarded_proto = trust;
+    exchange.tls = tls;
+    if (!header.empty()) exchange.request.headers["X-Forwarded-Proto"] = header;
+    with_session(manager, exchange, [](Session& session) { session.set("a", 1); });
+    return exchange.headers.at(0).value.find("; Secure") != std::string::npos;
+  };
+  EXPECT_FALSE(is_secure(false, false, "https"));
+  EXPECT_TRUE(is_secure(true, false, "https"));
+  EXPECT_TRUE(is_secure(true, false, " HTTPS "));
+  EXPECT_FALSE(is_secure(true, false, "http"));
+  EXPECT_FALSE(is_secure(true, false, "https, http")) << "the nearest proxy has the last word";
+  EXPECT_TRUE(is_secure(true, false, "http, https"));
+  EXPECT_FALSE(is_secure(true, false, "httpsx"));
+  EXPECT_FALSE(is_secure(true, false, ""));
+  EXPECT_TRUE(is_secure(false, true, "http"));
+}
+
+TEST(HttpStatus, TellsAnOutageFromAMistake) {
+  for (const Errc code : {Errc::unavailable, Errc::timeout, Errc::overloaded, Errc::rejected}) {
+    EXPECT_EQ(http_status(make_error(code, "")), 503);
+  }
+  for (const Errc code : {Errc::corrupt, Errc::too_large, Errc::invalid_argument}) {
+    EXPECT_EQ(http_status(make_error(code, "")), 500);
+  }
+}
+
+}  // namespace
+}  // namespace websession::adapters
