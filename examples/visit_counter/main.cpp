@@ -145,6 +145,12 @@ int run(const Arguments& arguments) {
   };
 
   httplib::Server server;
+  // By default httplib lets several programs share a port; then a second start would go unnoticed,
+  // and visitors would meet both.
+  server.set_socket_options([](socket_t socket) {
+    const int on = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  });
   const auto count = [name = arguments.name](const Request& req, Response& res, Session& session) {
     show_count(name, req, res, session);
   };

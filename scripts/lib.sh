@@ -1,0 +1,76 @@
+# Shared by the scripts: what they install, and how. Sourced, not run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+PATH=$PATH:/usr/sbin
+
+# Debian 12 and 13, Ubuntu 24.04
+build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libssl-dev nlohmann-json3-dev
+  libcpp-httplib-dev)
+server_packages=(redis-server nginx curl)
+test_packages=(libgtest-dev)
+lint_packages=(clang clang-format clang-tidy)
+
+say() { printf '\n== %s\n' "$*"; }
+
+fail() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [[ $(id -u) == 0 ]]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "needs root or sudo to run: $*"
+  fi
+}
+
+is_installed() {
+  [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+# Installs those of the packages that are missing. A server that comes with a package is neither
+# started nor enabled, and one that runs already is left alone.
+install_packages() {
+  local package missing=()
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  [[ ${#missing[@]} == 0 ]] && return
+  command -v apt-get >/dev/null || fail "please install these (apt-get is not here): ${missing[*]}"
+  say "installing ${missing[*]}"
+  # Packages ask this program whether they may start their service.
+  local policy=/usr/sbin/policy-rc.d kept=''
+  if [[ -e $policy ]]; then
+    kept=$policy.before-websession
+    as_root mv "$policy" "$kept"
+  fi
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+  as_root chmod +x "$policy"
+  local status=0
+  as_root apt-get update -qq || true  # a broken extra source need not matter
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null || status=$?
+  as_root rm -f "$policy"
+  [[ -n $kept ]] && as_root mv "$kept" "$policy"
+  [[ $status == 0 ]] || fail "apt-get could not install: ${missing[*]}"
+  # Nor at the next boot.
+  if [[ -d /run/systemd/system ]]; then
+    for package in "${missing[@]}"; do
+      case $package in redis-server | nginx) as_root systemctl disable -q "$package" || true ;; esac
+    done
+  fi
+}
+
+# build PRESET [TARGET...]
+build() {
+  local preset=$1 target
+  shift
+  say "building ($preset)"
+  (cd "$root" && cmake --preset "$preset" >/dev/null)
+  local targets=()
+  for target in "$@"; do targets+=(--target "$target"); done
+  (cd "$root" && cmake --build --preset "$preset" "${targets[@]}")
+}

@@ -1,0 +1,32 @@
+# Shared by the tests of the example programs. Sourced, not run.
+PATH=$PATH:/usr/sbin
+export LC_ALL=C
+failures=0
+
+# check WHAT COMMAND...
+check() {
+  local what=$1
+  shift
+  if "$@"; then
+    echo "ok: $what"
+  else
+    echo "FAILED: $what ($*)"
+    failures=$((failures + 1))
+  fi
+}
+
+equal() { [[ $1 == "$2" ]] || { echo "  is \"$1\", should be \"$2\"" && false; }; }
+
+# Skips, or fails under CI, when a program is missing.
+need() {
+  local program
+  for program in "$@"; do
+    command -v "$program" >/dev/null && continue
+    echo "$program is not installed"
+    [[ ${CI:-} == true ]] && exit 1
+    exit 77
+  done
+}
+
+json() { curl -sS -H 'Accept: application/json' "$@"; }
+views() { sed -n 's/.*"views":\([0-9]*\).*/\1/p'; }

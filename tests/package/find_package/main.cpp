@@ -1,0 +1,18 @@
+// Uses each component so that it must link.
+#include <websession/redis_store.hpp>
+#include <websession/testing/store_conformance.hpp>
+#include <websession/websession.hpp>
+
+#include <iostream>
+
+int main() {
+  const auto manager =
+      websession::SessionManager::make(std::make_shared<websession::MemoryStore>()).value();
+  websession::Session session = manager.open({}).value();
+  session.set("name", "Ada");
+  const bool stored = manager.commit(session).value().status == websession::Commit::Status::created;
+  const bool refused = !websession::RedisStore::connect("nonsense").has_value();
+  const bool cases = !websession::testing::conformance_cases().empty();
+  std::cout << "consumer: " << stored << refused << cases << "\n";
+  return stored && refused && cases ? 0 : 1;
+}
