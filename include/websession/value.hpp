@@ -58,7 +58,9 @@ Result<std::uint64_t> decode_unsigned(std::string_view text);
 Result<double> decode_double(std::string_view text);
 Result<bool> decode_bool(std::string_view text);
 std::string decode_string(std::string_view text);
-Result<nlohmann::json> decode_json(std::string_view text);
+// A template, so that a reader of this header needs the complete nlohmann::json only to use it.
+template <std::same_as<nlohmann::json> Json>
+Result<Json> decode_json(std::string_view text);
 Error narrowing_error();
 
 }  // namespace internal
@@ -114,7 +116,7 @@ requires Value<T> &&(!std::same_as<T, std::string_view>)&&(!internal::is_char_ar
   } else if constexpr (std::same_as<T, bool>) {
     return internal::decode_bool(text);
   } else if constexpr (std::same_as<T, nlohmann::json>) {
-    return internal::decode_json(text);
+    return internal::decode_json<T>(text);
   } else if constexpr (std::floating_point<T>) {
     Result<double> number = internal::decode_double(text);
     if (!number) return std::move(number).error();

@@ -224,7 +224,8 @@ std::string decode_string(std::string_view text) {
   return json::parse(text).get<std::string>();
 }
 
-Result<json> decode_json(std::string_view text) {
+template <std::same_as<nlohmann::json> Json>
+Result<Json> decode_json(std::string_view text) {
   if (reads_as_json(text)) return json::parse(text);
   json string = std::string(text);
   if (auto valid = dump(string); !valid) {
@@ -232,6 +233,8 @@ Result<json> decode_json(std::string_view text) {
   }
   return string;
 }
+
+template Result<json> decode_json<json>(std::string_view text);
 
 }  // namespace internal
 }  // namespace websession

@@ -129,9 +129,10 @@ Result<Hash> sort_out(const Reply& flat, WallTime now) {
       hash.fields.push_back({name, text, std::nullopt});
     }
   }
-  for (const auto& [name, deadline] : deadlines) {
+  for (const auto& [attribute, deadline] : deadlines) {
+    const std::string_view name = attribute;  // clang 14 captures no structured binding
     const auto field = std::find_if(hash.fields.begin(), hash.fields.end(),
-                                    [&](const Field& f) { return f.name == name; });
+                                    [name](const Field& f) { return f.name == name; });
     const bool expired = deadline <= now;
     if (expired) hash.expired.emplace_back(name);
     if (field == hash.fields.end()) continue;

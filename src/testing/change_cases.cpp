@@ -118,14 +118,15 @@ void counters_at_the_ends(Trial& t) {
   if (all) t.expect(all->counters == std::vector<std::int64_t>{-1}, "the largest step up");
   t.expect_applied(add("zero", lowest), "the largest step down");
   t.expect_value(key, "zero", std::to_string(lowest), "the largest step down");
-  for (const auto& [name, by] : {std::pair<std::string, std::int64_t>{"high", 1},
-                                 {"high", highest},
-                                 {"zero", -1},
-                                 {"zero", lowest}}) {
+  const auto expect_overflow = [&](const std::string& name, std::int64_t by) {
     expect_untouched(
         t, key, [&] { t.expect_error(add(name, by), Errc::invalid_argument, "overflow"); },
         "an overflow of " + name);
-  }
+  };
+  expect_overflow("high", 1);
+  expect_overflow("high", highest);
+  expect_overflow("zero", -1);
+  expect_overflow("zero", lowest);
 }
 
 void bad_counter_writes_nothing(Trial& t) {

@@ -137,6 +137,7 @@ void one_rekey_wins(Trial& t) {
   for (int round = 0; round < t.race_rounds(); ++round) {
     const StoreKey from = t.stored({{"a", "0"}});
     std::vector<StoreKey> to;
+    to.reserve(static_cast<std::size_t>(t.race_threads()));
     for (int i = 0; i < t.race_threads(); ++i) to.push_back(Trial::fresh_key());
     std::atomic<int> winners = 0;
     Trial::together(t.race_threads(), [&](int i) {

@@ -146,6 +146,7 @@ void many_attributes(Trial& t) {
   for (int i = 0; i < 1000; ++i) names.push_back("attribute" + std::to_string(i));
   const StoreKey key = t.stored();
   Changes changes;
+  changes.set.reserve(names.size());
   for (const std::string& name : names) {
     changes.set.push_back({name, name, t.clock().wall() + long_ttl});
   }

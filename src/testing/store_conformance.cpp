@@ -111,7 +111,7 @@ std::vector<std::string> run_conformance_case(const ConformanceCase& which, Stor
   Trial trial(harness);
   which.run(trial);
   std::vector<std::string> failures = trial.take_failures();
-  for (std::string& failure : failures) failure = which.promise + ": " + failure;
+  for (std::string& failure : failures) failure.insert(0, which.promise + ": ");
   return failures;
 }
 

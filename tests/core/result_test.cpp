@@ -51,7 +51,9 @@ TEST(Result, ATemporaryCanBeLoopedOver) {
   struct Parts {
     std::vector<std::string> words;
   };
-  const auto make = [] { return Result<Parts>(Parts{{"a long word that lives on the heap", "b"}}); };
+  const auto make = [] {
+    return Result<Parts>(Parts{{"a long word that lives on the heap", "b"}});
+  };
   std::string all;
   for (const std::string& word : make().value().words) all += word;
   for (const std::string& word : (*make()).words) all += word;

@@ -32,7 +32,7 @@ template <class E>
 concept Exchange = requires(E& exchange, const Header& header, const Error& error) {
   // All lines of a header, joined.
   { exchange.header("Cookie", "; ") } -> std::convertible_to<std::string>;
-  { exchange.https() } -> std::convertible_to<bool>;                  // of the transport itself
+  { exchange.https() } -> std::convertible_to<bool>;  // of the transport itself
   { exchange.options.trust_forwarded_proto } -> std::convertible_to<bool>;
   exchange.put(header);  // appends it, or replaces all of that name (Header::mode)
   exchange.fail(error);  // answers with an error in place of whatever is in the response
