@@ -7,7 +7,8 @@
 namespace websession::redis {
 namespace {
 
-constexpr std::size_t elements_max = 65'536;
+constexpr std::size_t elements_max = 65'536;  // of one reply, nested ones included
+constexpr int depth_max = 7;                  // hiredis 1.x has no limit of its own
 constexpr std::size_t buffered_per_reply = 16;
 
 #if HIREDIS_MAJOR >= 1
@@ -54,9 +55,17 @@ void* create_string(const redisReadTask* task, char* text, std::size_t size) {
   });
 }
 
+bool is_too_deep(const redisReadTask* task) {
+  int depth = 0;
+  for (; task != nullptr; task = task->parent) ++depth;
+  return depth > depth_max;
+}
+
 void* create_array(const redisReadTask* task, ElementCount count) {
   const auto size = static_cast<std::size_t>(count);
-  if (size > elements_max) return nullptr;
+  auto* budget = static_cast<ReplyParser::Budget*>(task->privdata);
+  if (size > elements_max - budget->elements || is_too_deep(task)) return nullptr;
+  budget->elements += size;
   return guarded(task, [&](Reply& reply) {
     reply.type = Reply::Type::array;
     reply.elements.resize(size);
@@ -137,6 +146,7 @@ Result<void> ReplyParser::feed(std::string_view bytes, std::vector<Reply>& repli
     const std::unique_ptr<Reply> reply(static_cast<Reply*>(root));
     const bool oversized = budget_->bytes > budget_->bytes_max;
     budget_->bytes = 0;
+    budget_->elements = 0;
     replies.push_back(oversized ? Reply{.type = Reply::Type::oversized} : std::move(*reply));
   }
   const std::size_t unparsed = reader_->len - reader_->pos;

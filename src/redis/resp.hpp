@@ -50,7 +50,9 @@ class ReplyParser {
 
   struct Budget {
     std::size_t bytes_max;
-    std::size_t bytes = 0;  // of the reply that is being parsed
+    // Of the reply that is being parsed:
+    std::size_t bytes = 0;
+    std::size_t elements = 0;
   };
 
  private:

@@ -74,6 +74,7 @@ TEST(ReplyParser, GarbageIsCorrupt) {
 TEST(ReplyParser, HugeClaimsAllocateNothing) {
   EXPECT_TRUE(is_corrupt("*400000000\r\n"));
   EXPECT_TRUE(is_corrupt("*65537\r\n"));
+  EXPECT_TRUE(is_corrupt("*40000\r\n*40000\r\n")) << "nested ones count together";
   EXPECT_TRUE(is_corrupt("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"));
 }
 
