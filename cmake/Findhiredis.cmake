@@ -20,7 +20,7 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(hiredis
   REQUIRED_VARS hiredis_LIBRARY hiredis_INCLUDE_DIR
   VERSION_VAR hiredis_VERSION
-  REASON_FAILURE_MESSAGE "Install libhiredis-dev, or set WEBSESSION_REDIS=OFF.")
+  REASON_FAILURE_MESSAGE "Install libhiredis-dev.")
 
 if(hiredis_FOUND AND NOT TARGET hiredis::hiredis)
   add_library(hiredis::hiredis UNKNOWN IMPORTED)

@@ -15,7 +15,8 @@ endforeach()
 
 install(DIRECTORY include/websession DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   FILES_MATCHING PATTERN "*.hpp")
-install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 configure_package_config_file(cmake/websession-config.cmake.in
   ${CMAKE_CURRENT_BINARY_DIR}/websession-config.cmake INSTALL_DESTINATION ${config_dir})

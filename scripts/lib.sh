@@ -28,7 +28,7 @@ as_root() {
 }
 
 is_installed() {
-  [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+  dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 }
 
 # Installs those of the packages that are missing. A server that comes with a package is neither
@@ -41,28 +41,35 @@ install_packages() {
   [[ ${#missing[@]} == 0 ]] && return
   command -v apt-get >/dev/null || fail "please install these (apt-get is not here): ${missing[*]}"
   say "installing ${missing[*]}"
+  without_starting_services "${missing[@]}" || fail "apt-get could not install: ${missing[*]}"
+  # Nor at the next boot.
+  for package in "${missing[@]}"; do
+    case $package in
+      redis-server | nginx)
+        if command -v systemctl >/dev/null; then as_root systemctl disable -q "$package" || true; fi
+        ;;
+    esac
+  done
+}
+
+# A subshell, so that its traps put things back however it ends.
+without_starting_services() (
   # Packages ask this program whether they may start their service.
-  local policy=/usr/sbin/policy-rc.d kept=''
-  if [[ -e $policy ]]; then
-    kept=$policy.before-websession
-    as_root mv "$policy" "$kept"
-  fi
+  policy=/usr/sbin/policy-rc.d kept=$policy.before-websession
+  restore() {
+    as_root rm -f "$policy"
+    if [[ -e $kept ]]; then as_root mv "$kept" "$policy"; fi
+  }
+  trap restore EXIT
+  trap 'exit 130' INT TERM HUP
+  if [[ -e $policy && ! -e $kept ]]; then as_root mv "$policy" "$kept"; fi
   printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
   as_root chmod +x "$policy"
-  local status=0
   as_root apt-get update -qq || true  # a broken extra source need not matter
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    "${missing[@]}" >/dev/null || status=$?
-  as_root rm -f "$policy"
-  [[ -n $kept ]] && as_root mv "$kept" "$policy"
-  [[ $status == 0 ]] || fail "apt-get could not install: ${missing[*]}"
-  # Nor at the next boot.
-  if [[ -d /run/systemd/system ]]; then
-    for package in "${missing[@]}"; do
-      case $package in redis-server | nginx) as_root systemctl disable -q "$package" || true ;; esac
-    done
-  fi
-}
+  # NEEDRESTART_SUSPEND: Ubuntu would restart services that run already.
+  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get install -y -qq \
+    --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >/dev/null
+)
 
 # build PRESET [TARGET...]
 build() {

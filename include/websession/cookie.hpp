@@ -41,6 +41,10 @@ struct CookieOptions {
 // Errors: invalid_argument, naming the field.
 Result<void> validate(const CookieOptions& options);
 
+// Whether a cookie's name starts with `__Host-`, in any case, as browsers compare it (RFC 6265bis
+// §5.4). Browsers keep at most one such cookie of a name.
+[[nodiscard]] bool has_host_prefix(std::string_view name) noexcept;
+
 struct Cookie {
   std::string_view name;
   std::string_view value;  // as it was sent: not decoded, quotes included

@@ -11,8 +11,8 @@
 namespace websession {
 
 // No thread of its own: every call also removes a few sessions that have expired, so the cost of a
-// call is bounded and expired ones do not pile up while calls come in. Never gives an error but
-// those of bad arguments.
+// call is bounded and expired ones do not pile up while calls come in. Its only errors are
+// key_exists and invalid_argument.
 class MemoryStore final : public SessionStore {
  public:
   explicit MemoryStore(std::shared_ptr<const Clock> clock = system_clock());

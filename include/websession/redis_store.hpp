@@ -20,7 +20,8 @@ struct RedisOptions {
   // Every operation returns by then.
   std::chrono::milliseconds operation_timeout = std::chrono::milliseconds(500);
   std::size_t pending_max = 4096;  // operations in flight; more are refused as overloaded
-  // A record larger than this is `corrupt`: four times SessionOptions::session_bytes_max.
+  // A larger record is `corrupt`. Keep it at four times SessionOptions::session_bytes_max, as the
+  // defaults are: raise both together.
   std::size_t record_bytes_max = std::size_t{256} * 1024;
   std::string client_name = "websession";  // shown by CLIENT LIST; empty: none
   // Takes hashes that other programs wrote, without `@created`, as sessions. Off, they are none.
@@ -40,7 +41,7 @@ class RedisStore final : public SessionStore {
   // Percent-encode special characters of user and password.
   //
   // Errors: invalid_argument (URL, options), unavailable, timeout, rejected (password, rights).
-  // None of them shows the URL.
+  // None of them shows the user or the password.
   static Result<std::shared_ptr<RedisStore>> connect(std::string_view url,
                                                      RedisOptions options = {});
   // The same without trying: the first operation connects. For a server that may start before its

@@ -44,8 +44,8 @@ struct Error {
 
 [[nodiscard]] Error make_error(Errc code, std::string detail);
 
-// Thrown by Result::value() when there is none. The library itself throws nothing else, but
-// std::bad_alloc.
+// Thrown by Result::value() when there is none. Nothing else in the library throws, but for want of
+// memory.
 class Exception : public std::runtime_error {
  public:
   explicit Exception(Error error);

@@ -97,8 +97,9 @@ class Session {
   // Adds to an integer attribute (absent counts as 0) and gives the new value.
   Result<std::int64_t> increment(std::string_view name, std::int64_t by = 1);
 
-  // Sets the attribute if it holds `expected` (or is `absent`) now. False: it does not. Compares
-  // stored texts; a string matches either form of it (see Text).
+  // Sets the attribute if it holds `expected` (or is `absent`) now. False: it does not, and the
+  // snapshot then shows what it holds. Compares stored texts; a string matches either form of it
+  // (see Text).
   template <class E, Value D>
   requires(Value<E> || std::same_as<E, Absent>) Result<bool> compare_and_set(std::string_view name,
                                                                              const E& expected,
@@ -131,14 +132,13 @@ class Session {
     if constexpr (std::same_as<E, Absent>) {
       return std::vector<std::string>();
     } else {
-      Result<std::string> text = encode_value(expected);
-      if (!text) return std::move(text).error();
-      std::vector<std::string> texts{*std::move(text)};
       if constexpr (std::convertible_to<const E&, std::string_view>) {
-        const std::string_view plain = internal::view_of(expected);
-        if (texts.front() != plain) texts.emplace_back(plain);
+        return internal::forms_of(internal::view_of(expected));
+      } else {
+        Result<std::string> text = encode_value(expected);
+        if (!text) return std::move(text).error();
+        return std::vector<std::string>{*std::move(text)};
       }
-      return texts;
     }
   }
 

@@ -37,7 +37,8 @@ struct SessionOptions {
   // How long the old id can still be read after regenerate, so that parallel requests don't break.
   std::chrono::milliseconds regenerate_grace = std::chrono::seconds(10);
 
-  // Limits on what a session may hold: names and values together, one name, attributes.
+  // Limits on what a session may hold: names and values together, one name, attributes. With Redis
+  // raise RedisOptions::record_bytes_max along with the first.
   std::size_t session_bytes_max = std::size_t{64} * 1024;
   std::size_t name_bytes_max = 128;
   std::size_t attributes_max = 256;  // at most 1,000
@@ -86,13 +87,15 @@ class SessionManager {
                                      SessionOptions options = {});
 
   // The session of a request, or a new one when it brings no id that the store knows: an id is
-  // never taken up from outside. At most one round trip, unless several cookies bear the name.
-  // A store that cannot be reached is an error, never a new session.
+  // never taken up from outside. At most one round trip, unless several cookies bear the name, or
+  // the id was replaced a moment ago. A store that cannot be reached is an error, never a new
+  // session.
   [[nodiscard]] Result<Session> open(const RequestInfo& request) const;
 
-  // Writes what changed, in at most one round trip, and says what to send. Afterwards the session
-  // is a fresh snapshot. After an error it still holds its changes, and may be committed again.
-  // Errors: the first bad call on the session; too_large (limits); those of the store.
+  // Writes what changed, in at most one round trip (two when a lost `regenerate` is repeated), and
+  // says what to send. Afterwards the session is a fresh snapshot. After an error it still holds
+  // its changes, and may be committed again. Errors: the first bad call on the session; too_large
+  // (limits); those of the store.
   [[nodiscard]] Result<Commit> commit(Session& session) const;
 
   // The same without HTTP, for WebSockets, RPC and tools.

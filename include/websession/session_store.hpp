@@ -80,6 +80,8 @@ struct Outcome {
   };
   Status status = Status::applied;
   std::vector<std::int64_t> counters{};  // the new values, in the order of Changes::increment
+  // On a conflict: what the first attribute that was not as expected holds; none: it is absent.
+  std::optional<std::string> found{};
 };
 
 // All verbs are safe to call from many threads at once, and each is one atomic step with respect to

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "websession/result.hpp"
 
@@ -58,6 +59,8 @@ Result<std::uint64_t> decode_unsigned(std::string_view text);
 Result<double> decode_double(std::string_view text);
 Result<bool> decode_bool(std::string_view text);
 std::string decode_string(std::string_view text);
+// The stored texts that read as this string: its bytes, and those of it as a JSON string.
+std::vector<std::string> forms_of(std::string_view value);
 // A template, so that a reader of this header needs the complete nlohmann::json only to use it.
 template <std::same_as<nlohmann::json> Json>
 Result<Json> decode_json(std::string_view text);

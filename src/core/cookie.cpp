@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t name_and_value_max = 4096;
 constexpr std::size_t attribute_max = 1024;
+constexpr std::size_t id_bytes_max = 256;  // IdFormat
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
@@ -48,7 +49,7 @@ std::string_view trim(std::string_view text) {
 }
 
 // Browsers compare the prefixes without regard to case (RFC 6265bis §5.4).
-bool has_prefix(std::string_view name, std::string_view prefix) {
+bool has_prefix(std::string_view name, std::string_view prefix) noexcept {
   return name.size() >= prefix.size() &&
          std::equal(prefix.begin(), prefix.end(), name.begin(), [](char a, char b) {
            return std::tolower(static_cast<unsigned char>(a)) ==
@@ -132,12 +133,17 @@ void for_each_cookie(std::string_view header, Visit visit) {
 
 }  // namespace
 
+bool has_host_prefix(std::string_view name) noexcept { return has_prefix(name, "__Host-"); }
+
 Result<void> validate(const CookieOptions& options) {
   if (auto valid = check_name(options.name); !valid) return valid;
   if (auto valid = check_path(options.path); !valid) return valid;
   if (auto valid = check_domain(options.domain); !valid) return valid;
 
-  const bool host = has_prefix(options.name, "__Host-");
+  if (options.name.size() + id_bytes_max > name_and_value_max) {
+    return invalid("cookie.name: leaves no room for an id within the 4,096 bytes of a cookie");
+  }
+  const bool host = has_host_prefix(options.name);
   const bool needs_secure = host || has_prefix(options.name, "__Secure-") ||
                             options.same_site == SameSite::none || options.partitioned;
   if (needs_secure && options.secure != Secure::always) {

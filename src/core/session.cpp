@@ -52,12 +52,17 @@ bool Session::State::is_local(std::string_view name) const {
 
 std::optional<std::string_view> Session::State::find(std::string_view name) const {
   if (life != Life::alive || !is_attribute(name)) return std::nullopt;
+  const auto over = [this](const std::optional<WallTime>& deadline) {
+    return deadline && *deadline <= shared->clock->wall();
+  };
   if (const Pending* change = find_pending(name)) {
-    if (!change->text) return std::nullopt;
+    if (!change->text || over(change->deadline)) return std::nullopt;
     return *change->text;
   }
   if (cleared) return std::nullopt;
-  return snapshot().find(name);
+  const std::optional<Field> field = snapshot().find_field(name);
+  if (!field || over(field->deadline)) return std::nullopt;
+  return field->value;
 }
 
 void Session::State::fail(Error error) {
@@ -84,7 +89,8 @@ void Session::State::change(std::string_view name, std::optional<std::string> te
   const std::optional<Field> before = cleared ? std::nullopt : snapshot().find_field(name);
   const bool same = text ? before && before->value == *text && !before->deadline && !deadline
                          : !before.has_value();
-  if (same) {
+  const bool known = !stored || cleared || stored->fresh;
+  if (same && known) {
     std::erase_if(pending, [name](const Pending& change) { return change.name == name; });
   } else if (Pending* change = find_pending(name)) {
     change->text = std::move(text);
@@ -156,38 +162,56 @@ internal::Plan Session::State::plan() const {
 void Session::State::settle(Fields fields, internal::milliseconds ttl) {
   stored->fields = std::move(fields);
   stored->expired.clear();
+  stored->fresh = false;
   stored->expires_at = std::max(stored->expires_at, shared->clock->steady() + ttl);
+}
+
+void Session::State::note(const std::string& name, std::optional<std::string> text,
+                          std::optional<WallTime> deadline) {
+  std::vector<Field> fields;
+  for (const Field& field : stored->fields) {
+    if (field.name != name) fields.push_back(field);
+  }
+  if (text) fields.push_back({name, *text, deadline});
+  stored->fields = Fields(fields);
 }
 
 // One direct operation on `name` in the store.
 Result<Outcome> Session::State::write_now(Changes changes, const std::string& name) {
-  changes.reap = stored->expired;
-  Changes alone = changes;
-  alone.expect.clear();  // the store decides; here only the limits are asked
-  for (const Changes::Increment& increment : changes.increment) {
-    // The store's value counts, not the snapshot's; a new counter takes room.
-    if (!find(name)) alone.set.push_back({name, std::to_string(increment.by)});
+  if (next_id) {
+    return invalid("a commit with regenerate has failed: repeat it before anything else");
   }
-  alone.increment.clear();
-  if (auto fits = with(alone); !fits) return std::move(fits).error();
+  changes.reap = stored->expired;
+  // The store's value counts, not the snapshot's; here only the limits are asked.
+  Changes after;
+  after.set = changes.set;
+  for (const Changes::Increment& increment : changes.increment) {
+    if (!find(name)) after.set.push_back({name, std::to_string(increment.by)});
+  }
+  if (auto fits = with(after); !fits) return std::move(fits).error();
 
   const auto ttl = internal::time_to_live(stored->created, shared->plan, shared->clock->wall());
+  stored->fresh = false;
   Result<Outcome> outcome = shared->store->update(StoreKey(stored->id), changes, {ttl});
   if (!outcome) return outcome;
-  if (outcome->status == Outcome::Status::gone) {
-    life = Life::gone;
-    return ended_error();
+  switch (outcome->status) {
+    case Outcome::Status::gone:
+      life = Life::gone;
+      return ended_error();
+    case Outcome::Status::conflict:
+      note(name, outcome->found, std::nullopt);
+      return outcome;
+    case Outcome::Status::applied:
+      break;
   }
-  if (outcome->status == Outcome::Status::conflict) return outcome;
-
+  const std::optional<Field> before = stored->fields.find_field(name);
+  const bool live = before && before->deadline && *before->deadline > shared->clock->wall();
   for (const std::int64_t counter : outcome->counters) {
-    const std::optional<Field> before = stored->fields.find_field(name);
-    alone.set = {
-        {name, std::to_string(counter), before ? before->deadline : std::optional<WallTime>()}};
+    note(name, std::to_string(counter), live ? before->deadline : std::optional<WallTime>());
   }
-  Result<Applied> applied = apply(stored->fields, alone, shared->clock->wall());
-  if (!applied) return std::move(applied).error();
-  settle(std::move(applied->fields), ttl);
+  for (const Changes::Set& set : changes.set) note(name, set.value, set.deadline);
+  if (!changes.remove.empty()) note(name, std::nullopt, std::nullopt);
+  settle(stored->fields, ttl);
   return outcome;
 }
 
@@ -234,8 +258,10 @@ void Session::clear() {
   }
   state_->pending.clear();
   const Fields& fields = state_->snapshot();
-  state_->cleared = std::any_of(fields.begin(), fields.end(),
-                                [](const Field& field) { return is_attribute(field.name); });
+  const bool known = !state_->stored || state_->stored->fresh;
+  state_->cleared = !known || std::any_of(fields.begin(), fields.end(), [](const Field& field) {
+    return is_attribute(field.name);
+  });
 }
 
 void Session::regenerate() { state_->regenerate = true; }

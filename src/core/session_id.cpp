@@ -18,6 +18,14 @@ bool is_base64url(char c) {
          c == '_';
 }
 
+// Whatever a format asks for, an id fits into a cookie.
+constexpr std::size_t length_limit = 256;
+bool is_cookie_safe(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte > 0x20 && byte < 0x7f &&
+         std::string_view("\",;\\:").find(c) == std::string_view::npos;
+}
+
 }  // namespace
 
 bool equal_in_constant_time(std::string_view a, std::string_view b) noexcept {
@@ -42,8 +50,10 @@ Result<SessionId> SessionId::generate() {
 
 std::optional<SessionId> SessionId::parse(std::string_view text, const IdFormat& format) {
   if (text.size() < format.length_min || text.size() > format.length_max) return std::nullopt;
+  if (text.size() > length_limit) return std::nullopt;
   const bool well_formed = std::all_of(text.begin(), text.end(), [&](char c) {
-    return is_base64url(c) || format.other_characters.find(c) != std::string::npos;
+    return is_base64url(c) ||
+           (is_cookie_safe(c) && format.other_characters.find(c) != std::string::npos);
   });
   if (!well_formed) return std::nullopt;
   return SessionId(std::string(text));

@@ -66,7 +66,10 @@ Result<std::optional<WallTime>> created_of(const Fields& fields) {
   const std::optional<std::string_view> text = fields.find(created_field);
   if (!text) return std::optional<WallTime>();
   const std::optional<std::int64_t> ms = parse_integer(*text);
-  if (!ms) return make_error(Errc::corrupt, "a session's @created is not a number");
+  // Up to the year 9999: what is beyond would overflow the clock's arithmetic.
+  if (!ms || *ms < 0 || *ms > 253'402'300'799'999) {
+    return make_error(Errc::corrupt, "a session's @created is not a time");
+  }
   return std::optional<WallTime>(milliseconds(*ms));
 }
 
@@ -114,7 +117,7 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
   state->stored = {id,
                    std::move((*record)->fields),
                    *created,
-                   shared_->clock->steady() + (*record)->remaining,
+                   shared_->clock->steady() + std::min((*record)->remaining, ttl_max),
                    (*record)->frozen,
                    std::move((*record)->expired)};
   return std::optional<Session>(Session(std::move(state)));
@@ -124,7 +127,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   const std::string& name = shared_->options.cookie.name;
   const std::vector<std::string_view> values = find_cookies(request.cookie_header, name);
   // A browser sends at most one cookie with a __Host- name; a second one was planted.
-  const std::size_t considered = name.starts_with("__Host-") ? 1 : values.size();
+  const std::size_t considered = has_host_prefix(name) ? 1 : values.size();
   std::size_t tried = 0;
   std::optional<Session> session;
   for (std::size_t i = 0; i < std::min(considered, values.size()) && !session; ++i) {
@@ -201,6 +204,8 @@ Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& chan
   // An earlier try may have moved the session already, with the changes of that time; then this one
   // wrote nothing. Writing them (again) under the new id does no harm.
   const bool moved = outcome && outcome->status == Outcome::Status::applied;
+  const bool taken = !outcome && outcome.error().code == Errc::key_exists;
+  if (taken || (!outcome && !again && !outcome.error().maybe_applied)) state.next_id.reset();
   if (moved && again) return shared_->store->update(to, changes, {plan.ttl});
   return outcome;
 }
@@ -234,7 +239,10 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
   const Result<Outcome> outcome =
       moves ? rekey(state, changes, plan)
             : shared_->store->update(StoreKey(state.stored->id), changes, {plan.ttl});
-  if (!outcome) return outcome.error();
+  if (!outcome) {
+    state.stored->fresh = false;
+    return outcome.error();
+  }
   if (outcome->status == Outcome::Status::gone) return Status::gone;
   if (moves) state.stored->id = *std::exchange(state.next_id, std::nullopt);
   if (!state.stored->created) state.stored->created = shared_->clock->wall();  // adopted
@@ -246,8 +254,8 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
 Result<Commit> SessionManager::commit(Session& session) const {
   using Life = Session::State::Life;
   Session::State& state = *session.state_;
-  if (state.first_error) return *state.first_error;
   if (state.life == Life::gone) return Commit{Commit::Status::gone, {}};
+  if (state.first_error) return *state.first_error;
   if (state.life == Life::erased) return Commit{};
 
   const Plan plan = state.plan();

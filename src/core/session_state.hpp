@@ -35,6 +35,9 @@ struct Session::State {
     SteadyTime expires_at;
     bool frozen = false;
     std::vector<std::string> expired{};
+    // Nothing was written since `fields` was loaded, or may have been. Only then is setting what is
+    // there already no change: it is as if this request had run right after its load.
+    bool fresh = true;
   };
   enum class Life { alive, invalidated, erased, gone };
 
@@ -70,6 +73,9 @@ struct Session::State {
   // Takes over what a write has made of the session.
   void settle(Fields fields, internal::milliseconds ttl);
   Result<Outcome> write_now(Changes changes, const std::string& name);
+  // Puts one attribute into the snapshot, as the store was just seen to hold it.
+  void note(const std::string& name, std::optional<std::string> text,
+            std::optional<WallTime> deadline);
 };
 
 }  // namespace websession

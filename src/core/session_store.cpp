@@ -29,11 +29,11 @@ Result<void> validate_lifetime(Lifetime lifetime) {
   return {};
 }
 
-Result<void> validate_set(std::string_view name, std::string_view value) {
+Result<void> validate_set(std::string_view name, std::string_view value, bool has_deadline) {
   if (kept_by_store(name)) return name_error(name, "is the store's own");
-  if (name == created_field && !parse_integer(value)) {
-    return name_error(name, "must be Unix time in milliseconds");
-  }
+  if (name != created_field) return {};
+  if (!parse_integer(value)) return name_error(name, "must be Unix time in milliseconds");
+  if (has_deadline) return name_error(name, "cannot end before the session");
   return {};
 }
 
@@ -67,7 +67,8 @@ Result<void> validate(const Fields& fields, Lifetime lifetime) {
     return name_error(created_field, "is missing from the new session");
   }
   for (const Field& field : fields) {
-    if (auto valid = validate_set(field.name, field.value); !valid) return valid;
+    if (auto valid = validate_set(field.name, field.value, field.deadline.has_value()); !valid)
+      return valid;
   }
   return {};
 }
@@ -76,7 +77,8 @@ Result<void> validate(const Changes& changes, Lifetime lifetime) {
   if (auto valid = validate_lifetime(lifetime); !valid) return valid;
   std::unordered_set<std::string_view> seen;
   for (const Changes::Set& set : changes.set) {
-    if (auto valid = validate_set(set.name, set.value); !valid) return valid;
+    if (auto valid = validate_set(set.name, set.value, set.deadline.has_value()); !valid)
+      return valid;
     if (!seen.insert(set.name).second) return name_error(set.name, "is changed twice");
   }
   for (const std::string& name : changes.remove) {
@@ -111,9 +113,13 @@ Result<Applied> apply(const Fields& stored, const Changes& changes, WallTime now
     if (!is_expired(field, now)) draft.emplace(field.name, field);
   }
 
-  const bool expected = std::all_of(changes.expect.begin(), changes.expect.end(),
-                                    [&](const auto& expect) { return holds(draft, expect); });
-  if (!expected) return Applied{{Outcome::Status::conflict, {}}, {}};
+  for (const Changes::Expect& expect : changes.expect) {
+    if (holds(draft, expect)) continue;
+    Applied conflict{{Outcome::Status::conflict}, {}};
+    const auto found = draft.find(expect.name);
+    if (found != draft.end()) conflict.outcome.found = found->second.value;
+    return conflict;
+  }
 
   if (changes.clear) std::erase_if(draft, [](const auto& e) { return !e.first.starts_with('@'); });
 

@@ -50,7 +50,7 @@ class Acceptor final : public nlohmann::json_sax<json> {
 
 // nullopt when fine, else what is wrong with it. dump() would write NaN as null.
 std::optional<std::string_view> unstorable(const json& value, std::size_t depth = 0) {
-  if (depth > depth_max) return "a JSON value nests deeper than 128";
+  if (value.is_structured() && depth >= depth_max) return "a JSON value nests deeper than 128";
   if (value.is_binary() || value.is_discarded()) return "binary data is no JSON value";
   if (value.is_number_float() && !std::isfinite(value.get<double>())) {
     return "NaN and infinities are no JSON numbers";
@@ -178,7 +178,10 @@ Result<std::string> encode(double value) {
 Result<std::string> encode(const Text& value) { return value.bytes; }
 
 Result<std::string> encode(const json& value) {
-  if (value.is_string()) return encode(std::string_view(value.get_ref<const std::string&>()));
+  if (value.is_string()) {
+    if (auto valid = dump(value); !valid) return valid;
+    return encode(std::string_view(value.get_ref<const std::string&>()));
+  }
   if (auto problem = unstorable(value)) return invalid(std::string(*problem));
   return dump(value);
 }
@@ -222,6 +225,16 @@ Result<bool> decode_bool(std::string_view text) {
 std::string decode_string(std::string_view text) {
   if (!trim(text).starts_with('"') || !reads_as_json(text)) return std::string(text);
   return json::parse(text).get<std::string>();
+}
+
+std::vector<std::string> forms_of(std::string_view value) {
+  std::vector<std::string> forms;
+  if (!reads_as_json(value) || json::parse(value).type() != json::value_t::string) {
+    forms.emplace_back(value);
+  }
+  // What is not UTF-8 has no form as JSON.
+  if (Result<std::string> quoted = dump(json(std::string(value)))) forms.push_back(*quoted);
+  return forms;
 }
 
 template <std::same_as<nlohmann::json> Json>

@@ -111,12 +111,14 @@ MemoryStore::MemoryStore(std::shared_ptr<const Clock> clock)
 MemoryStore::~MemoryStore() = default;
 
 Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
-  const SteadyTime now = impl_->clock->steady();
   Record record;
   std::optional<StoreKey> successor;
   {
     Impl::Shard& shard = impl_->shard_of(key);
     const std::lock_guard lock(shard.mutex);
+    // Under the lock, here and in every verb: with a time from before it, a session that another
+    // call has just found expired could come back.
+    const SteadyTime now = impl_->clock->steady();
     shard.reap(now);
     const Entry* entry = shard.find(key, now);
     if (entry == nullptr) return std::optional<Record>();
@@ -132,9 +134,9 @@ Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
 
 Result<void> MemoryStore::create(const StoreKey& key, const Fields& fields, Lifetime lifetime) {
   if (auto valid = validate(fields, lifetime); !valid) return valid;
-  const SteadyTime now = impl_->clock->steady();
   Impl::Shard& shard = impl_->shard_of(key);
   const std::lock_guard lock(shard.mutex);
+  const SteadyTime now = impl_->clock->steady();
   shard.reap(now);
   if (shard.find(key, now) != nullptr) {
     return make_error(Errc::key_exists, "there is a session under this key");
@@ -146,9 +148,9 @@ Result<void> MemoryStore::create(const StoreKey& key, const Fields& fields, Life
 Result<Outcome> MemoryStore::update(const StoreKey& key, const Changes& changes,
                                     Lifetime lifetime) {
   if (auto valid = validate(changes, lifetime); !valid) return std::move(valid).error();
-  const SteadyTime now = impl_->clock->steady();
   Impl::Shard& shard = impl_->shard_of(key);
   const std::lock_guard lock(shard.mutex);
+  const SteadyTime now = impl_->clock->steady();
   shard.reap(now);
   Entry* entry = shard.find(key, now);
   if (entry == nullptr || entry->successor) return Outcome{Outcome::Status::gone, {}};
@@ -167,7 +169,6 @@ Result<Outcome> MemoryStore::update(const StoreKey& key, const Changes& changes,
 Result<Outcome> MemoryStore::rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                                    Lifetime lifetime, Grace grace) {
   if (auto valid = validate(changes, lifetime); !valid) return std::move(valid).error();
-  const SteadyTime now = impl_->clock->steady();
   Impl::Shard& from_shard = impl_->shard_of(from);
   Impl::Shard& to_shard = impl_->shard_of(to);
   std::unique_lock first(from_shard.mutex, std::defer_lock);
@@ -177,6 +178,7 @@ Result<Outcome> MemoryStore::rekey(const StoreKey& from, const StoreKey& to, con
   } else {
     std::lock(first, second);
   }
+  const SteadyTime now = impl_->clock->steady();
   from_shard.reap(now);
 
   Entry* old = from_shard.find(from, now);
@@ -216,7 +218,6 @@ Result<Outcome> MemoryStore::rekey(const StoreKey& from, const StoreKey& to, con
 }
 
 Result<bool> MemoryStore::erase(const StoreKey& key) {
-  const SteadyTime now = impl_->clock->steady();
   std::vector<StoreKey> chain{key};
   bool erased = false;
   // The end of the chain goes first, at the moment at which it is the end: then nothing writes any
@@ -224,6 +225,7 @@ Result<bool> MemoryStore::erase(const StoreKey& key) {
   while (true) {
     Impl::Shard& shard = impl_->shard_of(chain.back());
     const std::lock_guard lock(shard.mutex);
+    const SteadyTime now = impl_->clock->steady();
     shard.reap(now);
     const Entry* entry = shard.find(chain.back(), now);
     if (entry == nullptr) break;

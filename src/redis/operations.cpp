@@ -25,8 +25,10 @@ std::string until_name(std::string_view name) {
   return std::string(until_prefix) + std::string(name);
 }
 
-Error unexpected() {
-  return make_error(Errc::corrupt, "Redis gave a reply that this command does not have");
+Error unexpected(bool maybe_applied = false) {
+  Error error = make_error(Errc::corrupt, "Redis gave a reply that this command does not have");
+  error.maybe_applied = maybe_applied;
+  return error;
 }
 
 std::string script_command(std::string_view verb, const std::string& script,
@@ -249,7 +251,7 @@ Result<Successor> decode_successor(std::span<const Reply> replies) {
 
 Result<void> decode_create(const Reply& reply) {
   if (reply.type == Reply::Type::error) return server_error(reply.text, true);
-  if (reply.type != Reply::Type::integer) return unexpected();
+  if (reply.type != Reply::Type::integer) return unexpected(true);
   if (reply.integer == 0) return make_error(Errc::key_exists, "there is a session under this key");
   return {};
 }
@@ -257,10 +259,14 @@ Result<void> decode_create(const Reply& reply) {
 Result<Outcome> decode_change(const Reply& reply, const Changes& changes) {
   using Status = Outcome::Status;
   if (reply.type == Reply::Type::error) return server_error(reply.text, true);
-  if (reply.type != Reply::Type::array || reply.elements.empty()) return unexpected();
+  if (reply.type != Reply::Type::array || reply.elements.empty()) return unexpected(true);
   const std::string& status = reply.elements[0].text;
   if (status == "gone") return Outcome{Status::gone, {}};
-  if (status == "conflict") return Outcome{Status::conflict, {}};
+  if (status == "conflict") {
+    Outcome outcome{Status::conflict};
+    if (reply.elements.size() > 1) outcome.found = reply.elements[1].text;
+    return outcome;
+  }
   if (status == "key_exists") {
     return make_error(Errc::key_exists, "there is a session under the new key");
   }
@@ -272,7 +278,7 @@ Result<Outcome> decode_change(const Reply& reply, const Changes& changes) {
                       "the counter would leave the range of a 64-bit integer");
   }
   if (status != "applied" || reply.elements.size() != changes.increment.size() + 1) {
-    return unexpected();
+    return unexpected(true);
   }
   Outcome outcome;
   for (std::size_t i = 1; i < reply.elements.size(); ++i) {
@@ -285,7 +291,7 @@ Result<Erased> decode_erase(const Reply& reply) {
   if (reply.type == Reply::Type::error) return server_error(reply.text, true);
   if (reply.type == Reply::Type::integer) return Erased{reply.integer > 0, std::nullopt};
   if (is_text(reply)) return Erased{false, reply.text};
-  return unexpected();
+  return unexpected(true);
 }
 
 }  // namespace websession::redis

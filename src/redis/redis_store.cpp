@@ -44,9 +44,19 @@ Result<void> validate(const RedisOptions& options) {
   return {};
 }
 
-Result<void> validate_size(std::size_t fields) {
-  if (fields <= fields_max) return {};
-  return make_error(Errc::too_large, "more than 10,000 fields in one step; nothing was sent");
+// What is written must be readable again.
+template <class List>
+Result<void> validate_size(const List& fields, std::size_t removals, std::size_t bytes_max) {
+  std::size_t bytes = 0;
+  for (const auto& field : fields) bytes += field.name.size() + field.value.size();
+  if (bytes > bytes_max) {
+    return make_error(Errc::too_large,
+                      "the session is larger than record_bytes_max; nothing was sent");
+  }
+  if (fields.size() + removals > fields_max) {
+    return make_error(Errc::too_large, "more than 10,000 fields in one step; nothing was sent");
+  }
+  return {};
 }
 
 // What may be done again after its answer was lost.
@@ -216,7 +226,8 @@ Result<std::optional<Record>> RedisStore::load(const StoreKey& key) {
 
 Result<void> RedisStore::create(const StoreKey& key, const Fields& fields, Lifetime lifetime) {
   if (auto valid = websession::validate(fields, lifetime); !valid) return valid;
-  if (auto valid = validate_size(fields.size()); !valid) return valid;
+  const std::size_t bytes_max = impl_->options.record_bytes_max;
+  if (auto valid = validate_size(fields, 0, bytes_max); !valid) return valid;
   const Result<Reply> reply = impl_->call(redis::create_call(impl_->layout, key, fields, lifetime),
                                           Repeat::only_if_not_applied, impl_->deadline());
   if (!reply) return reply.error();
@@ -225,7 +236,8 @@ Result<void> RedisStore::create(const StoreKey& key, const Fields& fields, Lifet
 
 Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, Lifetime lifetime) {
   if (auto valid = websession::validate(changes, lifetime); !valid) return std::move(valid).error();
-  if (auto valid = validate_size(changes.set.size() + changes.remove.size()); !valid) {
+  const std::size_t bytes_max = impl_->options.record_bytes_max;
+  if (auto valid = validate_size(changes.set, changes.remove.size(), bytes_max); !valid) {
     return std::move(valid).error();
   }
   const Result<Reply> reply = impl_->call(
@@ -238,7 +250,8 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
 Result<Outcome> RedisStore::rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                                   Lifetime lifetime, Grace grace) {
   if (auto valid = websession::validate(changes, lifetime); !valid) return std::move(valid).error();
-  if (auto valid = validate_size(changes.set.size() + changes.remove.size()); !valid) {
+  const std::size_t bytes_max = impl_->options.record_bytes_max;
+  if (auto valid = validate_size(changes.set, changes.remove.size(), bytes_max); !valid) {
     return std::move(valid).error();
   }
   const Result<Reply> reply = impl_->call(

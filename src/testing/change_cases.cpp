@@ -62,6 +62,10 @@ void expect_holds_or_conflicts(Trial& t) {
   t.expect_conflict(s.update(key, expecting("none", {""}), {long_ttl}), "absent is not empty");
   t.expect_conflict(s.update(key, expecting("a", {"1 "}), {long_ttl}), "texts are compared whole");
   t.expect_conflict(s.update(key, expecting("a", {}), {long_ttl}), "there, expected absent");
+  const Result<Outcome> found = s.update(key, expecting("a", {"2"}), {long_ttl});
+  t.expect(found && found->found == "1", "a conflict tells what is there");
+  const Result<Outcome> nothing = s.update(key, expecting("none", {"2"}), {long_ttl});
+  t.expect(nothing && !nothing->found, "a conflict tells that nothing is there");
 }
 
 void conflict_writes_nothing(Trial& t) {
@@ -169,6 +173,7 @@ void bad_changes_are_refused(Trial& t) {
       {"removing a deadline field", removing("@until.a")},
       {"removing @created", removing("@created")},
       {"a bad @created", setting("@created", "now")},
+      {"a @created that ends", setting("@created", "1", t.clock().wall() + long_ttl)},
       {"counting @created", adding("@created", 1)},
       {"expecting a mark", expecting("@frozen", {})},
       {"set and remove of one name", twice},

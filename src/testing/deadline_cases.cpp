@@ -97,6 +97,27 @@ void clear_forgets_deadlines(Trial& t) {
   t.expect_value(key, "code", "5", "the old deadline does not come back");
 }
 
+// The principal may end before its session; clear leaves both as they are.
+void clear_keeps_the_librarys_deadlines(Trial& t) {
+  Changes clear;
+  clear.clear = true;
+  for (const bool by_rekey : {false, true}) {
+    const auto cleared = [&](const StoreKey& key) {
+      const StoreKey to = by_rekey ? Trial::fresh_key() : key;
+      t.expect_applied(by_rekey ? t.store().rekey(key, to, clear, {long_ttl}, {})
+                                : t.store().update(key, clear, {long_ttl}),
+                       "clear");
+      return to;
+    };
+    const StoreKey key = cleared(t.stored({{"@user", "ada", t.clock().wall() + soon}}));
+    t.expect_value(key, "@user", "ada", "after clear");
+    const StoreKey late = t.stored({{"@user", "ada", t.clock().wall() + soon}});
+    pass_deadline(t);
+    t.expect_value(key, "@user", std::nullopt, "at its deadline, after clear");
+    t.expect_value(cleared(late), "@user", std::nullopt, "cleared after its deadline");
+  }
+}
+
 void rekey_moves_deadlines(Trial& t) {
   const StoreKey key = with_deadline(t);
   const StoreKey to = Trial::fresh_key();
@@ -162,6 +183,7 @@ std::vector<ConformanceCase> deadline_cases() {
       {"set_renews_a_deadline", "P2", set_renews_a_deadline},
       {"remove_forgets_a_deadline", "P2", remove_forgets_a_deadline},
       {"clear_forgets_deadlines", "P2", clear_forgets_deadlines},
+      {"clear_keeps_the_librarys_deadlines", "P1 P2", clear_keeps_the_librarys_deadlines},
       {"rekey_moves_deadlines", "P1 P10", rekey_moves_deadlines},
       {"rekey_leaves_expired_behind", "P1 P10", rekey_leaves_expired_behind},
       {"reap_frees_the_room", "P2", reap_frees_the_room},

@@ -122,14 +122,28 @@ void rekey_against_update(Trial& t) {
 
 // Whichever comes first, after both nothing is left.
 void rekey_against_erase(Trial& t) {
+  const int pairs = t.race_threads() / 2;
   for (int round = 0; round < t.race_rounds(); ++round) {
-    const StoreKey from = t.stored({{"a", "0"}});
-    const StoreKey to = Trial::fresh_key();
-    Trial::together(
-        {[&] { t.expect_ok(t.store().rekey(from, to, {}, {long_ttl}, {long_ttl}), "rekey"); },
-         [&] { t.expect_ok(t.store().erase(from), "erase"); }});
-    t.expect_absent(from, "the old id after rekey and erase");
-    t.expect_absent(to, "the new id after rekey and erase");
+    std::vector<StoreKey> from;
+    std::vector<StoreKey> to;
+    from.reserve(static_cast<std::size_t>(pairs));
+    to.reserve(static_cast<std::size_t>(pairs));
+    for (int i = 0; i < pairs; ++i) {
+      from.push_back(t.stored({{"a", "0"}}));
+      to.push_back(Trial::fresh_key());
+    }
+    Trial::together(2 * pairs, [&](int i) {
+      const auto pair = static_cast<std::size_t>(i / 2);
+      if (i % 2 == 0) {
+        t.expect_ok(t.store().rekey(from[pair], to[pair], {}, {long_ttl}, {long_ttl}), "rekey");
+      } else {
+        t.expect_ok(t.store().erase(from[pair]), "erase");
+      }
+    });
+    for (std::size_t pair = 0; pair < from.size(); ++pair) {
+      t.expect_absent(from[pair], "the old id after rekey and erase");
+      t.expect_absent(to[pair], "the new id after rekey and erase");
+    }
   }
 }
 

@@ -80,11 +80,6 @@ void Trial::expect_remaining(const StoreKey& key, milliseconds at_most, std::str
              " ms");
 }
 
-void Trial::together(const std::vector<std::function<void()>>& functions) {
-  together(static_cast<int>(functions.size()),
-           [&](int i) { functions[static_cast<std::size_t>(i)](); });
-}
-
 void Trial::together(int count, const std::function<void(int)>& function) {
   std::barrier start(count);
   std::vector<std::thread> threads;

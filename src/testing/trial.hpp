@@ -69,9 +69,8 @@ class Trial {
   // 0 < remaining <= at_most.
   void expect_remaining(const StoreKey& key, milliseconds at_most, std::string_view what);
 
-  // Runs the functions at the same moment, one thread each, and waits for them.
-  static void together(const std::vector<std::function<void()>>& functions);
-  // The same for `count` threads of one function that gets its number.
+  // Runs `count` threads of the function, which gets its number, at the same moment, and waits for
+  // them.
   static void together(int count, const std::function<void(int)>& function);
 
   std::vector<std::string> take_failures() { return std::move(failures_); }

@@ -213,5 +213,42 @@ TEST_F(HttplibTest, SecureFollowsTheProxyOnlyWhenItIsTrusted) {
   EXPECT_TRUE(secure(::httplib::Client("127.0.0.1", port).Get("/proxied", forwarded)));
 }
 
+// A key and a certificate for it, made on the spot.
+struct Certificate {
+  EVP_PKEY* key = EVP_RSA_gen(2048);
+  X509* x509 = X509_new();
+
+  Certificate() {
+    X509_gmtime_adj(X509_getm_notBefore(x509), -60);
+    X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
+    X509_set_pubkey(x509, key);
+    X509_sign(x509, key, EVP_sha256());
+  }
+  ~Certificate() {
+    X509_free(x509);
+    EVP_PKEY_free(key);
+  }
+  Certificate(const Certificate&) = delete;
+  Certificate& operator=(const Certificate&) = delete;
+};
+
+TEST(HttplibTls, HttpsOfTheServerItselfMakesTheCookieSecure) {
+  const SessionManager manager = SessionManager::make(std::make_shared<MemoryStore>()).value();
+  const Certificate certificate;
+  ::httplib::SSLServer server(certificate.x509, certificate.key);
+  ASSERT_TRUE(server.is_valid());
+  server.Get("/", with_session(manager, count));
+  const int port = server.bind_to_any_port("127.0.0.1");
+  std::thread thread([&] { server.listen_after_bind(); });
+  while (!server.is_running()) std::this_thread::yield();
+  ::httplib::SSLClient client("127.0.0.1", port);
+  client.enable_server_certificate_verification(false);
+  const auto response = client.Get("/");
+  server.stop();
+  thread.join();
+  ASSERT_TRUE(response);
+  EXPECT_NE(response->get_header_value("Set-Cookie").find("; Secure"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace websession::adapters::httplib

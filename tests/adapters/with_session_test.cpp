@@ -120,6 +120,9 @@ TEST_F(WithSession, ForwardedProtoCountsOnlyWhenTrusted) {
   EXPECT_FALSE(is_secure(true, false, "https, http")) << "the nearest proxy has the last word";
   EXPECT_TRUE(is_secure(true, false, "http, https"));
   EXPECT_FALSE(is_secure(true, false, "httpsx"));
+  EXPECT_FALSE(is_secure(true, false, "https\nhttp")) << "two lines that do not agree";
+  EXPECT_FALSE(is_secure(true, false, "http\nhttps"));
+  EXPECT_TRUE(is_secure(true, false, "https\nhttp, https"));
   EXPECT_FALSE(is_secure(true, false, ""));
   EXPECT_TRUE(is_secure(false, true, "http"));
 }

@@ -46,6 +46,11 @@ TEST(SessionId, FormIsConfigurable) {
   EXPECT_TRUE(SessionId::parse("0123456789.abcdef~0123", format));
   EXPECT_FALSE(SessionId::parse("0123456789!abcdef~0123", format));
   EXPECT_FALSE(SessionId::parse("0123456789", format));
+  const IdFormat reckless{1, 10'000, ";\r\n:"};
+  EXPECT_FALSE(SessionId::parse("a;b", reckless)) << "an id fits into a cookie, whatever is asked";
+  EXPECT_FALSE(SessionId::parse("a\rb", reckless));
+  EXPECT_FALSE(SessionId::parse("a:b", reckless));
+  EXPECT_FALSE(SessionId::parse(std::string(257, 'a'), reckless));
 }
 
 TEST(SessionId, ComparesByContent) {

@@ -174,18 +174,20 @@ TEST_F(SessionManagerTest, OfSeveralCookiesTheFirstKnownOneCounts) {
 }
 
 TEST_F(SessionManagerTest, WithAHostNameOnlyTheFirstCookieCounts) {
-  SessionOptions with = options();
-  with.cookie.name = "__Host-sid";
-  with.cookie.secure = Secure::always;
-  const SessionManager m = manager(with);
-  Session session = m.open({"", true}).value();
-  session.set("a", 1);
-  const Commit commit = m.commit(session).value();
-  const std::string& header = commit.headers.at(0).value;
-  const std::string cookie = header.substr(0, header.find(';'));
-  EXPECT_FALSE(open(m, cookie).is_new());
-  EXPECT_TRUE(open(m, "__Host-sid=" + std::string(32, 'u') + "; " + cookie).is_new());
-  EXPECT_TRUE(open(m, "__Host-sid=x; " + cookie).is_new());
+  for (const std::string name : {"__Host-sid", "__host-sid"}) {
+    SessionOptions with = options();
+    with.cookie.name = name;
+    with.cookie.secure = Secure::always;
+    const SessionManager m = manager(with);
+    Session session = m.open({"", true}).value();
+    session.set("a", 1);
+    const Commit commit = m.commit(session).value();
+    const std::string& header = commit.headers.at(0).value;
+    const std::string cookie = header.substr(0, header.find(';'));
+    EXPECT_FALSE(open(m, cookie).is_new());
+    EXPECT_TRUE(open(m, name + "=" + std::string(32, 'u') + "; " + cookie).is_new());
+    EXPECT_TRUE(open(m, name + "=x; " + cookie).is_new());
+  }
 }
 
 // P9
@@ -570,6 +572,126 @@ TEST_F(SessionManagerTest, ConsumeMatchesEitherFormOfAString) {
   EXPECT_FALSE(session.consume("encoded", Text{"10115"}).value()) << "Text means these bytes";
   EXPECT_TRUE(session.consume("encoded", "10115").value());
   EXPECT_TRUE(session.consume("plain", "10115").value());
+}
+
+TEST_F(SessionManagerTest, AStringMatchesHoweverItIsStored) {
+  const SessionManager m = manager();
+  Session session = open(m);
+  session.set("quoted", Text{"\"abc\""});
+  ASSERT_TRUE(m.commit(session));
+  EXPECT_EQ(session.value("quoted", ""), "abc");
+  EXPECT_TRUE(session.consume("quoted", "abc").value());
+}
+
+TEST_F(SessionManagerTest, AfterAMismatchTheSnapshotShowsWhatIsThere) {
+  const SessionManager m = manager();
+  const std::string cookie = stored(m);
+  Session session = open(m, cookie);
+  ASSERT_EQ(open(m, cookie).increment("a", 4).value(), 5);
+  int tries = 0;
+  while (!session.compare_and_set("a", session.value("a", 0), session.value("a", 0) + 1).value()) {
+    ASSERT_LT(++tries, 3) << "a retry loop must end";
+  }
+  EXPECT_EQ(open(m, cookie).value("a", 0), 6);
+  ASSERT_TRUE(open(m, cookie).consume("a", 6).value());
+  EXPECT_FALSE(session.compare_and_set("a", 6, 7).value());
+  EXPECT_FALSE(session.contains("a"));
+}
+
+// Only right after its load does a session know that a change is none.
+TEST_F(SessionManagerTest, AStaleSnapshotElidesNothing) {
+  const SessionManager m = manager();
+  const std::string cookie = stored(m);
+  Session lost = open(m, cookie);
+  lost.set("admin", true);
+  store->fail_call(1, make_error(Errc::timeout, "lost"), FaultStore::Moment::after);
+  ASSERT_FALSE(m.commit(lost));
+  lost.remove("admin");
+  ASSERT_EQ(m.commit(lost).value().status, Status::updated);
+  EXPECT_FALSE(open(m, cookie).contains("admin"));
+
+  Session mismatch = open(m, cookie);
+  ASSERT_TRUE(open(m, cookie).compare_and_set("a", 1, 5).value());
+  ASSERT_FALSE(mismatch.compare_and_set("a", 1, 2).value());
+  mismatch.set("a", 1);
+  ASSERT_TRUE(m.commit(mismatch));
+  EXPECT_EQ(open(m, cookie).value("a", 0), 1);
+
+  Session living = open(m, cookie);
+  living.set("online", true);
+  ASSERT_TRUE(m.commit(living));
+  Session other = open(m, cookie);
+  other.set("online", false);
+  ASSERT_TRUE(m.commit(other));
+  living.set("online", true);
+  ASSERT_TRUE(m.commit(living));
+  EXPECT_TRUE(open(m, cookie).value("online", false));
+  ASSERT_TRUE(open(m, cookie).increment("later"));
+  living.clear();
+  ASSERT_TRUE(m.commit(living));
+  EXPECT_TRUE(open(m, cookie).names().empty());
+}
+
+TEST_F(SessionManagerTest, AnAttributeExpiresInALivingSession) {
+  const SessionManager m = manager();
+  const std::string cookie = stored(m);
+  Session session = open(m, cookie);
+  session.set("sudo", true, minutes(5));
+  EXPECT_TRUE(session.contains("sudo"));
+  clock->advance(minutes(5));
+  EXPECT_FALSE(session.contains("sudo")) << "before the commit";
+  EXPECT_FALSE(session.consume("sudo", true).value());
+  Session counter = open(m, cookie);
+  counter.set("n", 7, minutes(5));
+  ASSERT_TRUE(m.commit(counter));
+  EXPECT_TRUE(counter.contains("n"));
+  clock->advance(minutes(5));
+  EXPECT_FALSE(counter.contains("n")) << "after the commit";
+  EXPECT_EQ(counter.increment("n").value(), 1);
+  EXPECT_EQ(counter.value("n", 0), 1);
+  counter.remove("n");
+  ASSERT_TRUE(m.commit(counter));
+  EXPECT_FALSE(open(m, cookie).contains("n"));
+}
+
+// P1: whatever the handler goes on to do.
+TEST_F(SessionManagerTest, GoneIsAStatusHoweverItIsNoticed) {
+  const SessionManager m = manager();
+  Session session = open(m, stored(m));
+  ASSERT_TRUE(m.erase(*session.id()).value());
+  EXPECT_EQ(session.increment("a").error().code, Errc::gone);
+  session.set("x", 1);
+  session.clear();
+  EXPECT_EQ(m.commit(session).value().status, Status::gone);
+}
+
+TEST_F(SessionManagerTest, AFailedRegenerateIsRepeatedBeforeAnythingElse) {
+  const SessionManager m = manager();
+  Session session = open(m, stored(m));
+  session.regenerate();
+  store->fail_call(1, make_error(Errc::timeout, "lost"), FaultStore::Moment::after);
+  ASSERT_FALSE(m.commit(session));
+  EXPECT_EQ(session.increment("a").error().code, Errc::invalid_argument);
+  EXPECT_EQ(m.commit(session).value().status, Status::regenerated);
+  EXPECT_EQ(session.increment("a").value(), 2);
+
+  session.regenerate();
+  store->fail_call(1, make_error(Errc::overloaded, "not sent"));
+  ASSERT_FALSE(m.commit(session));
+  const std::size_t before = store->calls();
+  EXPECT_EQ(m.commit(session).value().status, Status::regenerated);
+  EXPECT_EQ(store->calls() - before, 1U) << "nothing to make sure of";
+}
+
+TEST_F(SessionManagerTest, TimesThatCannotBeAreCorrupt) {
+  const SessionManager m = manager();
+  for (const char* created : {"-1", "-9223372036854775808", "9223372036854775807"}) {
+    const SessionId id = SessionId::generate().value();
+    ASSERT_TRUE(memory->create(StoreKey(id), {{"@created", created}}, {minutes(1)}));
+    const Result<Session> session = m.open({"sid=" + id.secret(), false});
+    ASSERT_FALSE(session) << created;
+    EXPECT_EQ(session.error().code, Errc::corrupt);
+  }
 }
 
 TEST_F(SessionManagerTest, ADirectOperationCarriesTheRenewal) {

@@ -193,6 +193,11 @@ TEST(Value, JsonValuesAreCheckedInDepth) {
   for (int i = 0; i < 128; ++i) deep = json::array({deep});
   expect_round_trip(deep);
   EXPECT_FALSE(encode_value(json::array({deep})));
+  json hollow = json::array();
+  for (int i = 1; i < 128; ++i) hollow = json::array({hollow});
+  expect_round_trip(hollow);
+  EXPECT_FALSE(encode_value(json::array({hollow})));
+  EXPECT_FALSE(encode_value(json("\xff")));
   expect_round_trip(json{{"k", {1, 2.5, "x", true, nullptr}}});
   EXPECT_EQ(decode<json>("Ada").value(), json("Ada"));
   EXPECT_EQ(decode<json>(R"("1")").value(), json("1"));

@@ -28,5 +28,6 @@ need() {
   done
 }
 
-json() { curl -sS -H 'Accept: application/json' "$@"; }
+http() { curl -q --noproxy '*' -sS "$@"; }
+json() { http -H 'Accept: application/json' "$@"; }
 views() { sed -n 's/.*"views":\([0-9]*\).*/\1/p'; }

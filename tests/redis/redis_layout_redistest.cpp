@@ -166,11 +166,17 @@ TEST_F(RedisLayout, ARecordOverTheLimitIsCorruptAndHarmsNobody) {
   const auto store = connect(options);
   const StoreKey big = fresh_key();
   const StoreKey small = fresh_key();
-  ASSERT_TRUE(store->create(big, fields({{"a", std::string(3000, 'x')}}), minute));
+  EXPECT_EQ(store->create(big, fields({{"a", std::string(3000, 'x')}}), minute).error().code,
+            Errc::too_large)
+      << "what could not be read again is not written";
+  ASSERT_TRUE(connect()->create(big, fields({{"a", std::string(3000, 'x')}}), minute));
   ASSERT_TRUE(store->create(small, fields({{"a", "1"}}), minute));
   EXPECT_EQ(store->load(big).error().code, Errc::corrupt);
   EXPECT_EQ(store->load(small).value()->fields.find("a"), "1");
   EXPECT_TRUE(store->erase(big).value()) << "it can still be ended";
+  Changes grow;
+  grow.set.push_back({"a", std::string(3000, 'x')});
+  EXPECT_EQ(store->update(small, grow, minute).error().code, Errc::too_large);
 }
 
 }  // namespace

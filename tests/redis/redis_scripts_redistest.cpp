@@ -132,6 +132,45 @@ TEST_F(RedisScripts, RefusedCountersWriteNothing) {
       update({"0", "2", "n", "1", "9223372036854775806", "max", "1", "9223372036854775806"}));
 }
 
+TEST_F(RedisScripts, RefusedCountersOfARekeyWriteNothing) {
+  probe->text({"HSET", live, "t", "1.5", "max", int64_max});
+  const auto rekey = [&](const std::string& name) {
+    return [=, this] {
+      return call(scripts.rekey, {live, "sid_new"},
+                  {"1000", "60000", "0", "0", "0", "1", name, "1", "9223372036854775806", "1", "b",
+                   "2", "0", "0", "10000"});
+    };
+  };
+  expect_untouched("no integer", "not_integer", rekey("t"));
+  expect_untouched("overflow", "overflow", rekey("max"));
+}
+
+// A caller that does not keep to the protocol of the arguments.
+TEST_F(RedisScripts, MalformedArgumentsWriteNothing) {
+  using Words = std::vector<std::string>;
+  const Words good{"1000", "60000", "0", "0", "0", "0", "1", "b", "2", "0", "0", "10000"};
+  for (const std::size_t at : {0U, 1U, 4U, 5U, 6U, 9U, 10U}) {
+    Words bad = good;
+    bad[at] = "x";
+    expect_untouched("update with a bad argument", "ERR",
+                     [&] { return call(scripts.update, {live}, bad); });
+    expect_untouched("rekey with a bad argument", "ERR", [&] {
+      return call(scripts.rekey, {live, "sid_new"}, bad);
+    });
+  }
+  Words no_grace = good;
+  no_grace.back() = "x";
+  expect_untouched("rekey with a bad grace", "ERR", [&] {
+    return call(scripts.rekey, {live, "sid_new"}, no_grace);
+  });
+  no_grace.pop_back();
+  expect_untouched("rekey without a grace", "ERR", [&] {
+    return call(scripts.rekey, {live, "sid_new"}, no_grace);
+  });
+  expect_untouched("update without arguments", "ERR",
+                   [&] { return call(scripts.update, {live}, {}); });
+}
+
 TEST_F(RedisScripts, RefusedRekeysWriteNothing) {
   const auto rekey = [&](const std::string& from, const std::string& to, const std::string& ttl,
                          const std::vector<std::string>& checks) {

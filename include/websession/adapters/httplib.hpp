@@ -6,7 +6,6 @@
 #include <httplib.h>
 
 #include <string>
-#include <utility>
 
 #include "websession/adapters/with_session.hpp"
 
@@ -44,9 +43,7 @@ struct Exchange {
     res.status = http_status(error);
     res.set_content(http_text(error), "text/plain");
   }
-  void session_gone() {
-    if (options.on_gone) options.on_gone(req, res);
-  }
+  void session_gone() { options.on_gone ? options.on_gone(req, res) : void(); }
 };
 
 // `handler` is called as handler(const Request&, Response&, Session&).

@@ -45,8 +45,8 @@ inline void join_header(std::string& all, std::string_view line, std::string_vie
   all += line;
 }
 
-// What X-Forwarded-Proto says of the nearest proxy's client: its last element.
-[[nodiscard]] inline bool forwarded_https(std::string_view header) {
+// What a line of X-Forwarded-Proto says of the nearest proxy's client: its last element.
+[[nodiscard]] inline bool forwarded_https_line(std::string_view header) {
   const std::size_t comma = header.rfind(',');
   if (comma != std::string_view::npos) header.remove_prefix(comma + 1);
   while (header.starts_with(' ')) header.remove_prefix(1);
@@ -55,6 +55,18 @@ inline void join_header(std::string& all, std::string_view line, std::string_vie
   return std::equal(header.begin(), header.end(), https.begin(), https.end(), [](char a, char b) {
     return std::tolower(static_cast<unsigned char>(a)) == b;
   });
+}
+
+// Lines come one below the other. Some frameworks do not keep their order, so all must agree: a
+// client's own line beside the proxy's must not win.
+[[nodiscard]] inline bool forwarded_https(std::string_view lines) {
+  bool https = !lines.empty();
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    https = https && forwarded_https_line(lines.substr(0, end));
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+  }
+  return https;
 }
 
 // 503 when the store is at fault (try again later), 500 when the program or its data is.
@@ -77,7 +89,7 @@ void with_session(const SessionManager& manager, E&& exchange, Handler&& handler
   const std::string cookies = exchange.header("Cookie", "; ");  // HTTP/2 splits it: RFC 9113 §8.2.3
   const bool https =
       exchange.https() || (exchange.options.trust_forwarded_proto &&
-                           forwarded_https(exchange.header("X-Forwarded-Proto", ", ")));
+                           forwarded_https(exchange.header("X-Forwarded-Proto", "\n")));
   Result<Session> session = manager.open({cookies, https});
   if (!session) return exchange.fail(session.error());
   std::forward<Handler>(handler)(*session);

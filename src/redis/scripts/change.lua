@@ -38,6 +38,11 @@ local function doom(name) doomed[#doomed + 1] = name end
 
 local function deadline_of(name) return '@until.' .. name end
 local function is_deadline(name) return name:sub(1, 7) == '@until.' end
+-- The library's own fields, and their deadlines, stay when a session is cleared.
+local function is_cleared(name)
+  if is_deadline(name) then name = name:sub(8) end
+  return name:sub(1, 1) ~= '@'
+end
 local function expired(deadline) return deadline and (tonumber(deadline) or 0) <= now end
 
 for _ = 1, take_number() do
@@ -72,7 +77,7 @@ local function is_integer(text)
     and at_most('-9223372036854775808', text) and at_most(text, '9223372036854775807')
 end
 
--- Makes all checks, and writes nothing. Gives the status that ends the script, or nil. Counters that
+-- Makes all checks, and writes nothing. Gives the answer that ends the script, or nil. Counters that
 -- can be added to are left in `added`; one that is not there is a field to set.
 local added = {}
 local function refusal()
@@ -81,7 +86,7 @@ local function refusal()
     local text = live(expectation.name)
     local holds = #expectation.texts == 0 and not text
     for _, expected in ipairs(expectation.texts) do holds = holds or expected == text end
-    if not holds then return 'conflict' end
+    if not holds then return {'conflict', text or nil} end
   end
   for _, counter in ipairs(counters) do
     local text = not clear and live(counter.name)
@@ -90,10 +95,10 @@ local function refusal()
       put(counter.name, counter.step)
       doom(deadline_of(counter.name))
     elseif not is_integer(text) then
-      return 'not_integer'
+      return {'not_integer'}
     elseif down and not at_most(counter.limit, text) or not down and not at_most(text, counter.limit)
     then
-      return 'overflow'
+      return {'overflow'}
     else
       added[#added + 1] = counter
     end

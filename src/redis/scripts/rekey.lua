@@ -10,7 +10,7 @@ if head[2] == KEYS[2] or left == -2 and to_exists then return applied(KEYS[2]) e
 if left == -2 or head[2] or not head[1] and not adopt then return {'gone'} end
 
 local refused = refusal()
-if refused then return {refused} end
+if refused then return refused end
 if to_exists then return {'key_exists'} end
 
 -- The new hash: what is live now, with the changes on top.
@@ -22,8 +22,7 @@ for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
 local copy = {}
 for name, text in pairs(state) do
   local deadline = is_deadline(name) and text or state[deadline_of(name)]
-  local cleared = clear and (name:sub(1, 1) ~= '@' or is_deadline(name))
-  if not cleared and not dropped[name] and not expired(deadline) then
+  if not (clear and is_cleared(name)) and not dropped[name] and not expired(deadline) then
     copy[#copy + 1] = name
     copy[#copy + 1] = text
   end

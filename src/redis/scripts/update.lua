@@ -5,7 +5,7 @@ local head = redis.call('HMGET', KEYS[1], '@created', '@frozen')
 if head[2] or not head[1] and not adopt then return {'gone'} end
 
 local refused = refusal()
-if refused then return {refused} end
+if refused then return refused end
 
 if not head[1] then put('@created', ARGV[1]) end
 for _, name in ipairs(to_reap) do
@@ -16,7 +16,7 @@ for _, name in ipairs(to_reap) do
 end
 if clear then
   for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
-    if name:sub(1, 1) ~= '@' or is_deadline(name) then doom(name) end
+    if is_cleared(name) then doom(name) end
   end
 end
 local deleted = {}
