@@ -21,10 +21,9 @@ Error no_answer(milliseconds timeout) {
                     "no answer from Redis within " + std::to_string(timeout.count()) + " ms");
 }
 
-// Reads until `count` replies have come.
-Result<std::vector<Reply>> read_replies(Transport& transport, ReplyParser& parser,
-                                        std::size_t count, SteadyTime deadline) {
-  std::vector<Reply> replies;
+// Reads until `count` replies have come. The error, if any, comes beside what had come before it.
+std::optional<Error> read_replies(Transport& transport, ReplyParser& parser, std::size_t count,
+                                  SteadyTime deadline, std::vector<Reply>& replies) {
   std::array<char, 4096> buffer;
   while (replies.size() < count) {
     const Result<std::size_t> received = transport.read_some(buffer, deadline);
@@ -32,7 +31,16 @@ Result<std::vector<Reply>> read_replies(Transport& transport, ReplyParser& parse
     Result<void> parsed = parser.feed({buffer.data(), *received}, replies);
     if (!parsed) return std::move(parsed).error();
   }
-  return replies;
+  return std::nullopt;
+}
+
+std::optional<Error> write_all(Transport& transport, std::string_view bytes, SteadyTime deadline) {
+  while (!bytes.empty()) {
+    const Result<std::size_t> written = transport.write_some(bytes, deadline);
+    if (!written) return written.error();
+    bytes.remove_prefix(*written);
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -50,6 +58,12 @@ Result<void> Lane::connect(SteadyTime deadline) {
   Result<std::shared_ptr<Connection>> connection = ready_connection(lock, deadline);
   if (!connection) return std::move(connection).error();
   return {};
+}
+
+void Lane::renew_connection() {
+  const Lock lock(mutex_);
+  connection_.reset();  // who is inside holds it until they leave
+  forget_address_ = true;
 }
 
 void Lane::disown() noexcept {
@@ -121,7 +135,11 @@ void Lane::read(Lock& lock, const std::shared_ptr<Connection>& connection, Stead
   std::vector<Reply> replies;
   Result<std::size_t> received = connection->transport->read_some(buffer, deadline);
   Result<void> parsed;
-  if (received) parsed = connection->parser.feed({buffer.data(), *received}, replies);
+  try {
+    if (received) parsed = connection->parser.feed({buffer.data(), *received}, replies);
+  } catch (...) {  // out of memory: what was read is lost, and so the connection is of no use
+    parsed = Error{Errc::unavailable, {}};
+  }
   lock.lock();
   connection->reading = false;
   if (connection->broken) return;
@@ -144,9 +162,7 @@ void Lane::read(Lock& lock, const std::shared_ptr<Connection>& connection, Stead
 void Lane::fail(const std::shared_ptr<Connection>& connection, const Error& error) {
   connection->broken = true;
   connection->transport->shut_down();
-  for (Request* request : connection->pipeline.fail_all(error, connection->writing)) {
-    if (request->parked) request->parker.unpark();
-  }
+  connection->pipeline.fail_all(error, connection->writing);
   if (connection_ == connection) connection_.reset();
 }
 
@@ -163,9 +179,11 @@ void Lane::leave(Lock& lock, const std::shared_ptr<Connection>& connection, Stea
     }
     // With nobody parked, the only one left may be the reader, who waits for an answer to what is
     // not written yet: a request that was queued while this thread was writing. So it is written
-    // before leaving.
-    if (!unwritten || SteadyClock::now() >= deadline) return;
+    // before leaving; after the deadline only what the socket takes without waiting.
+    if (!unwritten) return;
+    const bool late = SteadyClock::now() >= deadline;
     write(lock, connection, deadline);
+    if (late) return;
   }
 }
 
@@ -186,8 +204,12 @@ Result<std::shared_ptr<Lane::Connection>> Lane::ready_connection(Lock& lock, Ste
     if (connection_) {
       // A server that went away while nobody was looking: finding that out now, before anything is
       // sent, spares the caller a write whose fate is unknown.
-      const bool idle = connection_->pipeline.pending() == 0 && !connection_->reading;
-      if (!idle || !connection_->transport->is_stale()) return connection_;
+      // While answers to abandoned requests are due, bytes may come; an end still is one.
+      const bool idle = !connection_->reading && !connection_->pipeline.has_callers();
+      const bool ended =
+          idle && (connection_->pipeline.pending() == 0 ? connection_->transport->is_stale()
+                                                        : connection_->transport->has_ended());
+      if (!ended) return connection_;
       fail(connection_, make_error(Errc::unavailable, "Redis closed the connection"));
     }
     const SteadyTime now = SteadyClock::now();
@@ -196,16 +218,19 @@ Result<std::shared_ptr<Lane::Connection>> Lane::ready_connection(Lock& lock, Ste
     }
     if (now < retry_at_ && last_connect_error_) return *last_connect_error_;
     if (connecting_) {
+      const std::uint64_t failed_before = failed_connects_;
       connect_done_.wait_until(lock, deadline);
-      // What was refused to one is refused to all who waited; but one whose own deadline cut its
-      // attempt short says nothing about the server.
-      if (!connecting_ && !connection_ && last_connect_error_ &&
+      // What was refused to one is refused to all who waited, also when somebody else is trying
+      // again by now; but one whose own deadline cut its attempt short says nothing about the
+      // server.
+      if (failed_connects_ != failed_before && last_connect_error_ &&
           last_connect_error_->code != Errc::timeout) {
         return *last_connect_error_;
       }
       continue;
     }
     connecting_ = true;
+    if (std::exchange(forget_address_, false)) connector_->forget_address();
     lock.unlock();
     Result<std::shared_ptr<Connection>> made =
         connect_now(std::min(deadline, now + options_.connect_timeout));
@@ -216,25 +241,29 @@ Result<std::shared_ptr<Lane::Connection>> Lane::ready_connection(Lock& lock, Ste
       last_connect_error_.reset();
       backoff_ = milliseconds(0);
     } else {
-      note_failed_connect(made.error());
+      note_failed_connect(made.error(), now);
     }
     connect_done_.notify_all();
     return made;
   }
 }
 
-// An attempt that failed at once costs little, so the next caller tries again. One that ran into a
-// deadline would cost every caller its timeout: for a while, callers get the error at once.
-void Lane::note_failed_connect(const Error& error) {
+// An attempt that failed at once costs little, so the next caller tries again. One that took long
+// (a silent server, a resolver that does not answer) would cost every caller as much: for a while,
+// callers get the error at once. One that was cut short because its caller had little time left
+// says nothing about the server.
+void Lane::note_failed_connect(const Error& error, SteadyTime start) {
   last_connect_error_ = error;
-  if (error.code != Errc::timeout) return;
+  ++failed_connects_;
+  const SteadyTime now = SteadyClock::now();
+  if (now - start < std::min(options_.connect_timeout, options_.operation_timeout) / 2) return;
   backoff_ = std::clamp(backoff_ * 2, backoff_first, backoff_most);
   std::uniform_real_distribution<double> around(0.5, 1.5);
   const double ms = static_cast<double>(backoff_.count()) * around(jitter_);
-  retry_at_ = SteadyClock::now() + milliseconds(static_cast<milliseconds::rep>(ms));
+  retry_at_ = now + milliseconds(static_cast<milliseconds::rep>(ms));
 }
 
-Result<std::shared_ptr<Lane::Connection>> Lane::connect_now(SteadyTime deadline) {
+Result<std::shared_ptr<Lane::Connection>> Lane::connect_now(SteadyTime deadline) noexcept try {
   Result<std::unique_ptr<Transport>> transport = connector_->connect(deadline);
   if (!transport) return std::move(transport).error();
   std::shared_ptr<Connection> connection(
@@ -250,6 +279,8 @@ Result<std::shared_ptr<Lane::Connection>> Lane::connect_now(SteadyTime deadline)
     return error;
   }
   return connection;
+} catch (...) {  // out of memory; the others who wait for a connection must learn that it failed
+  return Error{Errc::unavailable, {}};
 }
 
 Result<void> Lane::log_in(Connection& connection, SteadyTime deadline) const {
@@ -270,30 +301,31 @@ Result<void> Lane::log_in(Connection& connection, SteadyTime deadline) const {
   if (!login_.client_name.empty()) add({"CLIENT", "SETNAME", login_.client_name});
   for (const std::string& script : login_.scripts) add({"SCRIPT", "LOAD", script});
 
-  std::string_view rest = commands;
-  while (!rest.empty()) {
-    const Result<std::size_t> written = connection.transport->write_some(rest, deadline);
-    if (!written) return written.error();
-    rest.remove_prefix(*written);
-  }
-  const Result<std::vector<Reply>> replies =
-      read_replies(*connection.transport, connection.parser, count, deadline);
-  if (!replies) return replies.error();
-  for (std::size_t i = 0; i < decisive; ++i) {
-    const Reply& reply = (*replies)[i];
+  std::optional<Error> failed = write_all(*connection.transport, commands, deadline);
+  // A server that refuses to talk to us says why in one line, and closes: that line is worth more
+  // than the broken connection. So it is read even when writing has failed.
+  std::vector<Reply> replies;
+  std::optional<Error> cut =
+      read_replies(*connection.transport, connection.parser, count, deadline, replies);
+  if (!failed) failed = std::move(cut);
+  for (std::size_t i = 0; i < std::min(decisive, replies.size()); ++i) {
+    const Reply& reply = replies[i];
     if (reply.type != Reply::Type::error) continue;
+    const bool other = reply.text.starts_with("ERR") &&
+                       reply.text.find("max number of clients") == std::string::npos;
     const bool is_select = login_.database != 0 && i + 2 == decisive;
-    if (is_select && reply.text.starts_with("ERR")) {
+    if (other && is_select) {
       return make_error(Errc::rejected, "Redis has no database " + database +
                                             " (the number at the end of the URL)");
     }
-    if (login_.password && i == 0 && reply.text.starts_with("ERR")) {
+    if (other && login_.password && i == 0) {
       return make_error(Errc::rejected,
                         "Redis has no password set, but the URL brings one: remove it, or set "
                         "requirepass or an ACL user");
     }
     return server_error(reply.text, false);
   }
+  if (failed) return *std::move(failed);
   return {};
 }
 

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -56,6 +57,9 @@ class Lane {
   // Connects unless there is a connection.
   Result<void> connect(SteadyTime deadline);
 
+  // The next call connects anew, and resolves the name again; calls in flight are not disturbed.
+  void renew_connection();
+
   // For the child of a fork: lets go of the parent's connection. The lane is of no use afterwards,
   // and no other of its functions may be called: a thread that is not here may hold its mutex.
   void disown() noexcept;
@@ -75,9 +79,9 @@ class Lane {
   using Lock = std::unique_lock<std::mutex>;
 
   Result<std::shared_ptr<Connection>> ready_connection(Lock& lock, SteadyTime deadline);
-  Result<std::shared_ptr<Connection>> connect_now(SteadyTime deadline);
+  Result<std::shared_ptr<Connection>> connect_now(SteadyTime deadline) noexcept;
   Result<void> log_in(Connection& connection, SteadyTime deadline) const;
-  void note_failed_connect(const Error& error);
+  void note_failed_connect(const Error& error, SteadyTime start);
 
   void write(Lock& lock, const std::shared_ptr<Connection>& connection, SteadyTime deadline);
   void read(Lock& lock, const std::shared_ptr<Connection>& connection, SteadyTime deadline);
@@ -93,8 +97,10 @@ class Lane {
   std::shared_ptr<Connection> connection_;
   // One thread connects at a time; the others wait for what it finds.
   bool connecting_ = false;
+  bool forget_address_ = false;
+  std::uint64_t failed_connects_ = 0;
   std::condition_variable connect_done_;
-  // The breaker: after an attempt that ran into its deadline, nobody tries before `retry_at_`.
+  // The breaker: after an attempt that took long, nobody tries before `retry_at_`.
   std::optional<Error> last_connect_error_{};
   std::chrono::milliseconds backoff_{0};
   SteadyTime retry_at_{};

@@ -6,10 +6,14 @@
 namespace websession::redis {
 
 void Pipeline::enqueue(Request& request, std::string_view bytes) {
-  const std::uint64_t begin = stream_end_;
-  stream_end_ += bytes.size();
+  // Whatever runs out of memory here, nothing has changed: bytes without a slot would give every
+  // later caller somebody else's reply.
+  request.replies.reserve(request.replies_expected);
+  queued_.reserve(queued_.size() + bytes.size());
+  const std::uint64_t end = stream_end_ + bytes.size();
+  slots_.push_back({&request, request.replies_expected, stream_end_, end});
   queued_ += bytes;
-  slots_.push_back({&request, request.replies_expected, begin, stream_end_});
+  stream_end_ = end;
 }
 
 std::string_view Pipeline::stage() {
@@ -31,6 +35,9 @@ Result<void> Pipeline::on_reply(Reply reply, Request*& completed) {
   completed = nullptr;
   if (slots_.empty()) return make_error(Errc::corrupt, "Redis sent a reply nobody asked for");
   Slot& slot = slots_.front();
+  if (slot.begin >= stream_staged_) {
+    return make_error(Errc::corrupt, "Redis sent a reply before it was asked");
+  }
   if (slot.request != nullptr) slot.request->replies.push_back(std::move(reply));
   if (--slot.replies_left > 0) return {};
   if (slot.request != nullptr) {
@@ -61,18 +68,29 @@ bool Pipeline::abandon(const Request& request) {
   return false;
 }
 
-std::vector<Request*> Pipeline::fail_all(const Error& error, bool writing) {
-  std::vector<Request*> failed;
+void Pipeline::fail_all(const Error& error, bool writing) noexcept {
+  bool first = true;
   for (const Slot& slot : slots_) {
+    // A reply that makes no sense is the fault of whoever it was for; the others have only lost
+    // their connection.
+    const bool own_fault = std::exchange(first, false) || error.code != Errc::corrupt;
     if (slot.request == nullptr) continue;
-    slot.request->error = error;
-    slot.request->error->maybe_applied =
-        writing ? slot.begin < stream_staged_ : slot.end <= stream_written_;
+    Error& its = slot.request->error.emplace();
+    its.code = own_fault ? error.code : make_error_code(Errc::unavailable);
+    its.maybe_applied = writing ? slot.begin < stream_staged_ : slot.end <= stream_written_;
+    try {
+      its.detail = own_fault ? error.detail : "the connection to Redis was lost";
+    } catch (...) {  // out of memory: the code has to do
+    }
     slot.request->done = true;
-    failed.push_back(slot.request);
+    if (slot.request->parked) slot.request->parker.unpark();
   }
   slots_.clear();
-  return failed;
+}
+
+bool Pipeline::has_callers() const noexcept {
+  return std::any_of(slots_.begin(), slots_.end(),
+                     [](const Slot& slot) { return slot.request != nullptr; });
 }
 
 Request* Pipeline::last_parked() const noexcept {

@@ -53,10 +53,13 @@ class Pipeline {
   // false: it was taken back as if it had never been there.
   bool abandon(const Request& request);
 
-  // Fails everything in flight. An error says `maybe_applied` unless that request's bytes cannot
-  // have reached the server as a whole. `writing`: somebody is writing what was staged right now.
-  // Gives the requests whose callers are still there.
-  std::vector<Request*> fail_all(const Error& error, bool writing);
+  // Fails everything in flight and wakes its callers. An error says `maybe_applied` unless that
+  // request's bytes cannot have reached the server as a whole. `writing`: somebody is writing what
+  // was staged right now.
+  void fail_all(const Error& error, bool writing) noexcept;
+
+  // False: whatever is pending was abandoned.
+  [[nodiscard]] bool has_callers() const noexcept;
 
   // The youngest request whose caller is parked and not done; nullptr when there is none.
   [[nodiscard]] Request* last_parked() const noexcept;

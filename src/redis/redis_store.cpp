@@ -122,7 +122,7 @@ struct RedisStore::Impl {
     const bool lost = !result && result.error().code == Errc::unavailable;
     const bool sent = lost && result.error().maybe_applied;
     if (!lost || (sent && repeat != Repeat::harmless)) return result;
-    if (repeated != nullptr) *repeated = sent;
+    if (repeated != nullptr) *repeated = *repeated || sent;
     Result<std::vector<Reply>> again = lane().execute(commands, replies, until);
     if (!again && sent) {
       Error error = std::move(again).error();
@@ -137,11 +137,27 @@ struct RedisStore::Impl {
     Result<std::vector<Reply>> replies = execute(script.by_hash(), 1, repeat, until, repeated);
     if (!replies) return std::move(replies).error();
     const Reply& reply = replies->front();
+    if (reply.type == Reply::Type::error && redis::is_wrong_server(reply.text)) {
+      lane().renew_connection();
+    }
     if (reply.type == Reply::Type::error && redis::is_noscript(reply.text)) {
       replies = execute(script.by_source(), 1, repeat, until, repeated);
       if (!replies) return std::move(replies).error();
     }
     return std::move(replies->front());
+  }
+
+  // Runs a script and decodes its answer. An error then knows of an earlier try, too.
+  template <class Decode>
+  auto change(const redis::ScriptCall& script, Repeat repeat, SteadyTime until, Decode decode)
+      -> decltype(decode(std::declval<const Reply&>(), false)) {
+    bool repeated = false;
+    const Result<Reply> reply = call(script, repeat, until, &repeated);
+    auto result = reply ? decode(*reply, repeated) : decltype(decode(*reply, false))(reply.error());
+    if (result || !repeated) return result;
+    Error error = std::move(result).error();
+    error.maybe_applied = true;
+    return error;
   }
 
   // A read cannot be applied.
@@ -228,10 +244,9 @@ Result<void> RedisStore::create(const StoreKey& key, const Fields& fields, Lifet
   if (auto valid = websession::validate(fields, lifetime); !valid) return valid;
   const std::size_t bytes_max = impl_->options.record_bytes_max;
   if (auto valid = validate_size(fields, 0, bytes_max); !valid) return valid;
-  const Result<Reply> reply = impl_->call(redis::create_call(impl_->layout, key, fields, lifetime),
-                                          Repeat::only_if_not_applied, impl_->deadline());
-  if (!reply) return reply.error();
-  return redis::decode_create(*reply);
+  return impl_->change(redis::create_call(impl_->layout, key, fields, lifetime),
+                       Repeat::only_if_not_applied, impl_->deadline(),
+                       [](const Reply& reply, bool) { return redis::decode_create(reply); });
 }
 
 Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, Lifetime lifetime) {
@@ -240,11 +255,10 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
   if (auto valid = validate_size(changes.set, changes.remove.size(), bytes_max); !valid) {
     return std::move(valid).error();
   }
-  const Result<Reply> reply = impl_->call(
+  return impl_->change(
       redis::update_call(impl_->layout, key, changes, lifetime, impl_->clock->wall()),
-      changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, impl_->deadline());
-  if (!reply) return reply.error();
-  return redis::decode_change(*reply, changes);
+      changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, impl_->deadline(),
+      [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); });
 }
 
 Result<Outcome> RedisStore::rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
@@ -254,25 +268,26 @@ Result<Outcome> RedisStore::rekey(const StoreKey& from, const StoreKey& to, cons
   if (auto valid = validate_size(changes.set, changes.remove.size(), bytes_max); !valid) {
     return std::move(valid).error();
   }
-  const Result<Reply> reply = impl_->call(
+  return impl_->change(
       redis::rekey_call(impl_->layout, from, to, changes, lifetime, grace, impl_->clock->wall()),
-      Repeat::harmless, impl_->deadline());
-  if (!reply) return reply.error();
-  return redis::decode_change(*reply, changes);
+      Repeat::harmless, impl_->deadline(),
+      [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); });
 }
 
 Result<bool> RedisStore::erase(const StoreKey& key) {
   const SteadyTime until = impl_->deadline();
   std::vector<std::string> chain{impl_->layout.key(key)};
-  bool repeated = false;
   while (chain.size() <= successors_max) {
-    const Result<Reply> reply =
-        impl_->call(redis::erase_call(impl_->layout, chain), Repeat::harmless, until, &repeated);
-    if (!reply) return reply.error();
-    Result<redis::Erased> erased = redis::decode_erase(*reply);
+    Result<redis::Erased> erased =
+        impl_->change(redis::erase_call(impl_->layout, chain), Repeat::harmless, until,
+                      [](const Reply& reply, bool repeated) {
+                        Result<redis::Erased> result = redis::decode_erase(reply);
+                        // When an answer was lost, it was most likely the one that said "erased".
+                        if (result && !result->successor) result->any = result->any || repeated;
+                        return result;
+                      });
     if (!erased) return std::move(erased).error();
-    // When an answer was lost, it was most likely the one that said "erased".
-    if (!erased->successor) return erased->any || repeated;
+    if (!erased->successor) return erased->any;
     chain.push_back(*std::move(erased->successor));
   }
   return make_error(Errc::corrupt, "a chain of replaced sessions has no end");

@@ -17,19 +17,25 @@ using ElementCount = std::size_t;
 using ElementCount = int;
 #endif
 
+ReplyParser::Budget& budget_of(const redisReadTask* task) {
+  return *static_cast<ReplyParser::Budget*>(task->privdata);
+}
+
 // Counts towards the limit. False: the reply is over it already, so nothing more of it is kept.
 bool fits(const redisReadTask* task, std::size_t bytes) {
-  auto* budget = static_cast<ReplyParser::Budget*>(task->privdata);
-  budget->bytes += bytes;
-  return budget->bytes <= budget->bytes_max;
+  ReplyParser::Budget& budget = budget_of(task);
+  budget.bytes += bytes;
+  return budget.bytes <= budget.bytes_max;
 }
 
 // The place of this reply: an element of its parent (which was given its size when it began), or
-// the root.
+// the root. The elements of an array that was too large have one place together, and are not kept.
 Reply* place(const redisReadTask* task) {
   if (task->parent == nullptr) return new Reply;
   auto* parent = static_cast<Reply*>(task->parent->obj);
-  return &parent->elements[static_cast<std::size_t>(task->idx)];
+  const auto index = static_cast<std::size_t>(task->idx);
+  if (index < parent->elements.size()) return &parent->elements[index];
+  return &budget_of(task).scratch;
 }
 
 // hiredis is C: no exception may pass through it. A null pointer stops it with an error.
@@ -63,12 +69,18 @@ bool is_too_deep(const redisReadTask* task) {
 
 void* create_array(const redisReadTask* task, ElementCount count) {
   const auto size = static_cast<std::size_t>(count);
-  auto* budget = static_cast<ReplyParser::Budget*>(task->privdata);
-  if (size > elements_max - budget->elements || is_too_deep(task)) return nullptr;
-  budget->elements += size;
+  if (is_too_deep(task)) return nullptr;
+  ReplyParser::Budget& budget = budget_of(task);
+  const bool kept = size <= elements_max - budget.elements && fits(task, 0);
+  if (kept) {
+    budget.elements += size;
+  } else {
+    budget.bytes = budget.bytes_max + 1;  // oversized
+  }
   return guarded(task, [&](Reply& reply) {
     reply.type = Reply::Type::array;
-    reply.elements.resize(size);
+    reply.elements.clear();
+    if (kept) reply.elements.resize(size);
   });
 }
 

@@ -53,6 +53,7 @@ class ReplyParser {
     // Of the reply that is being parsed:
     std::size_t bytes = 0;
     std::size_t elements = 0;
+    Reply scratch{};  // for what is read and not kept
   };
 
  private:

@@ -97,6 +97,11 @@ Error server_error(std::string_view text, bool from_script) {
   return error;
 }
 
+bool is_wrong_server(std::string_view text) {
+  const Meaning* meaning = meaning_of(text);
+  return meaning != nullptr && (meaning->word == "READONLY" || meaning->word == "MASTERDOWN");
+}
+
 bool is_noscript(std::string_view text) { return first_word(text) == "NOSCRIPT"; }
 
 }  // namespace websession::redis

@@ -11,6 +11,9 @@ namespace websession::redis {
 // a script may have written before a command of it was refused.
 Error server_error(std::string_view text, bool from_script);
 
+// This server has become a replica: the one to write to is elsewhere by now.
+bool is_wrong_server(std::string_view text);
+
 // The script is not in the server's cache: nothing was done, and EVAL will.
 bool is_noscript(std::string_view text);
 

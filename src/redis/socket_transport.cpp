@@ -9,7 +9,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -99,6 +98,11 @@ class SocketTransport final : public Transport {
     return ::poll(&now, 1, 0) != 0;
   }
 
+  [[nodiscard]] bool has_ended() const noexcept override {
+    pollfd now{socket_.get(), POLLRDHUP, 0};
+    return ::poll(&now, 1, 0) != 0;
+  }
+
   void shut_down() noexcept override { ::shutdown(socket_.get(), SHUT_RDWR); }
 
   void disown() noexcept override { socket_ = Descriptor(); }
@@ -135,10 +139,10 @@ class SocketConnector final : public Connector {
   Result<std::unique_ptr<Transport>> connect(SteadyTime deadline) override {
     Error last = make_error(Errc::unavailable, "no address");
     if (last_good_) {
-      Result<Descriptor> socket = connect_to(*last_good_, deadline);
+      // It must leave time for the others; and it stays, for the time that no name is resolved.
+      const auto now = std::chrono::steady_clock::now();
+      Result<Descriptor> socket = connect_to(*last_good_, now + (deadline - now) / 2);
       if (socket) return std::unique_ptr<Transport>(new SocketTransport(*std::move(socket)));
-      last = std::move(socket).error();
-      last_good_.reset();
     }
     Result<std::vector<Address>> addresses = find_addresses();
     if (!addresses) return std::move(addresses).error();
@@ -157,6 +161,8 @@ class SocketConnector final : public Connector {
                   "; is it running, and is the URL right?";
     return last;
   }
+
+  void forget_address() noexcept override { last_good_.reset(); }
 
  private:
   Result<std::vector<Address>> find_addresses() const {

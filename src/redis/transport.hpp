@@ -28,6 +28,8 @@ class Transport {
 
   // True when the peer has closed, or has sent what nobody asked for. Asked while nothing is due.
   [[nodiscard]] virtual bool is_stale() const noexcept = 0;
+  // True when the peer has closed, whatever it sent before that.
+  [[nodiscard]] virtual bool has_ended() const noexcept = 0;
   // Ends the connection for both sides, so that whoever waits in it returns. Any thread may call
   // it.
   virtual void shut_down() noexcept = 0;
@@ -44,6 +46,8 @@ class Connector {
 
   // Called by one thread at a time. Errors: unavailable, timeout.
   virtual Result<std::unique_ptr<Transport>> connect(SteadyTime deadline) = 0;
+  // The server at the address that worked is not the right one any more: look it up again.
+  virtual void forget_address() noexcept {}
 };
 
 }  // namespace websession::redis

@@ -188,6 +188,16 @@ TEST_F(LaneTest, ASilentConnectOpensTheBreaker) {
   EXPECT_EQ(replies->at(0).text, "word") << "it closes again";
 }
 
+// A caller with little time left says nothing about the server.
+TEST_F(LaneTest, AnAttemptThatWasCutShortDoesNotOpenTheBreaker) {
+  server->silent_connects = true;
+  const Result<std::vector<Reply>> hasty =
+      lane->execute(ask("word"), 1, SteadyClock::now() + milliseconds(1));
+  expect_error(hasty, Errc::timeout, false);
+  server->silent_connects = false;
+  expect_echo("at the first call");
+}
+
 TEST_F(LaneTest, TooManyCallersAreToldBeforeAnythingIsSent) {
   options.pending_max = 2;
   lane = make();

@@ -108,7 +108,10 @@ TEST(Pipeline, AFailureKnowsWhatTheServerCanHaveSeen) {
   pipeline.wrote(5);
   (void)pipeline.abandon(abandoned);
   pipeline.enqueue(queued, "qq");
-  EXPECT_EQ(pipeline.fail_all(lost(), false).size(), 3U);
+  EXPECT_TRUE(pipeline.has_callers());
+  pipeline.fail_all(lost(), false);
+  EXPECT_TRUE(written.done && half.done && queued.done);
+  EXPECT_FALSE(pipeline.has_callers());
   EXPECT_TRUE(written.error->maybe_applied);
   EXPECT_FALSE(half.error->maybe_applied) << "half a command cannot be executed";
   EXPECT_FALSE(queued.error->maybe_applied);
@@ -123,9 +126,41 @@ TEST(Pipeline, WhileSomebodyWritesAllThatIsStagedMayBeSeen) {
   pipeline.enqueue(staged, "ss");
   (void)pipeline.stage();
   pipeline.enqueue(queued, "qq");
-  (void)pipeline.fail_all(lost(), true);
+  pipeline.fail_all(lost(), true);
   EXPECT_TRUE(staged.error->maybe_applied);
   EXPECT_FALSE(queued.error->maybe_applied);
+}
+
+TEST(Pipeline, AReplyWithoutSenseIsTheFaultOfOneRequestOnly) {
+  Pipeline pipeline;
+  Request first;
+  Request second;
+  pipeline.enqueue(first, "a");
+  pipeline.enqueue(second, "b");
+  (void)flush(pipeline);
+  pipeline.fail_all(make_error(Errc::corrupt, "garbage"), false);
+  EXPECT_EQ(first.error->code, Errc::corrupt);
+  EXPECT_EQ(second.error->code, Errc::unavailable);
+}
+
+TEST(Pipeline, AReplyBeforeItsRequestWasSentIsCorrupt) {
+  Pipeline pipeline;
+  Request request;
+  pipeline.enqueue(request, "a");
+  Request* completed = nullptr;
+  EXPECT_FALSE(pipeline.on_reply(reply("early"), completed));
+  EXPECT_FALSE(request.done);
+}
+
+TEST(Pipeline, WithOnlyAbandonedRequestsThereAreNoCallers) {
+  Pipeline pipeline;
+  Request request;
+  pipeline.enqueue(request, "a");
+  (void)flush(pipeline);
+  EXPECT_TRUE(pipeline.has_callers());
+  EXPECT_TRUE(pipeline.abandon(request));
+  EXPECT_FALSE(pipeline.has_callers());
+  EXPECT_EQ(pipeline.pending(), 1U);
 }
 
 TEST(Pipeline, TheYoungestParkedCallerTakesOver) {

@@ -91,6 +91,29 @@ TEST_F(RedisFaults, AServerThatStallsCostsTheDeadline) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(count(), "1");
 }
 
+// After a timeout nobody has read the late answer yet, and the server goes away: the next call, a
+// write, must not be the one that finds out.
+TEST_F(RedisFaults, ARestartAfterATimeoutGoesUnnoticed) {
+  options.operation_timeout = milliseconds(200);
+  const auto store = connect(options);
+  const StoreKey key = fresh_key();
+  ASSERT_TRUE(store->create(key, fields(), minute));
+  server->pause();
+  EXPECT_FALSE(store->load(key));
+  server->stop();
+  server->start();
+  const Result<void> created = store->create(key, fields(), minute);
+  EXPECT_TRUE(created) << created.error().message();
+}
+
+TEST_F(RedisFaults, AFullServerSaysSo) {
+  probe->text({"CONFIG", "SET", "maxclients", "1"});
+  const auto store = RedisStore::connect(server->url());
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Errc::unavailable);
+  EXPECT_NE(store.error().detail.find("maxclients"), std::string::npos) << store.error().detail;
+}
+
 TEST_F(RedisFaults, NobodyAtTheAddress) {
   const int port = server->port();
   server->stop();

@@ -232,6 +232,7 @@ class Spy final : public redis::Connector {
       return inner_->read_some(buffer, deadline);
     }
     [[nodiscard]] bool is_stale() const noexcept override { return inner_->is_stale(); }
+    [[nodiscard]] bool has_ended() const noexcept override { return inner_->has_ended(); }
     void shut_down() noexcept override { inner_->shut_down(); }
     void disown() noexcept override { inner_->disown(); }
 

@@ -106,6 +106,10 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
       const std::lock_guard lock(server_->mutex_);
       return ended() || !server_->inbox_.empty();
     }
+    [[nodiscard]] bool has_ended() const noexcept override {
+      const std::lock_guard lock(server_->mutex_);
+      return ended();
+    }
     void shut_down() noexcept override {
       const std::lock_guard lock(server_->mutex_);
       shut_down_ = true;
