@@ -123,13 +123,7 @@ struct RedisStore::Impl {
     const bool sent = lost && result.error().maybe_applied;
     if (!lost || (sent && repeat != Repeat::harmless)) return result;
     if (repeated != nullptr) *repeated = *repeated || sent;
-    Result<std::vector<Reply>> again = lane().execute(commands, replies, until);
-    if (!again && sent) {
-      Error error = std::move(again).error();
-      error.maybe_applied = true;
-      return error;
-    }
-    return again;
+    return lane().execute(commands, replies, until);
   }
 
   Result<Reply> call(const redis::ScriptCall& script, Repeat repeat, SteadyTime until,
