@@ -143,6 +143,7 @@ void any_bytes_survive(Trial& t) {
 
 void many_attributes(Trial& t) {
   std::vector<std::string> names;
+  names.reserve(1000);
   for (int i = 0; i < 1000; ++i) names.push_back("attribute" + std::to_string(i));
   const StoreKey key = t.stored();
   Changes changes;
