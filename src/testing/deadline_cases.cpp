@@ -103,7 +103,7 @@ void clear_keeps_the_librarys_deadlines(Trial& t) {
   clear.clear = true;
   for (const bool by_rekey : {false, true}) {
     const auto cleared = [&](const StoreKey& key) {
-      const StoreKey to = by_rekey ? Trial::fresh_key() : key;
+      StoreKey to = by_rekey ? Trial::fresh_key() : key;
       t.expect_applied(by_rekey ? t.store().rekey(key, to, clear, {long_ttl}, {})
                                 : t.store().update(key, clear, {long_ttl}),
                        "clear");
