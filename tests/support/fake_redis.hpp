@@ -32,8 +32,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
       changed_.wait_until(lock, deadline, [] { return false; });
       return make_error(Errc::timeout, "silent");
     }
-    lock.unlock();
-    return std::unique_ptr<redis::Transport>(new Fake(shared_from_this()));
+    return std::unique_ptr<redis::Transport>(new Fake(shared_from_this(), closed_generation_));
   }
 
   // The test's side. What is counted includes the login of a connection: one write and one read.
@@ -64,8 +63,8 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
  private:
   class Fake final : public redis::Transport {
    public:
-    explicit Fake(std::shared_ptr<FakeRedis> server)
-        : server_(std::move(server)), generation_(server_->closed_generation_) {}
+    Fake(std::shared_ptr<FakeRedis> server, int generation)
+        : server_(std::move(server)), generation_(generation) {}
 
     Result<std::size_t> write_some(std::string_view bytes, SteadyTime) override {
       const std::lock_guard lock(server_->mutex_);
