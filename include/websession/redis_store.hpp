@@ -20,6 +20,9 @@ struct RedisOptions {
   // Every operation returns by then.
   std::chrono::milliseconds operation_timeout = std::chrono::milliseconds(500);
   std::size_t pending_max = 4096;  // operations in flight; more are refused as overloaded
+  // Connections to the server, each made when it is first needed; 1 to 64. While fewer threads than
+  // this are inside, each has one of its own; from then on all share one, which is faster.
+  std::size_t connections = 4;
   // A larger record is `corrupt`. Keep it at four times SessionOptions::session_bytes_max, as the
   // defaults are: raise both together.
   std::size_t record_bytes_max = std::size_t{256} * 1024;
@@ -29,9 +32,9 @@ struct RedisOptions {
   std::shared_ptr<const Clock> clock{};  // none: system_clock()
 };
 
-// All threads share one connection: whoever comes first does the I/O for all; there is no thread
-// behind it. After a lost connection the next operation connects again. Safe to use on both sides
-// of a fork: a child never touches its parent's connection. Never raises SIGPIPE.
+// All threads share a few connections: whoever comes first does the I/O for all; there is no thread
+// behind them. After a lost connection the next operation connects again. Safe to use on both sides
+// of a fork: a child never touches its parent's connections. Never raises SIGPIPE.
 class RedisStore final : public SessionStore {
  public:
   // Connects and logs in.

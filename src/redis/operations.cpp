@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <memory_resource>
 #include <new>
 
 #include "server_error.hpp"
@@ -15,31 +16,14 @@ namespace {
 constexpr std::string_view until_prefix = "@until.";
 constexpr std::string_view frozen_field = "@frozen";
 
-std::string milliseconds_text(std::chrono::milliseconds time) {
-  return std::to_string(time.count());
-}
+constexpr std::size_t short_script_names_max = 1000;  // Lua passes a few thousand values at once
 
-std::string until_text(WallTime time) { return milliseconds_text(time.time_since_epoch()); }
-
-std::string until_name(std::string_view name) {
-  return std::string(until_prefix) + std::string(name);
-}
+std::int64_t unix_ms(WallTime time) { return time.time_since_epoch().count(); }
 
 Error unexpected(bool maybe_applied = false) {
   Error error = make_error(Errc::corrupt, "Redis gave a reply that this command does not have");
   error.maybe_applied = maybe_applied;
   return error;
-}
-
-std::string script_command(std::string_view verb, const std::string& script,
-                           const ScriptCall& call) {
-  const std::string key_count = std::to_string(call.keys.size());
-  std::vector<std::string_view> words{verb, script, key_count};
-  words.insert(words.end(), call.keys.begin(), call.keys.end());
-  words.insert(words.end(), call.arguments.begin(), call.arguments.end());
-  std::string out;
-  append_command(out, words);
-  return out;
 }
 
 // The value beyond which adding `by` leaves the range of int64.
@@ -48,41 +32,102 @@ std::int64_t overflow_limit(std::int64_t by) {
   return by < 0 ? Limits::min() - by : Limits::max() - by;
 }
 
-void append_counted(std::vector<std::string>& out, const std::vector<std::string>& list) {
-  out.push_back(std::to_string(list.size()));
-  out.insert(out.end(), list.begin(), list.end());
+// How a script call begins. The keys follow.
+template <class Sink>
+void write_script(Sink& sink, CallBy by, const Script& script, std::size_t keys) {
+  sink.word(by == CallBy::hash ? "EVALSHA" : "EVAL");
+  sink.word(by == CallBy::hash ? script.sha1() : script.source());
+  sink.number(static_cast<std::int64_t>(keys));
+}
+
+template <class Sink>
+void write_key(Sink& sink, const Layout& layout, const StoreKey& key) {
+  sink.word(layout.prefix, key.secret());
+}
+
+template <class Sink, class List>
+void write_list(Sink& sink, const List& list) {
+  sink.number(static_cast<std::int64_t>(list.size()));
+  for (const auto& word : list) sink.word(word);
+}
+
+template <class Sink, class FieldLike>
+void write_field(Sink& sink, const FieldLike& field) {
+  sink.word(field.name);
+  sink.word(field.value);
+  if (field.deadline) {
+    sink.word(until_prefix, field.name);
+    sink.number(unix_ms(*field.deadline));
+  }
 }
 
 // In the order that change.lua takes them.
-std::vector<std::string> change_arguments(const Layout& layout, const Changes& changes,
-                                          Lifetime lifetime, WallTime now) {
-  std::vector<std::string> out{until_text(now), milliseconds_text(lifetime.ttl),
-                               layout.adopt_foreign_hashes ? "1" : "0", changes.clear ? "1" : "0"};
-  out.push_back(std::to_string(changes.expect.size()));
+template <class Sink>
+void write_changes(Sink& sink, const Layout& layout, const Changes& changes, Lifetime lifetime,
+                   WallTime now) {
+  sink.number(unix_ms(now));
+  sink.number(lifetime.ttl.count());
+  sink.word(layout.adopt_foreign_hashes ? "1" : "0");
+  sink.word(changes.clear ? "1" : "0");
+  sink.number(static_cast<std::int64_t>(changes.expect.size()));
   for (const Changes::Expect& expect : changes.expect) {
-    out.push_back(expect.name);
-    append_counted(out, expect.any_of);
+    sink.word(expect.name);
+    write_list(sink, expect.any_of);
   }
-  out.push_back(std::to_string(changes.increment.size()));
+  sink.number(static_cast<std::int64_t>(changes.increment.size()));
   for (const Changes::Increment& increment : changes.increment) {
-    out.push_back(increment.name);
-    out.push_back(std::to_string(increment.by));
-    out.push_back(std::to_string(overflow_limit(increment.by)));
+    sink.word(increment.name);
+    sink.number(increment.by);
+    sink.number(overflow_limit(increment.by));
   }
-  std::vector<std::string> fields;
+  const auto with_deadline =
+      std::count_if(changes.set.begin(), changes.set.end(),
+                    [](const Changes::Set& set) { return set.deadline.has_value(); });
+  sink.number(static_cast<std::int64_t>(changes.set.size()) + with_deadline);
+  for (const Changes::Set& set : changes.set) write_field(sink, set);
+  write_list(sink, changes.remove);
+  write_list(sink, changes.reap);
+}
+
+// What most requests write is one of two forms, for each of which there is a script that costs the
+// server a third of the general one.
+enum class Form { set, count, general };
+
+Form form_of(const Layout& layout, const Changes& changes) {
+  const bool plain = changes.expect.empty() && changes.reap.empty() && !changes.clear &&
+                     !layout.adopt_foreign_hashes;
+  const std::size_t names = changes.set.size() + changes.remove.size();
+  if (plain && changes.increment.empty() && names <= short_script_names_max) return Form::set;
+  if (plain && changes.increment.size() == 1 && names == 0) return Form::count;
+  return Form::general;
+}
+
+// In the order that set.lua takes them.
+template <class Sink>
+void write_set(Sink& sink, const Changes& changes, Lifetime lifetime) {
+  sink.number(lifetime.ttl.count());
+  const auto without_deadline =
+      std::count_if(changes.set.begin(), changes.set.end(),
+                    [](const Changes::Set& set) { return !set.deadline.has_value(); });
+  sink.number(static_cast<std::int64_t>(2 * changes.remove.size()) + without_deadline);
+  for (const std::string& name : changes.remove) {
+    sink.word(name);
+    sink.word(until_prefix, name);
+  }
   for (const Changes::Set& set : changes.set) {
-    fields.push_back(set.name);
-    fields.push_back(set.value);
-    if (set.deadline) {
-      fields.push_back(until_name(set.name));
-      fields.push_back(until_text(*set.deadline));
-    }
+    if (!set.deadline) sink.word(until_prefix, set.name);
   }
-  out.push_back(std::to_string(fields.size() / 2));
-  out.insert(out.end(), fields.begin(), fields.end());
-  append_counted(out, changes.remove);
-  append_counted(out, changes.reap);
-  return out;
+  for (const Changes::Set& set : changes.set) write_field(sink, set);
+}
+
+// In the order that count.lua takes them.
+template <class Sink>
+void write_count(Sink& sink, const Changes::Increment& increment, Lifetime lifetime, WallTime now) {
+  sink.number(lifetime.ttl.count());
+  sink.number(unix_ms(now));
+  sink.word(increment.name);
+  sink.word(until_prefix, increment.name);
+  sink.number(increment.by);
 }
 
 std::optional<WallTime> parse_time(std::string_view text) {
@@ -91,60 +136,75 @@ std::optional<WallTime> parse_time(std::string_view text) {
   return WallTime(std::chrono::milliseconds(*ms));
 }
 
-bool is_text(const Reply& reply) { return reply.type == Reply::Type::string; }
+bool is_text(const Reply& reply) { return reply.type() == Reply::Type::string; }
+bool is_text(const Reply::Element& element) { return element.type == Reply::Type::string; }
 
 const Reply* first_error(std::span<const Reply> replies) {
   const auto found = std::find_if(replies.begin(), replies.end(), [](const Reply& reply) {
-    return reply.type == Reply::Type::error;
+    return reply.type() == Reply::Type::error;
   });
   return found == replies.end() ? nullptr : &*found;
 }
 
-// The fields of a hash, sorted out.
-struct Hash {
-  std::vector<Field> fields{};
+// The fields of a hash, sorted out. What is needed on the way lives on the stack, unless the
+// session is unusually large.
+class Hash {
+ public:
+  Result<void> sort_out(std::span<const Reply::Element> flat, WallTime now);
+
+  std::pmr::vector<Field> fields{&memory_};
   std::vector<std::string> expired{};
   bool has_created = false;
-  std::string successor{};
+  std::string_view successor{};
+
+ private:
+  void apply_deadlines(WallTime now);
+
+  std::array<std::byte, 4096> stack_;
+  std::pmr::monotonic_buffer_resource memory_{stack_.data(), stack_.size()};
+  std::pmr::vector<std::pair<std::string_view, WallTime>> deadlines_{&memory_};
 };
 
-Result<Hash> sort_out(const Reply& flat, WallTime now) {
-  std::vector<std::pair<std::string_view, WallTime>> deadlines;
-  Hash hash;
-  for (std::size_t i = 0; i + 1 < flat.elements.size(); i += 2) {
-    if (!is_text(flat.elements[i]) || !is_text(flat.elements[i + 1])) return unexpected();
-    const std::string_view name = flat.elements[i].text;
-    const std::string_view text = flat.elements[i + 1].text;
+Result<void> Hash::sort_out(std::span<const Reply::Element> flat, WallTime now) {
+  fields.reserve(flat.size() / 2);
+  for (std::size_t i = 0; i + 1 < flat.size(); i += 2) {
+    if (!is_text(flat[i]) || !is_text(flat[i + 1])) return unexpected();
+    const std::string_view name = flat[i].text;
+    const std::string_view text = flat[i + 1].text;
     if (name.starts_with(until_prefix)) {
       const std::optional<WallTime> deadline = parse_time(text);
       if (!deadline) {
         return make_error(Errc::corrupt, "an attribute's deadline (@until.) is not a number");
       }
-      deadlines.emplace_back(name.substr(until_prefix.size()), *deadline);
+      deadlines_.emplace_back(name.substr(until_prefix.size()), *deadline);
     } else if (name == frozen_field) {
-      hash.successor = text;
+      successor = text;
     } else {
       if (name == created_field && !parse_time(text)) {
         return make_error(Errc::corrupt, "a session's @created is not a number");
       }
-      hash.has_created = hash.has_created || name == created_field;
-      hash.fields.push_back({name, text, std::nullopt});
+      has_created = has_created || name == created_field;
+      fields.push_back({name, text, std::nullopt});
     }
   }
-  for (const auto& [attribute, deadline] : deadlines) {
+  apply_deadlines(now);
+  return {};
+}
+
+void Hash::apply_deadlines(WallTime now) {
+  for (const auto& [attribute, deadline] : deadlines_) {
     const std::string_view name = attribute;  // clang 14 captures no structured binding
-    const auto field = std::find_if(hash.fields.begin(), hash.fields.end(),
+    const auto field = std::find_if(fields.begin(), fields.end(),
                                     [name](const Field& f) { return f.name == name; });
-    const bool expired = deadline <= now;
-    if (expired) hash.expired.emplace_back(name);
-    if (field == hash.fields.end()) continue;
-    if (expired) {
-      hash.fields.erase(field);
+    const bool is_expired = deadline <= now;
+    if (is_expired) expired.emplace_back(name);
+    if (field == fields.end()) continue;
+    if (is_expired) {
+      fields.erase(field);
     } else {
       field->deadline = deadline;
     }
   }
-  return hash;
 }
 
 }  // namespace
@@ -162,109 +222,130 @@ Script::Script(std::string_view source) : source_(source) {
   }
 }
 
-std::string ScriptCall::by_hash() const { return script_command("EVALSHA", script->sha1(), *this); }
-
-std::string ScriptCall::by_source() const {
-  return script_command("EVAL", script->source(), *this);
+void append_load(std::string& out, const Layout& layout, const StoreKey& key) {
+  for (const std::string_view verb : {"HGETALL", "PTTL"}) {
+    append_command(out, [&](auto& sink) {
+      sink.word(verb);
+      write_key(sink, layout, key);
+    });
+  }
 }
 
-std::string load_command(const std::string& key) {
-  std::string out;
-  append_command(out, {"HGETALL", key});
-  append_command(out, {"PTTL", key});
-  return out;
-}
-
-std::string successor_command(const std::string& key) {
-  std::string out;
+void append_successor(std::string& out, std::string_view key) {
   append_command(out, {"EXISTS", key});
   append_command(out, {"HGET", key, frozen_field});
-  return out;
 }
 
-ScriptCall create_call(const Layout& layout, const StoreKey& key, const Fields& fields,
-                       Lifetime lifetime) {
-  ScriptCall call{&scripts().create, {layout.key(key)}, {milliseconds_text(lifetime.ttl)}};
-  for (const Field& field : fields) {
-    call.arguments.emplace_back(field.name);
-    call.arguments.emplace_back(field.value);
-    if (field.deadline) {
-      call.arguments.push_back(until_name(field.name));
-      call.arguments.push_back(until_text(*field.deadline));
+void append_create(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
+                   const Fields& fields, Lifetime lifetime) {
+  append_command(out, [&](auto& sink) {
+    write_script(sink, by, scripts().create, 1);
+    write_key(sink, layout, key);
+    sink.number(lifetime.ttl.count());
+    for (const Field& field : fields) write_field(sink, field);
+  });
+}
+
+void append_update(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
+                   const Changes& changes, Lifetime lifetime, WallTime now) {
+  const Form form = form_of(layout, changes);
+  append_command(out, [&](auto& sink) {
+    switch (form) {
+      case Form::set:
+        write_script(sink, by, scripts().set, 1);
+        write_key(sink, layout, key);
+        write_set(sink, changes, lifetime);
+        break;
+      case Form::count:
+        write_script(sink, by, scripts().count, 1);
+        write_key(sink, layout, key);
+        write_count(sink, changes.increment.front(), lifetime, now);
+        break;
+      case Form::general:
+        write_script(sink, by, scripts().update, 1);
+        write_key(sink, layout, key);
+        write_changes(sink, layout, changes, lifetime, now);
+        break;
     }
-  }
-  return call;
+  });
 }
 
-ScriptCall update_call(const Layout& layout, const StoreKey& key, const Changes& changes,
-                       Lifetime lifetime, WallTime now) {
-  return {&scripts().update, {layout.key(key)}, change_arguments(layout, changes, lifetime, now)};
+void append_rekey(std::string& out, CallBy by, const Layout& layout, const StoreKey& from,
+                  const StoreKey& to, const Changes& changes, Lifetime lifetime, Grace grace,
+                  WallTime now) {
+  append_command(out, [&](auto& sink) {
+    write_script(sink, by, scripts().rekey, 2);
+    write_key(sink, layout, from);
+    write_key(sink, layout, to);
+    write_changes(sink, layout, changes, lifetime, now);
+    sink.number(grace.duration.count());
+  });
 }
 
-ScriptCall rekey_call(const Layout& layout, const StoreKey& from, const StoreKey& to,
-                      const Changes& changes, Lifetime lifetime, Grace grace, WallTime now) {
-  ScriptCall call{&scripts().rekey,
-                  {layout.key(from), layout.key(to)},
-                  change_arguments(layout, changes, lifetime, now)};
-  call.arguments.push_back(milliseconds_text(grace.duration));
-  return call;
-}
-
-ScriptCall erase_call(const Layout& layout, const std::vector<std::string>& chain) {
-  return {&scripts().erase, chain, {layout.adopt_foreign_hashes ? "1" : "0"}};
+void append_erase(std::string& out, CallBy by, const Layout& layout,
+                  std::span<const std::string> chain) {
+  append_command(out, [&](auto& sink) {
+    write_script(sink, by, scripts().erase, chain.size());
+    for (const std::string& key : chain) sink.word(key);
+    sink.word(layout.adopt_foreign_hashes ? "1" : "0");
+  });
 }
 
 Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const Reply> replies,
                                           WallTime now) {
-  if (const Reply* error = first_error(replies)) return server_error(error->text, false);
+  if (const Reply* error = first_error(replies)) return server_error(error->text(), false);
   const Reply& flat = replies[0];
   const Reply& ttl = replies[1];
-  if (flat.type == Reply::Type::oversized) {
+  if (flat.type() == Reply::Type::oversized) {
     return make_error(Errc::corrupt, "a session is larger than record_bytes_max allows");
   }
-  if (flat.type != Reply::Type::array || ttl.type != Reply::Type::integer) return unexpected();
-  if (flat.elements.empty() || ttl.integer == -2) return std::optional<Loaded>();
-  Result<Hash> hash = sort_out(flat, now);
-  if (!hash) return std::move(hash).error();
-  if (!hash->has_created && !layout.adopt_foreign_hashes) return std::optional<Loaded>();
-  if (ttl.integer < 0 && !layout.adopt_foreign_hashes) {
+  if (flat.type() != Reply::Type::array || ttl.type() != Reply::Type::integer) return unexpected();
+  if (flat.elements().empty() || ttl.integer() == -2) return std::optional<Loaded>();
+  Hash hash;
+  if (auto sorted = hash.sort_out(flat.elements(), now); !sorted) return std::move(sorted).error();
+  if (!hash.has_created && !layout.adopt_foreign_hashes) return std::optional<Loaded>();
+  if (ttl.integer() < 0 && !layout.adopt_foreign_hashes) {
     return make_error(Errc::corrupt,
                       "a session has no time to live: another program has removed it (PERSIST)");
   }
   Loaded loaded;
-  loaded.record.fields = Fields(hash->fields);
-  loaded.record.expired = std::move(hash->expired);
+  loaded.record.fields = Fields(hash.fields);
+  loaded.record.expired = std::move(hash.expired);
   // A foreign hash may have no time to live: with none left, a renewal is due, which sets one.
-  loaded.record.remaining = std::chrono::milliseconds(std::max<std::int64_t>(ttl.integer, 0));
-  loaded.record.frozen = !hash->successor.empty();
-  loaded.successor = std::move(hash->successor);
+  loaded.record.remaining = std::chrono::milliseconds(std::max<std::int64_t>(ttl.integer(), 0));
+  loaded.record.frozen = !hash.successor.empty();
+  loaded.successor = hash.successor;
   return std::optional<Loaded>(std::move(loaded));
 }
 
 Result<Successor> decode_successor(std::span<const Reply> replies) {
-  if (const Reply* error = first_error(replies)) return server_error(error->text, false);
-  if (replies[0].type != Reply::Type::integer) return unexpected();
-  Successor successor{replies[0].integer == 1, std::nullopt};
-  if (is_text(replies[1])) successor.next = replies[1].text;
+  if (const Reply* error = first_error(replies)) return server_error(error->text(), false);
+  if (replies[0].type() != Reply::Type::integer) return unexpected();
+  Successor successor{replies[0].integer() == 1, std::nullopt};
+  if (is_text(replies[1])) successor.next = std::string(replies[1].text());
   return successor;
 }
 
 Result<void> decode_create(const Reply& reply) {
-  if (reply.type == Reply::Type::error) return server_error(reply.text, true);
-  if (reply.type != Reply::Type::integer) return unexpected(true);
-  if (reply.integer == 0) return make_error(Errc::key_exists, "there is a session under this key");
+  if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
+  if (reply.type() != Reply::Type::integer) return unexpected(true);
+  if (reply.integer() == 0)
+    return make_error(Errc::key_exists, "there is a session under this key");
   return {};
 }
 
 Result<Outcome> decode_change(const Reply& reply, const Changes& changes) {
   using Status = Outcome::Status;
-  if (reply.type == Reply::Type::error) return server_error(reply.text, true);
-  if (reply.type != Reply::Type::array || reply.elements.empty()) return unexpected(true);
-  const std::string& status = reply.elements[0].text;
+  if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
+  if (reply.type() == Reply::Type::integer && changes.increment.empty()) {  // set.lua
+    return Outcome{reply.integer() == 1 ? Status::applied : Status::gone};
+  }
+  if (reply.type() != Reply::Type::array || reply.elements().empty()) return unexpected(true);
+  const std::string_view status = reply.elements()[0].text;
   if (status == "gone") return Outcome{Status::gone, {}};
   if (status == "conflict") {
     Outcome outcome{Status::conflict};
-    if (reply.elements.size() > 1) outcome.found = reply.elements[1].text;
+    if (reply.elements().size() > 1) outcome.found = std::string(reply.elements()[1].text);
     return outcome;
   }
   if (status == "key_exists") {
@@ -277,20 +358,20 @@ Result<Outcome> decode_change(const Reply& reply, const Changes& changes) {
     return make_error(Errc::invalid_argument,
                       "the counter would leave the range of a 64-bit integer");
   }
-  if (status != "applied" || reply.elements.size() != changes.increment.size() + 1) {
+  if (status != "applied" || reply.elements().size() != changes.increment.size() + 1) {
     return unexpected(true);
   }
   Outcome outcome;
-  for (std::size_t i = 1; i < reply.elements.size(); ++i) {
-    outcome.counters.push_back(parse_integer(reply.elements[i].text).value_or(0));
+  for (std::size_t i = 1; i < reply.elements().size(); ++i) {
+    outcome.counters.push_back(parse_integer(reply.elements()[i].text).value_or(0));
   }
   return outcome;
 }
 
 Result<Erased> decode_erase(const Reply& reply) {
-  if (reply.type == Reply::Type::error) return server_error(reply.text, true);
-  if (reply.type == Reply::Type::integer) return Erased{reply.integer > 0, std::nullopt};
-  if (is_text(reply)) return Erased{false, reply.text};
+  if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
+  if (reply.type() == Reply::Type::integer) return Erased{reply.integer() > 0, std::nullopt};
+  if (is_text(reply)) return Erased{false, std::string(reply.text())};
   return unexpected(true);
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,17 +14,6 @@
 
 namespace websession::redis {
 
-// A call of a script. It is sent by the script's hash, and, should the server not know it, by its
-// text.
-struct ScriptCall {
-  const Script* script;
-  std::vector<std::string> keys;
-  std::vector<std::string> arguments;
-
-  [[nodiscard]] std::string by_hash() const;
-  [[nodiscard]] std::string by_source() const;
-};
-
 // How the store is set up, as far as the commands depend on it.
 struct Layout {
   std::string prefix;
@@ -32,19 +22,25 @@ struct Layout {
   [[nodiscard]] std::string key(const StoreKey& key) const { return prefix + key.secret(); }
 };
 
+// A script is called by its hash and, should the server not know it, by its text.
+enum class CallBy { hash, source };
+
+// Each of these appends the commands of one verb to `out`.
 inline constexpr std::size_t load_replies = 2;
-std::string load_command(const std::string& key);
+void append_load(std::string& out, const Layout& layout, const StoreKey& key);
 // Whether a successor is there, and whether it has one itself.
 inline constexpr std::size_t successor_replies = 2;
-std::string successor_command(const std::string& key);
+void append_successor(std::string& out, std::string_view key);
 
-ScriptCall create_call(const Layout& layout, const StoreKey& key, const Fields& fields,
-                       Lifetime lifetime);
-ScriptCall update_call(const Layout& layout, const StoreKey& key, const Changes& changes,
-                       Lifetime lifetime, WallTime now);
-ScriptCall rekey_call(const Layout& layout, const StoreKey& from, const StoreKey& to,
-                      const Changes& changes, Lifetime lifetime, Grace grace, WallTime now);
-ScriptCall erase_call(const Layout& layout, const std::vector<std::string>& chain);
+void append_create(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
+                   const Fields& fields, Lifetime lifetime);
+void append_update(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
+                   const Changes& changes, Lifetime lifetime, WallTime now);
+void append_rekey(std::string& out, CallBy by, const Layout& layout, const StoreKey& from,
+                  const StoreKey& to, const Changes& changes, Lifetime lifetime, Grace grace,
+                  WallTime now);
+void append_erase(std::string& out, CallBy by, const Layout& layout,
+                  std::span<const std::string> chain);
 
 struct Loaded {
   Record record;
@@ -60,6 +56,7 @@ struct Successor {
 Result<Successor> decode_successor(std::span<const Reply> replies);
 
 Result<void> decode_create(const Reply& reply);
+// Of update and rekey.
 Result<Outcome> decode_change(const Reply& reply, const Changes& changes);
 
 struct Erased {

@@ -5,18 +5,29 @@
 
 namespace websession::redis {
 
-void Pipeline::enqueue(Request& request, std::string_view bytes) {
-  // Whatever runs out of memory here, nothing has changed: bytes without a slot would give every
-  // later caller somebody else's reply.
-  request.replies.reserve(request.replies_expected);
-  queued_.reserve(queued_.size() + bytes.size());
-  const std::uint64_t end = stream_end_ + bytes.size();
-  slots_.push_back({&request, request.replies_expected, stream_end_, end});
-  queued_ += bytes;
-  stream_end_ = end;
+void Pipeline::enqueue(Request& request, const Commands& commands) {
+  // Bytes without a slot would give every later caller somebody else's reply.
+  const std::size_t size_before = queued_.size();
+  try {
+    slots_.push_back({&request, commands.replies(), stream_end_, stream_end_});
+    commands.append_to(queued_);
+  } catch (...) {
+    if (!slots_.empty() && slots_.back().request == &request) slots_.pop_back();
+    queued_.resize(size_before);
+    throw;
+  }
+  stream_end_ += queued_.size() - size_before;
+  slots_.back().end = stream_end_;
 }
 
-std::string_view Pipeline::stage() {
+Turn Pipeline::turn_of(const Request& request) const noexcept {
+  if (request.done) return Turn::leave;
+  if (!writing_ && has_unwritten()) return Turn::write;
+  return reading_ ? Turn::wait : Turn::read;
+}
+
+std::string_view Pipeline::begin_write() {
+  writing_ = true;
   if (staged_offset_ == staged_.size()) {
     staged_.clear();
     staged_offset_ = 0;
@@ -26,13 +37,18 @@ std::string_view Pipeline::stage() {
   return std::string_view(staged_).substr(staged_offset_);
 }
 
-void Pipeline::wrote(std::size_t bytes) {
-  staged_offset_ += bytes;
-  stream_written_ += bytes;
+void Pipeline::end_write(std::size_t bytes_written) noexcept {
+  writing_ = false;
+  staged_offset_ += bytes_written;
+  stream_written_ += bytes_written;
 }
 
-Result<void> Pipeline::on_reply(Reply reply, Request*& completed) {
-  completed = nullptr;
+void Pipeline::finish(Request& request) noexcept {
+  request.done = true;
+  request.parker.finish();  // from here on its caller may be gone, and the request with it
+}
+
+Result<void> Pipeline::on_reply(Reply reply) {
   if (slots_.empty()) return make_error(Errc::corrupt, "Redis sent a reply nobody asked for");
   Slot& slot = slots_.front();
   if (slot.begin >= stream_staged_) {
@@ -40,11 +56,9 @@ Result<void> Pipeline::on_reply(Reply reply, Request*& completed) {
   }
   if (slot.request != nullptr) slot.request->replies.push_back(std::move(reply));
   if (--slot.replies_left > 0) return {};
-  if (slot.request != nullptr) {
-    slot.request->done = true;
-    completed = slot.request;
-  }
+  Request* completed = slot.request;
   slots_.pop_front();
+  if (completed != nullptr) finish(*completed);
   return {};
 }
 
@@ -68,7 +82,8 @@ bool Pipeline::abandon(const Request& request) {
   return false;
 }
 
-void Pipeline::fail_all(const Error& error, bool writing) noexcept {
+void Pipeline::fail(const Error& error) noexcept {
+  failed_ = true;
   bool first = true;
   for (const Slot& slot : slots_) {
     // A reply that makes no sense is the fault of whoever it was for; the others have only lost
@@ -77,13 +92,13 @@ void Pipeline::fail_all(const Error& error, bool writing) noexcept {
     if (slot.request == nullptr) continue;
     Error& its = slot.request->error.emplace();
     its.code = own_fault ? error.code : make_error_code(Errc::unavailable);
-    its.maybe_applied = writing ? slot.begin < stream_staged_ : slot.end <= stream_written_;
+    // Somebody may be writing all that was staged right now.
+    its.maybe_applied = writing_ ? slot.begin < stream_staged_ : slot.end <= stream_written_;
     try {
       its.detail = own_fault ? error.detail : "the connection to Redis was lost";
     } catch (...) {  // out of memory: the code has to do
     }
-    slot.request->done = true;
-    if (slot.request->parked) slot.request->parker.unpark();
+    finish(*slot.request);
   }
   slots_.clear();
 }
@@ -93,11 +108,20 @@ bool Pipeline::has_callers() const noexcept {
                      [](const Slot& slot) { return slot.request != nullptr; });
 }
 
-Request* Pipeline::last_parked() const noexcept {
+Pipeline::Farewell Pipeline::farewell() noexcept {
+  const bool unwritten = !writing_ && has_unwritten();
+  if (failed_ || (reading_ && !unwritten)) return {};
+  // The youngest: its answer comes last, so that it can read for most of the others.
   const auto found = std::find_if(slots_.rbegin(), slots_.rend(), [](const Slot& slot) {
-    return slot.request != nullptr && slot.request->parked;
+    return slot.request != nullptr && slot.request->waiting;
   });
-  return found == slots_.rend() ? nullptr : found->request;
+  if (found != slots_.rend()) {
+    found->request->waiting = false;  // it is on its way; the next one to leave wakes another
+    return {Turn::leave, found->request};
+  }
+  // With nobody waiting, the only one left may be the reader, who waits for an answer to what is
+  // not written yet: a request that was queued while the one who leaves was writing.
+  return {unwritten ? Turn::write : Turn::leave, nullptr};
 }
 
 }  // namespace websession::redis

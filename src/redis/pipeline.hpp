@@ -1,14 +1,15 @@
-// The order of requests and replies on one connection. No I/O, no locks, no clock: whoever drives
-// it holds the lane's mutex.
+// The order of requests and replies on one connection, and which of its callers does what. No I/O,
+// no locks, no clock: whoever drives it holds the lane's mutex.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "parker.hpp"
 #include "resp.hpp"
@@ -16,53 +17,103 @@
 
 namespace websession::redis {
 
-// One caller's commands and what comes back for them. It lives on the caller's stack, so a caller
-// that leaves early abandons it first.
+// A caller's commands, yet to be formatted: straight into the buffer they are sent from. It refers
+// to `append`, so it is for passing on, not for keeping.
+class Commands {
+ public:
+  // `append(std::string&)` appends the commands, to which there will be so many replies.
+  template <class Append>
+  Commands(std::size_t replies, const Append& append) noexcept
+      : replies_(replies), append_(&append), call_([](const void* function, std::string& out) {
+          (*static_cast<const Append*>(function))(out);
+        }) {}
+
+  [[nodiscard]] std::size_t replies() const noexcept { return replies_; }
+  void append_to(std::string& out) const { call_(append_, out); }
+
+ private:
+  std::size_t replies_;
+  const void* append_;
+  void (*call_)(const void*, std::string&);
+};
+
+// The replies of one request. Few, so they need no memory of their own.
+class Replies {
+ public:
+  static constexpr std::size_t max = 2;
+  void push_back(Reply reply) noexcept { replies_[size_++] = std::move(reply); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  const Reply& operator[](std::size_t i) const noexcept { return replies_[i]; }
+  operator std::span<const Reply>() const noexcept { return {replies_.data(), size_}; }
+
+ private:
+  std::array<Reply, max> replies_{};
+  std::size_t size_ = 0;
+};
+
+// One caller's place. It lives on the caller's stack, so a caller that leaves early abandons it
+// first.
 struct Request {
-  std::size_t replies_expected = 1;
-  std::vector<Reply> replies{};
+  Replies replies{};
   std::optional<Error> error{};
   bool done = false;
 
-  // For the lane: whether its owner sleeps on `parker`.
-  bool parked = false;
+  bool waiting = false;  // its caller looks at `parker`, and at nothing else
   Parker parker{};
+};
+
+// What a caller does next.
+enum class Turn {
+  leave,  // its request is done
+  write,  // what is queued, for all
+  read,   // for all
+  wait,   // others do both
 };
 
 // Bytes go from queued (may still be taken back) to staged (handed to whoever writes) to written.
 class Pipeline {
  public:
-  // Appends a request with the bytes of its commands.
-  void enqueue(Request& request, std::string_view bytes);
+  // Appends a request. When memory is short (or `commands` throws), nothing has changed.
+  void enqueue(Request& request, const Commands& commands);
 
   // Requests that a reply is still due for, abandoned ones included.
   [[nodiscard]] std::size_t pending() const noexcept { return slots_.size(); }
+  // False: whatever is pending was abandoned.
+  [[nodiscard]] bool has_callers() const noexcept;
   [[nodiscard]] bool has_unwritten() const noexcept {
     return staged_offset_ < staged_.size() || !queued_.empty();
   }
+  [[nodiscard]] bool is_reading() const noexcept { return reading_; }
+  // After fail(): of no use any more.
+  [[nodiscard]] bool has_failed() const noexcept { return failed_; }
 
-  // What to write next; valid until wrote(). Only one writer at a time.
-  std::string_view stage();
-  void wrote(std::size_t bytes);
+  [[nodiscard]] Turn turn_of(const Request& request) const noexcept;
 
-  // Gives a reply to the oldest request. `completed`: that request, when this was its last reply
-  // and its caller has not left. Error: corrupt, nobody has asked for a reply.
-  Result<void> on_reply(Reply reply, Request*& completed);
+  // The two roles. Each is taken by one caller at a time.
+  std::string_view begin_write();  // what to write; valid until end_write()
+  void end_write(std::size_t bytes_written) noexcept;
+  void begin_read() noexcept { reading_ = true; }
+  void end_read() noexcept { reading_ = false; }
+
+  // Gives a reply to the oldest request, and wakes its caller when it was the last one.
+  // Error: corrupt, nobody has asked for it.
+  Result<void> on_reply(Reply reply);
 
   // The caller leaves. True: its bytes may reach the server, and its replies will be dropped;
   // false: it was taken back as if it had never been there.
   bool abandon(const Request& request);
 
-  // Fails everything in flight and wakes its callers. An error says `maybe_applied` unless that
-  // request's bytes cannot have reached the server as a whole. `writing`: somebody is writing what
-  // was staged right now.
-  void fail_all(const Error& error, bool writing) noexcept;
+  // The connection is lost: fails everything in flight and wakes its callers. An error says
+  // `maybe_applied` unless that request's bytes cannot have reached the server as a whole.
+  void fail(const Error& error) noexcept;
 
-  // False: whatever is pending was abandoned.
-  [[nodiscard]] bool has_callers() const noexcept;
-
-  // The youngest request whose caller is parked and not done; nullptr when there is none.
-  [[nodiscard]] Request* last_parked() const noexcept;
+  // What a caller who leaves has to do, so that no role stays free that somebody waits for: wake
+  // `heir` and leave, write and ask again, or just leave.
+  struct Farewell {
+    Turn turn = Turn::leave;  // leave or write
+    Request* heir = nullptr;
+  };
+  [[nodiscard]] Farewell farewell() noexcept;
 
  private:
   struct Slot {
@@ -71,8 +122,12 @@ class Pipeline {
     std::uint64_t begin;  // where its bytes are in the stream of all bytes
     std::uint64_t end;
   };
+  static void finish(Request& request) noexcept;
 
   std::deque<Slot> slots_;
+  bool writing_ = false;
+  bool reading_ = false;
+  bool failed_ = false;
   std::string queued_;
   std::string staged_;
   std::size_t staged_offset_ = 0;

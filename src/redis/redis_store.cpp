@@ -6,7 +6,7 @@
 #include <atomic>
 #include <utility>
 
-#include "lane.hpp"
+#include "lanes.hpp"
 #include "operations.hpp"
 #include "redis_store_impl.hpp"
 #include "redis_url.hpp"
@@ -16,7 +16,10 @@
 namespace websession {
 namespace {
 
-using redis::Lane;
+using redis::CallBy;
+using redis::Commands;
+using redis::Lanes;
+using redis::Replies;
 using redis::Reply;
 using std::chrono::milliseconds;
 
@@ -37,6 +40,9 @@ Result<void> validate(const RedisOptions& options) {
     return invalid("operation_timeout: is 1 ms to 1 minute");
   }
   if (options.pending_max == 0) return invalid("pending_max: must not be 0");
+  if (options.connections == 0 || options.connections > 64) {
+    return invalid("connections: is 1 to 64");
+  }
   if (options.record_bytes_max < 1024) return invalid("record_bytes_max: must be 1,024 or more");
   const bool printable = std::all_of(options.client_name.begin(), options.client_name.end(),
                                      [](char c) { return c > 0x20 && c < 0x7f; });
@@ -65,13 +71,13 @@ enum class Repeat { harmless, only_if_not_applied };
 }  // namespace
 
 struct RedisStore::Impl {
-  // A lane belongs to the process that made it. After a fork, the child must not even lock its
-  // mutex: another thread of the parent may have held it. So the child makes its own lane, and
-  // keeps the old one, disowned and untouched, for the rest of its life.
-  struct OwnedLane {
+  // Lanes belong to the process that made them. After a fork, the child must not even lock their
+  // mutexes: another thread of the parent may have held one. So the child makes its own lanes, and
+  // keeps the old ones, disowned and untouched, for the rest of its life.
+  struct OwnedLanes {
     pid_t owner;
-    Lane lane;
-    OwnedLane* inherited;
+    Lanes lanes;
+    OwnedLanes* inherited;
   };
 
   Impl(std::shared_ptr<redis::Connector> the_connector, redis::Login the_login,
@@ -81,32 +87,33 @@ struct RedisStore::Impl {
         options(std::move(the_options)),
         clock(options.clock ? options.clock : system_clock()),
         layout{options.prefix, options.adopt_foreign_hashes},
-        current(make_lane(nullptr)) {}
+        current(make_lanes(nullptr)) {}
 
   ~Impl() {
-    OwnedLane* own = current.load();
+    OwnedLanes* own = current.load();
     // What was inherited is not destroyed: its mutex may be locked for ever.
     if (own->owner == ::getpid()) delete own;
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  OwnedLane* make_lane(OwnedLane* inherited) {
-    const redis::LaneOptions lane_options{options.connect_timeout, options.operation_timeout,
-                                          options.pending_max, options.record_bytes_max};
-    return new OwnedLane{::getpid(), Lane(connector, login, lane_options), inherited};
+  OwnedLanes* make_lanes(OwnedLanes* inherited) {
+    const redis::EngineOptions engine{options.connect_timeout, options.operation_timeout,
+                                      options.pending_max, options.record_bytes_max,
+                                      options.connections};
+    return new OwnedLanes{::getpid(), Lanes(connector, login, engine), inherited};
   }
 
-  Lane& lane() {
-    OwnedLane* found = current.load(std::memory_order_acquire);
-    if (found->owner == ::getpid()) return found->lane;
-    OwnedLane* mine = make_lane(found);
+  Lanes& lanes() {
+    OwnedLanes* found = current.load(std::memory_order_acquire);
+    if (found->owner == ::getpid()) return found->lanes;
+    OwnedLanes* mine = make_lanes(found);
     if (current.compare_exchange_strong(found, mine)) {
-      mine->inherited->lane.disown();
-      return mine->lane;
+      mine->inherited->lanes.disown();
+      return mine->lanes;
     }
     delete mine;  // another thread of this child was first
-    return found->lane;
+    return found->lanes;
   }
 
   [[nodiscard]] SteadyTime deadline() const {
@@ -114,40 +121,38 @@ struct RedisStore::Impl {
   }
 
   // `repeated`: set when an earlier try may have been applied.
-  Result<std::vector<Reply>> execute(const std::string& commands, std::size_t replies,
-                                     Repeat repeat, SteadyTime until, bool* repeated = nullptr) {
-    Result<std::vector<Reply>> result = lane().execute(commands, replies, until);
+  Result<Replies> execute(const Commands& commands, Repeat repeat, SteadyTime until,
+                          bool* repeated = nullptr) {
+    Result<Replies> result = lanes().execute(commands, until);
     // A connection that was lost (a restarted server, a failover) is worth one more try, on a new
     // one. A server that cannot be reached or does not answer is not.
     const bool lost = !result && result.error().code == Errc::unavailable;
     const bool sent = lost && result.error().maybe_applied;
     if (!lost || (sent && repeat != Repeat::harmless)) return result;
     if (repeated != nullptr) *repeated = *repeated || sent;
-    return lane().execute(commands, replies, until);
+    return lanes().execute(commands, until);
   }
 
-  Result<Reply> call(const redis::ScriptCall& script, Repeat repeat, SteadyTime until,
-                     bool* repeated = nullptr) {
-    Result<std::vector<Reply>> replies = execute(script.by_hash(), 1, repeat, until, repeated);
-    if (!replies) return std::move(replies).error();
-    const Reply& reply = replies->front();
-    if (reply.type == Reply::Type::error && redis::is_wrong_server(reply.text)) {
-      lane().renew_connection();
-    }
-    if (reply.type == Reply::Type::error && redis::is_noscript(reply.text)) {
-      replies = execute(script.by_source(), 1, repeat, until, repeated);
-      if (!replies) return std::move(replies).error();
-    }
-    return std::move(replies->front());
-  }
-
-  // Runs a script and decodes its answer. An error then knows of an earlier try, too.
-  template <class Decode>
-  auto change(const redis::ScriptCall& script, Repeat repeat, SteadyTime until, Decode decode)
+  // Runs a script and decodes its answer. `append(out, by)` appends the call; `decode(reply,
+  // repeated)`. An error then knows of an earlier try, too.
+  template <class Append, class Decode>
+  auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode)
       -> decltype(decode(std::declval<const Reply&>(), false)) {
     bool repeated = false;
-    const Result<Reply> reply = call(script, repeat, until, &repeated);
-    auto result = reply ? decode(*reply, repeated) : decltype(decode(*reply, false))(reply.error());
+    CallBy by = CallBy::hash;
+    const auto append_call = [&](std::string& out) { append(out, by); };
+    const Commands call(1, append_call);
+    Result<Replies> replies = execute(call, repeat, until, &repeated);
+    const auto is_error = [&replies] {
+      return replies && (*replies)[0].type() == Reply::Type::error;
+    };
+    if (is_error() && redis::is_wrong_server((*replies)[0].text())) lanes().renew_connections();
+    if (is_error() && redis::is_noscript((*replies)[0].text())) {
+      by = CallBy::source;
+      replies = execute(call, repeat, until, &repeated);
+    }
+    using Decoded = decltype(decode(std::declval<const Reply&>(), false));
+    Decoded result = replies ? decode((*replies)[0], repeated) : Decoded(replies.error());
     if (result || !repeated) return result;
     Error error = std::move(result).error();
     error.maybe_applied = true;
@@ -155,9 +160,8 @@ struct RedisStore::Impl {
   }
 
   // A read cannot be applied.
-  Result<std::vector<Reply>> read(const std::string& commands, std::size_t replies,
-                                  SteadyTime until) {
-    Result<std::vector<Reply>> result = execute(commands, replies, Repeat::harmless, until);
+  Result<Replies> read(const Commands& commands, SteadyTime until) {
+    Result<Replies> result = execute(commands, Repeat::harmless, until);
     if (result) return result;
     Error error = std::move(result).error();
     error.maybe_applied = false;
@@ -167,8 +171,8 @@ struct RedisStore::Impl {
   // Whether the session that a frozen record leads to is still there.
   Result<bool> ends_alive(std::string key, SteadyTime until) {
     for (std::size_t i = 0; i < successors_max; ++i) {
-      const Result<std::vector<Reply>> replies =
-          read(redis::successor_command(key), redis::successor_replies, until);
+      const auto append = [&key](std::string& out) { redis::append_successor(out, key); };
+      const Result<Replies> replies = read({redis::successor_replies, append}, until);
       if (!replies) return replies.error();
       Result<redis::Successor> successor = redis::decode_successor(*replies);
       if (!successor) return std::move(successor).error();
@@ -184,7 +188,7 @@ struct RedisStore::Impl {
   const RedisOptions options;
   const std::shared_ptr<const Clock> clock;
   const redis::Layout layout;
-  std::atomic<OwnedLane*> current;
+  std::atomic<OwnedLanes*> current;
 };
 
 RedisStore::RedisStore(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
@@ -200,8 +204,8 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view u
                      parsed->password,
                      parsed->database,
                      options.client_name,
-                     {scripts.create.source(), scripts.update.source(), scripts.rekey.source(),
-                      scripts.erase.source()}};
+                     {scripts.create.source(), scripts.set.source(), scripts.count.source(),
+                      scripts.update.source(), scripts.rekey.source(), scripts.erase.source()}};
   return redis::make_store(redis::make_socket_connector(*std::move(parsed)), std::move(login),
                            std::move(options));
 }
@@ -212,15 +216,15 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect(std::string_view url,
   if (!store) return store;
   Impl& impl = *(*store)->impl_;
   Result<void> connected =
-      impl.lane().connect(std::chrono::steady_clock::now() + impl.options.connect_timeout);
+      impl.lanes().connect(std::chrono::steady_clock::now() + impl.options.connect_timeout);
   if (!connected) return std::move(connected).error();
   return store;
 }
 
 Result<std::optional<Record>> RedisStore::load(const StoreKey& key) {
   const SteadyTime until = impl_->deadline();
-  const Result<std::vector<Reply>> replies =
-      impl_->read(redis::load_command(impl_->layout.key(key)), redis::load_replies, until);
+  const auto append = [&](std::string& out) { redis::append_load(out, impl_->layout, key); };
+  const Result<Replies> replies = impl_->read({redis::load_replies, append}, until);
   if (!replies) return replies.error();
   Result<std::optional<redis::Loaded>> loaded =
       redis::decode_load(impl_->layout, *replies, impl_->clock->wall());
@@ -238,9 +242,12 @@ Result<void> RedisStore::create(const StoreKey& key, const Fields& fields, Lifet
   if (auto valid = websession::validate(fields, lifetime); !valid) return valid;
   const std::size_t bytes_max = impl_->options.record_bytes_max;
   if (auto valid = validate_size(fields, 0, bytes_max); !valid) return valid;
-  return impl_->change(redis::create_call(impl_->layout, key, fields, lifetime),
-                       Repeat::only_if_not_applied, impl_->deadline(),
-                       [](const Reply& reply, bool) { return redis::decode_create(reply); });
+  return impl_->change(
+      [&](std::string& out, CallBy by) {
+        redis::append_create(out, by, impl_->layout, key, fields, lifetime);
+      },
+      Repeat::only_if_not_applied, impl_->deadline(),
+      [](const Reply& reply, bool) { return redis::decode_create(reply); });
 }
 
 Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, Lifetime lifetime) {
@@ -249,8 +256,11 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
   if (auto valid = validate_size(changes.set, changes.remove.size(), bytes_max); !valid) {
     return std::move(valid).error();
   }
+  const WallTime now = impl_->clock->wall();
   return impl_->change(
-      redis::update_call(impl_->layout, key, changes, lifetime, impl_->clock->wall()),
+      [&](std::string& out, CallBy by) {
+        redis::append_update(out, by, impl_->layout, key, changes, lifetime, now);
+      },
       changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, impl_->deadline(),
       [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); });
 }
@@ -262,8 +272,11 @@ Result<Outcome> RedisStore::rekey(const StoreKey& from, const StoreKey& to, cons
   if (auto valid = validate_size(changes.set, changes.remove.size(), bytes_max); !valid) {
     return std::move(valid).error();
   }
+  const WallTime now = impl_->clock->wall();
   return impl_->change(
-      redis::rekey_call(impl_->layout, from, to, changes, lifetime, grace, impl_->clock->wall()),
+      [&](std::string& out, CallBy by) {
+        redis::append_rekey(out, by, impl_->layout, from, to, changes, lifetime, grace, now);
+      },
       Repeat::harmless, impl_->deadline(),
       [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); });
 }
@@ -272,14 +285,15 @@ Result<bool> RedisStore::erase(const StoreKey& key) {
   const SteadyTime until = impl_->deadline();
   std::vector<std::string> chain{impl_->layout.key(key)};
   while (chain.size() <= successors_max) {
-    Result<redis::Erased> erased =
-        impl_->change(redis::erase_call(impl_->layout, chain), Repeat::harmless, until,
-                      [](const Reply& reply, bool repeated) {
-                        Result<redis::Erased> result = redis::decode_erase(reply);
-                        // When an answer was lost, it was most likely the one that said "erased".
-                        if (result && !result->successor) result->any = result->any || repeated;
-                        return result;
-                      });
+    Result<redis::Erased> erased = impl_->change(
+        [&](std::string& out, CallBy by) { redis::append_erase(out, by, impl_->layout, chain); },
+        Repeat::harmless, until,
+        [](const Reply& reply, bool repeated) {
+          Result<redis::Erased> result = redis::decode_erase(reply);
+          // When an answer was lost, it was most likely the one that said "erased".
+          if (result && !result->successor) result->any = result->any || repeated;
+          return result;
+        });
     if (!erased) return std::move(erased).error();
     if (!erased->successor) return erased->any;
     chain.push_back(*std::move(erased->successor));

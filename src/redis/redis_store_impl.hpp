@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "lane.hpp"
+#include "dialer.hpp"
 #include "transport.hpp"
 #include "websession/redis_store.hpp"
 

@@ -2,14 +2,18 @@
 
 #include <hiredis/hiredis.h>
 
+#include <array>
+#include <charconv>
+#include <cstring>
 #include <new>
 
 namespace websession::redis {
 namespace {
 
-constexpr std::size_t elements_max = 65'536;  // of one reply, nested ones included
-constexpr int depth_max = 7;                  // hiredis 1.x has no limit of its own
+constexpr std::size_t elements_max = 65'536;
 constexpr std::size_t buffered_per_reply = 16;
+// A draft that has grown beyond this gives its memory back.
+constexpr std::size_t draft_kept_max = std::size_t{64} * 1024;
 
 #if HIREDIS_MAJOR >= 1
 using ElementCount = std::size_t;
@@ -17,83 +21,48 @@ using ElementCount = std::size_t;
 using ElementCount = int;
 #endif
 
-ReplyParser::Budget& budget_of(const redisReadTask* task) {
-  return *static_cast<ReplyParser::Budget*>(task->privdata);
-}
+using Draft = ReplyParser::Draft;
+using Type = Reply::Type;
 
-// Counts towards the limit. False: the reply is over it already, so nothing more of it is kept.
-bool fits(const redisReadTask* task, std::size_t bytes) {
-  ReplyParser::Budget& budget = budget_of(task);
-  budget.bytes += bytes;
-  return budget.bytes <= budget.bytes_max;
-}
+Draft& draft_of(const redisReadTask* task) { return *static_cast<Draft*>(task->privdata); }
 
-// The place of this reply: an element of its parent (which was given its size when it began), or
-// the root. The elements of an array that was too large have one place together, and are not kept.
-Reply* place(const redisReadTask* task) {
-  if (task->parent == nullptr) return new Reply;
-  auto* parent = static_cast<Reply*>(task->parent->obj);
-  const auto index = static_cast<std::size_t>(task->idx);
-  if (index < parent->elements.size()) return &parent->elements[index];
-  return &budget_of(task).scratch;
-}
-
-// hiredis is C: no exception may pass through it. A null pointer stops it with an error.
-template <class Fill>
-void* guarded(const redisReadTask* task, Fill fill) noexcept {
-  Reply* reply = nullptr;
+// Adds a part, or counts it only, when the reply is too large to be kept. hiredis is C: no
+// exception may pass through it, and a null pointer stops it with an error. It never looks at what
+// a part is.
+void* add(const redisReadTask* task, Type type, std::int64_t integer,
+          std::string_view text) noexcept {
+  Draft& draft = draft_of(task);
+  draft.bytes += text.size();
+  draft.oversized =
+      draft.oversized || draft.bytes > draft.bytes_max || draft.parts.size() > elements_max;
+  if (draft.oversized) return &draft;
   try {
-    reply = place(task);
-    fill(*reply);
-    return reply;
+    draft.texts += text;
+    draft.parts.push_back({type, integer, text.size()});
+    return &draft;
   } catch (...) {
-    if (task->parent == nullptr) delete reply;
     return nullptr;
   }
 }
 
 void* create_string(const redisReadTask* task, char* text, std::size_t size) {
-  return guarded(task, [&](Reply& reply) {
-    reply.type = task->type == REDIS_REPLY_ERROR    ? Reply::Type::error
-                 : task->type == REDIS_REPLY_STATUS ? Reply::Type::status
-                                                    : Reply::Type::string;
-    if (fits(task, size)) reply.text.assign(text, size);
-  });
-}
-
-bool is_too_deep(const redisReadTask* task) {
-  int depth = 0;
-  for (; task != nullptr; task = task->parent) ++depth;
-  return depth > depth_max;
+  const Type type = task->type == REDIS_REPLY_ERROR    ? Type::error
+                    : task->type == REDIS_REPLY_STATUS ? Type::status
+                                                       : Type::string;
+  return add(task, type, 0, {text, size});
 }
 
 void* create_array(const redisReadTask* task, ElementCount count) {
-  const auto size = static_cast<std::size_t>(count);
-  if (is_too_deep(task)) return nullptr;
-  ReplyParser::Budget& budget = budget_of(task);
-  const bool kept = size <= elements_max - budget.elements && fits(task, 0);
-  if (kept) {
-    budget.elements += size;
-  } else {
-    budget.bytes = budget.bytes_max + 1;  // oversized
-  }
-  return guarded(task, [&](Reply& reply) {
-    reply.type = Reply::Type::array;
-    reply.elements.clear();
-    if (kept) reply.elements.resize(size);
-  });
+  if (task->parent != nullptr) return nullptr;
+  if (static_cast<std::size_t>(count) > elements_max) draft_of(task).oversized = true;
+  return add(task, Type::array, 0, {});
 }
 
 void* create_integer(const redisReadTask* task, long long value) {
-  return guarded(task, [&](Reply& reply) {
-    reply.type = Reply::Type::integer;
-    reply.integer = value;
-  });
+  return add(task, Type::integer, value, {});
 }
 
-void* create_nil(const redisReadTask* task) {
-  return guarded(task, [](Reply&) {});
-}
+void* create_nil(const redisReadTask* task) { return add(task, Type::nil, 0, {}); }
 
 #if HIREDIS_MAJOR >= 1
 // RESP3 types: never asked for, so whoever sends them is not the server we know.
@@ -101,8 +70,7 @@ void* create_double(const redisReadTask*, double, char*, std::size_t) { return n
 void* create_bool(const redisReadTask*, int) { return nullptr; }
 #endif
 
-// hiredis frees only the root; its elements go with it.
-void free_object(void* root) { delete static_cast<Reply*>(root); }
+void free_object(void*) {}  // all parts are the draft's
 
 redisReplyObjectFunctions functions = {create_string, create_array, create_integer,
 #if HIREDIS_MAJOR >= 1
@@ -116,33 +84,87 @@ redisReplyObjectFunctions functions = {create_string, create_array, create_integ
 
 }  // namespace
 
-void append_command(std::string& out, std::span<const std::string_view> words) {
-  out += '*';
-  out += std::to_string(words.size());
-  out += "\r\n";
-  for (const std::string_view word : words) {
-    out += '$';
-    out += std::to_string(word.size());
-    out += "\r\n";
-    out += word;
-    out += "\r\n";
-  }
+void WordWriter::header(char type, std::size_t size) {
+  std::array<char, 24> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), size).ptr;
+  out_ += type;
+  out_.append(digits.data(), end);
+  out_ += "\r\n";
+}
+
+void WordWriter::word(std::string_view text, std::string_view rest) {
+  header('$', text.size() + rest.size());
+  out_ += text;
+  out_ += rest;
+  out_ += "\r\n";
+}
+
+void WordWriter::number(std::int64_t value) {
+  std::array<char, 24> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  word(std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data())));
 }
 
 void append_command(std::string& out, std::initializer_list<std::string_view> words) {
-  append_command(out, std::span(words.begin(), words.size()));
+  append_command(out, [&](auto& sink) {
+    for (const std::string_view word : words) sink.word(word);
+  });
+}
+
+Reply::Reply(Element root, std::span<const Element> elements) : root_(root) {
+  std::size_t size = elements.size_bytes() + root.text.size();
+  for (const Element& element : elements) size += element.text.size();
+  if (size == 0) return;
+  block_ = std::make_unique_for_overwrite<std::byte[]>(size);
+  std::byte* texts = block_.get() + elements.size_bytes();
+  const auto keep = [&texts](std::string_view text) {
+    std::memcpy(texts, text.data(), text.size());
+    const std::string_view kept(reinterpret_cast<const char*>(texts), text.size());
+    texts += text.size();
+    return kept;
+  };
+  if (!root.text.empty()) root_.text = keep(root.text);
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    auto* element = new (block_.get() + i * sizeof(Element)) Element(elements[i]);
+    if (!element->text.empty()) element->text = keep(element->text);
+  }
+  if (!elements.empty()) {
+    elements_ = {std::launder(reinterpret_cast<const Element*>(block_.get())), elements.size()};
+  }
 }
 
 void ReplyParser::Free::operator()(redisReader* reader) const noexcept { redisReaderFree(reader); }
 
 ReplyParser::ReplyParser(std::size_t reply_bytes_max)
-    : budget_(std::make_unique<Budget>(Budget{reply_bytes_max})),
+    : draft_(std::make_unique<Draft>(Draft{reply_bytes_max})),
       reader_(redisReaderCreateWithFunctions(&functions)) {
   if (!reader_) throw std::bad_alloc();
-  reader_->privdata = budget_.get();
+  reader_->privdata = draft_.get();
 }
 
 ReplyParser::~ReplyParser() = default;
+
+Reply ReplyParser::take_draft() {
+  Draft& draft = *draft_;
+  Reply reply(Reply::Element{Type::oversized});
+  if (!draft.oversized) {
+    draft.elements.clear();
+    std::string_view texts = draft.texts;
+    for (const Draft::Part& part : draft.parts) {
+      draft.elements.push_back({part.type, part.integer, texts.substr(0, part.text_size)});
+      texts.remove_prefix(part.text_size);
+    }
+    reply = Reply(draft.elements.front(), std::span(draft.elements).subspan(1));
+  }
+  if (draft.texts.capacity() > draft_kept_max || draft.parts.capacity() > draft_kept_max / 16) {
+    draft = Draft{draft.bytes_max};
+  }
+  draft.bytes = 0;
+  draft.oversized = false;
+  draft.parts.clear();
+  draft.texts.clear();
+  return reply;
+}
 
 Result<void> ReplyParser::feed(std::string_view bytes, std::vector<Reply>& replies) {
   const auto corrupt = [] {
@@ -155,14 +177,10 @@ Result<void> ReplyParser::feed(std::string_view bytes, std::vector<Reply>& repli
     void* root = nullptr;
     if (redisReaderGetReply(reader_.get(), &root) != REDIS_OK) return corrupt();
     if (root == nullptr) break;
-    const std::unique_ptr<Reply> reply(static_cast<Reply*>(root));
-    const bool oversized = budget_->bytes > budget_->bytes_max;
-    budget_->bytes = 0;
-    budget_->elements = 0;
-    replies.push_back(oversized ? Reply{.type = Reply::Type::oversized} : std::move(*reply));
+    replies.push_back(take_draft());
   }
   const std::size_t unparsed = reader_->len - reader_->pos;
-  if (unparsed > buffered_per_reply * budget_->bytes_max) return corrupt();
+  if (unparsed > buffered_per_reply * draft_->bytes_max) return corrupt();
   return {};
 }
 

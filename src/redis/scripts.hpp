@@ -19,6 +19,8 @@ class Script {
 
 struct Scripts {
   Script create;
+  Script set;
+  Script count;
   Script update;
   Script rekey;
   Script erase;

@@ -14,7 +14,7 @@ namespace websession::testing {
 namespace {
 
 using redis::Lane;
-using redis::Reply;
+using redis::Replies;
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
@@ -40,19 +40,36 @@ std::string ask(std::string_view word) { return "ECHO " + std::string(word) + "\
 class LaneTest : public ::testing::Test {
  protected:
   std::shared_ptr<FakeRedis> server = std::make_shared<FakeRedis>(echo());
-  redis::LaneOptions options{milliseconds(100), milliseconds(60), 4096, 64 * 1024};
-  std::unique_ptr<Lane> lane = make();
+  // Always asked whether it has ended, however shortly it was heard from.
+  redis::EngineOptions options{.connect_timeout = milliseconds(100),
+                               .operation_timeout = milliseconds(60),
+                               .pending_max = 4096,
+                               .reply_bytes_max = 64 * 1024,
+                               .fresh = milliseconds(-1)};
+  std::unique_ptr<redis::Dialer> dialer;
+  std::unique_ptr<Lane> lane;
+  std::size_t callers = 1;
 
-  std::unique_ptr<Lane> make() { return std::make_unique<Lane>(server, redis::Login{}, options); }
-  Result<std::vector<Reply>> execute(const std::string& commands, std::size_t replies = 1) {
-    return lane->execute(commands, replies, SteadyClock::now() + options.operation_timeout);
+  void SetUp() override { make(); }
+  // A lane of its own for what follows.
+  void make() {
+    lane.reset();
+    dialer = std::make_unique<redis::Dialer>(server, redis::Login{}, options);
+    lane = std::make_unique<Lane>(*dialer, options);
+  }
+  Result<Replies> execute_by(SteadyTime deadline, const std::string& bytes, std::size_t replies) {
+    const auto append = [&bytes](std::string& out) { out += bytes; };
+    return lane->execute({replies, append}, callers, deadline);
+  }
+  Result<Replies> execute(const std::string& bytes, std::size_t replies = 1) {
+    return execute_by(SteadyClock::now() + options.operation_timeout, bytes, replies);
   }
   void expect_echo(std::string_view word) {
-    const Result<std::vector<Reply>> replies = execute(ask(word));
+    const Result<Replies> replies = execute(ask(word));
     ASSERT_TRUE(replies) << replies.error().message();
-    EXPECT_EQ(replies->at(0).text, word);
+    EXPECT_EQ((*replies)[0].text(), word);
   }
-  void expect_error(const Result<std::vector<Reply>>& result, Errc code, bool maybe_applied) {
+  void expect_error(const Result<Replies>& result, Errc code, bool maybe_applied) {
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().code, code) << result.error().message();
     EXPECT_EQ(result.error().maybe_applied, maybe_applied) << result.error().message();
@@ -73,10 +90,10 @@ TEST_F(LaneTest, ALoneCallerWritesOnceAndReadsOnce) {
 TEST_F(LaneTest, SeveralCommandsAreOneWrite) {
   expect_echo("first");
   const int writes = server->writes;
-  const Result<std::vector<Reply>> replies = execute(ask("a") + ask("b") + ask("c"), 3);
+  const Result<Replies> replies = execute(ask("a") + ask("b"), 2);
   ASSERT_TRUE(replies);
-  ASSERT_EQ(replies->size(), 3U);
-  EXPECT_EQ((*replies)[2].text, "c");
+  ASSERT_EQ(replies->size(), 2U);
+  EXPECT_EQ((*replies)[1].text(), "b");
   EXPECT_EQ(server->writes - writes, 1);
 }
 
@@ -110,22 +127,22 @@ TEST_F(LaneTest, AConnectionThatHasGoneDeafIsReplaced) {
   expect_echo("first");
   server->silent = true;
   for (int i = 0; i < 10 && server->connects == 1; ++i) {
-    const Result<std::vector<Reply>> lost = execute(ask("lost"));
+    const Result<Replies> lost = execute(ask("lost"));
     ASSERT_FALSE(lost);
     EXPECT_EQ(lost.error().code, Errc::timeout);
   }
   EXPECT_EQ(server->connects, 2) << "after two timeouts without a word";
   server->silent = false;
-  Result<std::vector<Reply>> replies = execute(ask("heard"));
+  Result<Replies> replies = execute(ask("heard"));
   while (!replies) replies = execute(ask("heard"));  // until the breaker closes
-  EXPECT_EQ(replies->at(0).text, "heard");
+  EXPECT_EQ((*replies)[0].text(), "heard");
 }
 
 // P8: the error is exact about whether the server can have seen the command.
 TEST_F(LaneTest, WhatWasNotWrittenWholeWasNotApplied) {
   const std::string command = ask("word");
   for (std::size_t bytes = 0; bytes < command.size(); ++bytes) {
-    lane = make();
+    make();
     expect_echo("first");
     server->write_breaks_after = bytes;
     expect_error(execute(command), Errc::unavailable, false);
@@ -137,7 +154,7 @@ TEST_F(LaneTest, WhatWasNotWrittenWholeWasNotApplied) {
 TEST_F(LaneTest, WhatWasWrittenMayHaveBeenApplied) {
   const std::string reply = "+word\r\n";
   for (std::size_t bytes = 0; bytes < reply.size(); ++bytes) {
-    lane = make();
+    make();
     expect_echo("first");
     server->read_breaks_after = bytes;
     expect_error(execute(ask("word")), Errc::unavailable, true);
@@ -183,16 +200,15 @@ TEST_F(LaneTest, ASilentConnectOpensTheBreaker) {
   for (int i = 0; i < 100; ++i) expect_error(execute(ask("word")), Errc::timeout, false);
   EXPECT_LT(server->connects - connects, 5) << "the others were told at once";
   server->silent_connects = false;
-  Result<std::vector<Reply>> replies = execute(ask("word"));
+  Result<Replies> replies = execute(ask("word"));
   while (!replies) replies = execute(ask("word"));
-  EXPECT_EQ(replies->at(0).text, "word") << "it closes again";
+  EXPECT_EQ((*replies)[0].text(), "word") << "it closes again";
 }
 
 // A caller with little time left says nothing about the server.
 TEST_F(LaneTest, AnAttemptThatWasCutShortDoesNotOpenTheBreaker) {
   server->silent_connects = true;
-  const Result<std::vector<Reply>> hasty =
-      lane->execute(ask("word"), 1, SteadyClock::now() + milliseconds(1));
+  const Result<Replies> hasty = execute_by(SteadyClock::now() + milliseconds(1), ask("word"), 1);
   expect_error(hasty, Errc::timeout, false);
   server->silent_connects = false;
   expect_echo("at the first call");
@@ -200,13 +216,13 @@ TEST_F(LaneTest, AnAttemptThatWasCutShortDoesNotOpenTheBreaker) {
 
 TEST_F(LaneTest, TooManyCallersAreToldBeforeAnythingIsSent) {
   options.pending_max = 2;
-  lane = make();
+  make();
   expect_echo("first");
   server->silent = true;
   std::vector<std::thread> waiting;
   for (int i = 0; i < 2; ++i) waiting.emplace_back([&] { (void)execute(ask("w")); });
   // The two stay in the lane until their deadline; the third is refused as soon as they are there.
-  Result<std::vector<Reply>> third = make_error(Errc::timeout, "");
+  Result<Replies> third = make_error(Errc::timeout, "");
   while (third.error().code == Errc::timeout) third = execute(ask("third"));
   expect_error(third, Errc::overloaded, false);
   for (std::thread& thread : waiting) thread.join();
@@ -215,8 +231,8 @@ TEST_F(LaneTest, TooManyCallersAreToldBeforeAnythingIsSent) {
 TEST_F(LaneTest, ALoginErrorIsRejectedWithAdvice) {
   server = std::make_shared<FakeRedis>(
       [](std::string_view) { return "-NOAUTH Authentication required.\r\n"; });
-  lane = make();
-  const Result<std::vector<Reply>> replies = execute(ask("word"));
+  make();
+  const Result<Replies> replies = execute(ask("word"));
   expect_error(replies, Errc::rejected, false);
   EXPECT_NE(replies.error().detail.find("redis://user:password@host"), std::string::npos);
 }
@@ -224,7 +240,7 @@ TEST_F(LaneTest, ALoginErrorIsRejectedWithAdvice) {
 TEST_F(LaneTest, EveryCallerGetsItsOwnReply) {
   Random random;
   options.operation_timeout = milliseconds(20'000);
-  lane = make();
+  make();
   server->read_at_most = 1 + random.below(40);
   server->write_at_most = 1 + random.below(40);
   std::vector<std::thread> threads;
@@ -232,9 +248,9 @@ TEST_F(LaneTest, EveryCallerGetsItsOwnReply) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 50; ++i) {
         const std::string word = std::to_string(t) + "/" + std::to_string(i);
-        const Result<std::vector<Reply>> replies = execute(ask(word));
+        const Result<Replies> replies = execute(ask(word));
         ASSERT_TRUE(replies) << replies.error().message();
-        ASSERT_EQ(replies->at(0).text, word);
+        ASSERT_EQ((*replies)[0].text(), word);
       }
     });
   }
@@ -246,7 +262,7 @@ TEST_F(LaneTest, EveryCallerGetsItsOwnReply) {
 // and the connection stays in step or is replaced.
 TEST_F(LaneTest, CallersThatLeaveEarlyHarmNobody) {
   options.operation_timeout = milliseconds(20'000);
-  lane = make();
+  make();
   server->read_at_most = 7;
   std::atomic<int> good = 0;
   std::vector<std::thread> threads;
@@ -256,10 +272,9 @@ TEST_F(LaneTest, CallersThatLeaveEarlyHarmNobody) {
         const std::string word = std::to_string(t) + "/" + std::to_string(i);
         const bool hasty = t % 2 == 0;
         const auto wait = hasty ? std::chrono::microseconds(t * 3) : std::chrono::seconds(20);
-        const Result<std::vector<Reply>> replies =
-            lane->execute(ask(word), 1, SteadyClock::now() + wait);
+        const Result<Replies> replies = execute_by(SteadyClock::now() + wait, ask(word), 1);
         if (replies) {
-          ASSERT_EQ(replies->at(0).text, word);
+          ASSERT_EQ((*replies)[0].text(), word);
           ++good;
         } else {
           ASSERT_TRUE(hasty) << replies.error().message();
@@ -274,16 +289,16 @@ TEST_F(LaneTest, CallersThatLeaveEarlyHarmNobody) {
 
 TEST_F(LaneTest, ALostConnectionFailsAllInFlightAndTheNextCallsWork) {
   options.operation_timeout = milliseconds(20'000);
-  lane = make();
+  make();
   std::atomic<bool> done = false;
   std::vector<std::thread> threads;
   for (int t = 0; t < 16; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; !done; ++i) {
         const std::string word = std::to_string(t) + "/" + std::to_string(i);
-        const Result<std::vector<Reply>> replies = execute(ask(word));
+        const Result<Replies> replies = execute(ask(word));
         if (replies) {
-          ASSERT_EQ(replies->at(0).text, word);
+          ASSERT_EQ((*replies)[0].text(), word);
         } else {
           ASSERT_EQ(replies.error().code, Errc::unavailable);
         }

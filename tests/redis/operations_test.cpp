@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <utility>
+#include <vector>
+
 namespace websession::redis {
 namespace {
 
@@ -12,21 +16,20 @@ const Layout layout{"sid_", false};
 const Layout adopting{"sid_", true};
 const WallTime now{std::chrono::milliseconds(1000)};
 
-Reply text(std::string value) { return {.type = Type::string, .text = std::move(value)}; }
-Reply integer(std::int64_t value) { return {.type = Type::integer, .integer = value}; }
-Reply error(std::string value) { return {.type = Type::error, .text = std::move(value)}; }
-Reply array(std::vector<Reply> elements) {
-  return {.type = Type::array, .elements = std::move(elements)};
+Reply text(std::string_view value) { return Reply({Type::string, 0, value}); }
+Reply integer(std::int64_t value) { return Reply({Type::integer, value, {}}); }
+Reply error(std::string_view value) { return Reply({Type::error, 0, value}); }
+Reply array(std::initializer_list<Reply::Element> elements) {
+  return Reply({Type::array, 0, {}}, std::span(elements.begin(), elements.size()));
 }
-Reply hash(std::initializer_list<const char*> words) {
-  std::vector<Reply> elements;
-  for (const char* word : words) elements.push_back(text(word));
-  return array(std::move(elements));
+Reply hash(std::initializer_list<std::string_view> words) {
+  std::vector<Reply::Element> elements;
+  for (const std::string_view word : words) elements.push_back({Type::string, 0, word});
+  return Reply({Type::array, 0, {}}, elements);
 }
 
-Result<std::optional<Loaded>> load(const Reply& flat, const Reply& ttl,
-                                   const Layout& with = layout) {
-  const std::vector<Reply> replies{flat, ttl};
+Result<std::optional<Loaded>> load(Reply flat, Reply ttl, const Layout& with = layout) {
+  const std::array<Reply, 2> replies{std::move(flat), std::move(ttl)};
   return decode_load(with, replies, now);
 }
 
@@ -65,10 +68,10 @@ TEST(DecodeLoad, WhatCannotBeASessionIsCorrupt) {
   EXPECT_TRUE(corrupt(load(hash({"@created", "5"}), integer(-1)))) << "immortal";
   EXPECT_TRUE(corrupt(load(hash({"@created", "x"}), integer(5))));
   EXPECT_TRUE(corrupt(load(hash({"@created", "5", "@until.a", "x"}), integer(5))));
-  EXPECT_TRUE(corrupt(load({.type = Type::oversized}, integer(5))));
+  EXPECT_TRUE(corrupt(load(Reply({Type::oversized, 0, {}}), integer(5))));
   EXPECT_TRUE(corrupt(load(text("x"), integer(5))));
   EXPECT_TRUE(corrupt(load(hash({}), text("x"))));
-  EXPECT_TRUE(corrupt(load(array({integer(1), integer(2)}), integer(5))));
+  EXPECT_TRUE(corrupt(load(array({{Type::integer, 1, {}}, {Type::integer, 2, {}}}), integer(5))));
   EXPECT_TRUE(corrupt(load(error("WRONGTYPE x"), integer(5))));
 }
 
@@ -96,6 +99,8 @@ TEST(DecodeChange, GivesOutcomesAndErrors) {
   EXPECT_EQ(decode_change(hash({"?"}), counts).error().code, Errc::corrupt);
   EXPECT_EQ(decode_change(hash({}), counts).error().code, Errc::corrupt);
   EXPECT_EQ(decode_change(integer(1), counts).error().code, Errc::corrupt);
+  EXPECT_EQ(decode_change(integer(1), {}).value().status, Outcome::Status::applied);
+  EXPECT_EQ(decode_change(integer(0), {}).value().status, Outcome::Status::gone);
   EXPECT_EQ(decode_change(error("OOM x"), counts).error().code, Errc::rejected);
 }
 
@@ -107,9 +112,69 @@ TEST(DecodeOthers, GiveWhatTheScriptsSay) {
   EXPECT_FALSE(decode_erase(integer(0)).value().any);
   EXPECT_EQ(decode_erase(text("sid_next")).value().successor, "sid_next");
   EXPECT_FALSE(decode_erase(array({})));
-  const std::vector<Reply> last{integer(1), {}};
+  const std::array<Reply, 2> last{integer(1), Reply()};
   EXPECT_TRUE(decode_successor(last).value().exists);
   EXPECT_FALSE(decode_successor(last).value().next);
+}
+
+// The number of words comes first, and a server counts.
+TEST(AppendUpdate, CountsItsWordsInEachForm) {
+  const StoreKey key("id");
+  const Lifetime lifetime{std::chrono::milliseconds(60'000)};
+  const auto called = [&](const Changes& changes, CallBy by = CallBy::hash) {
+    std::string out;
+    append_update(out, by, layout, key, changes, lifetime, now);
+    return out;
+  };
+  const auto command = [](std::initializer_list<std::string_view> words) {
+    std::string out;
+    append_command(out, words);
+    return out;
+  };
+  EXPECT_EQ(called({}), command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "0"}));
+  Changes changes;
+  changes.set = {{"a", "1"}, {"b", "2", WallTime(std::chrono::milliseconds(7))}};
+  changes.remove = {"c"};
+  EXPECT_EQ(called(changes),
+            command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "3", "c", "@until.c",
+                     "@until.a", "a", "1", "b", "2", "@until.b", "7"}));
+  Changes count;
+  count.increment = {{"n", -2}};
+  EXPECT_EQ(called(count), command({"EVALSHA", scripts().count.sha1(), "1", "sid_id", "60000",
+                                    "1000", "n", "@until.n", "-2"}));
+  changes.increment = count.increment;
+  changes.expect = {{"e", {"x", "y"}}, {"f", {}}};
+  changes.reap = {"r"};
+  EXPECT_EQ(called(changes, CallBy::source), command({"EVAL",
+                                                      scripts().update.source(),
+                                                      "1",
+                                                      "sid_id",
+                                                      "1000",
+                                                      "60000",
+                                                      "0",
+                                                      "0",
+                                                      "2",
+                                                      "e",
+                                                      "2",
+                                                      "x",
+                                                      "y",
+                                                      "f",
+                                                      "0",
+                                                      "1",
+                                                      "n",
+                                                      "-2",
+                                                      "-9223372036854775806",
+                                                      "3",
+                                                      "a",
+                                                      "1",
+                                                      "b",
+                                                      "2",
+                                                      "@until.b",
+                                                      "7",
+                                                      "1",
+                                                      "c",
+                                                      "1",
+                                                      "r"}));
 }
 
 TEST(Scripts, AreNamedByTheirSha1) {

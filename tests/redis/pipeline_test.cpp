@@ -3,20 +3,30 @@
 
 #include <gtest/gtest.h>
 
+#include <new>
+#include <string>
+#include <string_view>
+
 namespace websession::redis {
 namespace {
 
-Reply reply(std::string text) { return {.type = Reply::Type::string, .text = std::move(text)}; }
+Reply reply(std::string_view text) { return Reply({Reply::Type::string, 0, text}); }
 
 Error lost() { return make_error(Errc::unavailable, "lost"); }
+
+void enqueue(Pipeline& pipeline, Request& request, std::string_view bytes,
+             std::size_t replies = 1) {
+  const auto append = [bytes](std::string& out) { out += bytes; };
+  pipeline.enqueue(request, {replies, append});
+}
 
 // Stages and writes everything.
 std::string flush(Pipeline& pipeline) {
   std::string all;
   while (pipeline.has_unwritten()) {
-    const std::string bytes(pipeline.stage());
+    const std::string bytes(pipeline.begin_write());
     all += bytes;
-    pipeline.wrote(bytes.size());
+    pipeline.end_write(bytes.size());
   }
   return all;
 }
@@ -25,22 +35,19 @@ TEST(Pipeline, RepliesGoToRequestsInTheirOrder) {
   Pipeline pipeline;
   Request a;
   Request b;
-  b.replies_expected = 2;
-  pipeline.enqueue(a, "aa");
-  pipeline.enqueue(b, "b");
+  enqueue(pipeline, a, "aa");
+  enqueue(pipeline, b, "b", 2);
   EXPECT_EQ(flush(pipeline), "aab");
   EXPECT_EQ(pipeline.pending(), 2U);
-  Request* completed = nullptr;
-  ASSERT_TRUE(pipeline.on_reply(reply("1"), completed));
-  EXPECT_EQ(completed, &a);
-  ASSERT_TRUE(pipeline.on_reply(reply("2"), completed));
-  EXPECT_EQ(completed, nullptr) << "one more is due";
-  EXPECT_FALSE(b.done);
-  ASSERT_TRUE(pipeline.on_reply(reply("3"), completed));
-  EXPECT_EQ(completed, &b);
-  EXPECT_EQ(b.replies.at(1).text, "3");
+  ASSERT_TRUE(pipeline.on_reply(reply("1")));
+  EXPECT_TRUE(a.done);
+  ASSERT_TRUE(pipeline.on_reply(reply("2")));
+  EXPECT_FALSE(b.done) << "one more is due";
+  ASSERT_TRUE(pipeline.on_reply(reply("3")));
+  EXPECT_TRUE(b.done);
+  EXPECT_EQ(b.replies[1].text(), "3");
   EXPECT_EQ(pipeline.pending(), 0U);
-  const Result<void> surprise = pipeline.on_reply(reply("4"), completed);
+  const Result<void> surprise = pipeline.on_reply(reply("4"));
   ASSERT_FALSE(surprise);
   EXPECT_EQ(surprise.error().code, Errc::corrupt);
 }
@@ -49,14 +56,14 @@ TEST(Pipeline, PartialWritesGoOnWhereTheyStopped) {
   Pipeline pipeline;
   Request a;
   Request b;
-  pipeline.enqueue(a, "abc");
-  EXPECT_EQ(pipeline.stage(), "abc");
-  pipeline.wrote(1);
-  pipeline.enqueue(b, "d");
-  EXPECT_EQ(pipeline.stage(), "bc") << "what was staged comes first";
-  pipeline.wrote(2);
-  EXPECT_EQ(pipeline.stage(), "d");
-  pipeline.wrote(1);
+  enqueue(pipeline, a, "abc");
+  EXPECT_EQ(pipeline.begin_write(), "abc");
+  pipeline.end_write(1);
+  enqueue(pipeline, b, "d");
+  EXPECT_EQ(pipeline.begin_write(), "bc") << "what was staged comes first";
+  pipeline.end_write(2);
+  EXPECT_EQ(pipeline.begin_write(), "d");
+  pipeline.end_write(1);
   EXPECT_FALSE(pipeline.has_unwritten());
 }
 
@@ -65,34 +72,32 @@ TEST(Pipeline, AnAbandonedRequestThatIsStillQueuedIsTakenBack) {
   Request a;
   Request b;
   Request c;
-  pipeline.enqueue(a, "aa");
-  pipeline.enqueue(b, "bbb");
-  pipeline.enqueue(c, "c");
+  enqueue(pipeline, a, "aa");
+  enqueue(pipeline, b, "bbb");
+  enqueue(pipeline, c, "c");
   EXPECT_FALSE(pipeline.abandon(b)) << "the server will not see it";
   EXPECT_EQ(flush(pipeline), "aac");
-  Request* completed = nullptr;
-  ASSERT_TRUE(pipeline.on_reply(reply("1"), completed));
-  ASSERT_TRUE(pipeline.on_reply(reply("2"), completed));
-  EXPECT_EQ(completed, &c);
+  ASSERT_TRUE(pipeline.on_reply(reply("1")));
+  ASSERT_TRUE(pipeline.on_reply(reply("2")));
+  EXPECT_TRUE(c.done);
 }
 
 TEST(Pipeline, AnAbandonedRequestThatWasStagedHasItsReplyDropped) {
   Pipeline pipeline;
   Request a;
   Request b;
-  pipeline.enqueue(a, "a");
-  (void)pipeline.stage();
-  pipeline.enqueue(b, "b");
+  enqueue(pipeline, a, "a");
+  (void)pipeline.begin_write();
+  enqueue(pipeline, b, "b");
   EXPECT_TRUE(pipeline.abandon(a)) << "the server may see it";
-  pipeline.wrote(1);
+  pipeline.end_write(1);
   EXPECT_EQ(flush(pipeline), "b");
-  Request* completed = nullptr;
-  ASSERT_TRUE(pipeline.on_reply(reply("for a"), completed));
-  EXPECT_EQ(completed, nullptr);
-  EXPECT_TRUE(a.replies.empty());
-  ASSERT_TRUE(pipeline.on_reply(reply("for b"), completed));
-  EXPECT_EQ(completed, &b);
-  EXPECT_EQ(b.replies.at(0).text, "for b");
+  ASSERT_TRUE(pipeline.on_reply(reply("for a")));
+  EXPECT_FALSE(a.done);
+  EXPECT_TRUE(a.replies.size() == 0);
+  ASSERT_TRUE(pipeline.on_reply(reply("for b")));
+  EXPECT_TRUE(b.done);
+  EXPECT_EQ(b.replies[0].text(), "for b");
 }
 
 TEST(Pipeline, AFailureKnowsWhatTheServerCanHaveSeen) {
@@ -101,15 +106,15 @@ TEST(Pipeline, AFailureKnowsWhatTheServerCanHaveSeen) {
   Request half;
   Request queued;
   Request abandoned;
-  pipeline.enqueue(written, "ww");
-  pipeline.enqueue(abandoned, "aa");
-  pipeline.enqueue(half, "hh");
-  (void)pipeline.stage();
-  pipeline.wrote(5);
+  enqueue(pipeline, written, "ww");
+  enqueue(pipeline, abandoned, "aa");
+  enqueue(pipeline, half, "hh");
+  (void)pipeline.begin_write();
+  pipeline.end_write(5);
   (void)pipeline.abandon(abandoned);
-  pipeline.enqueue(queued, "qq");
+  enqueue(pipeline, queued, "qq");
   EXPECT_TRUE(pipeline.has_callers());
-  pipeline.fail_all(lost(), false);
+  pipeline.fail(lost());
   EXPECT_TRUE(written.done && half.done && queued.done);
   EXPECT_FALSE(pipeline.has_callers());
   EXPECT_TRUE(written.error->maybe_applied);
@@ -123,10 +128,10 @@ TEST(Pipeline, WhileSomebodyWritesAllThatIsStagedMayBeSeen) {
   Pipeline pipeline;
   Request staged;
   Request queued;
-  pipeline.enqueue(staged, "ss");
-  (void)pipeline.stage();
-  pipeline.enqueue(queued, "qq");
-  pipeline.fail_all(lost(), true);
+  enqueue(pipeline, staged, "ss");
+  (void)pipeline.begin_write();
+  enqueue(pipeline, queued, "qq");
+  pipeline.fail(lost());
   EXPECT_TRUE(staged.error->maybe_applied);
   EXPECT_FALSE(queued.error->maybe_applied);
 }
@@ -135,10 +140,10 @@ TEST(Pipeline, AReplyWithoutSenseIsTheFaultOfOneRequestOnly) {
   Pipeline pipeline;
   Request first;
   Request second;
-  pipeline.enqueue(first, "a");
-  pipeline.enqueue(second, "b");
+  enqueue(pipeline, first, "a");
+  enqueue(pipeline, second, "b");
   (void)flush(pipeline);
-  pipeline.fail_all(make_error(Errc::corrupt, "garbage"), false);
+  pipeline.fail(make_error(Errc::corrupt, "garbage"));
   EXPECT_EQ(first.error->code, Errc::corrupt);
   EXPECT_EQ(second.error->code, Errc::unavailable);
 }
@@ -146,16 +151,15 @@ TEST(Pipeline, AReplyWithoutSenseIsTheFaultOfOneRequestOnly) {
 TEST(Pipeline, AReplyBeforeItsRequestWasSentIsCorrupt) {
   Pipeline pipeline;
   Request request;
-  pipeline.enqueue(request, "a");
-  Request* completed = nullptr;
-  EXPECT_FALSE(pipeline.on_reply(reply("early"), completed));
+  enqueue(pipeline, request, "a");
+  EXPECT_FALSE(pipeline.on_reply(reply("early")));
   EXPECT_FALSE(request.done);
 }
 
 TEST(Pipeline, WithOnlyAbandonedRequestsThereAreNoCallers) {
   Pipeline pipeline;
   Request request;
-  pipeline.enqueue(request, "a");
+  enqueue(pipeline, request, "a");
   (void)flush(pipeline);
   EXPECT_TRUE(pipeline.has_callers());
   EXPECT_TRUE(pipeline.abandon(request));
@@ -163,19 +167,36 @@ TEST(Pipeline, WithOnlyAbandonedRequestsThereAreNoCallers) {
   EXPECT_EQ(pipeline.pending(), 1U);
 }
 
-TEST(Pipeline, TheYoungestParkedCallerTakesOver) {
+TEST(Pipeline, TheYoungestOfThoseWhoWaitTakesOver) {
   Pipeline pipeline;
   Request a;
   Request b;
   Request c;
-  for (Request* request : {&a, &b, &c}) pipeline.enqueue(*request, "x");
-  EXPECT_EQ(pipeline.last_parked(), nullptr);
-  a.parked = true;
-  b.parked = true;
-  EXPECT_EQ(pipeline.last_parked(), &b);
-  (void)pipeline.stage();
-  (void)pipeline.abandon(b);
-  EXPECT_EQ(pipeline.last_parked(), &a);
+  for (Request* request : {&a, &b, &c}) enqueue(pipeline, *request, "x");
+  EXPECT_EQ(pipeline.farewell().turn, Turn::write) << "with nobody waiting";
+  a.waiting = true;
+  b.waiting = true;
+  EXPECT_EQ(pipeline.farewell().heir, &b);
+  EXPECT_FALSE(b.waiting) << "it is on its way";
+  EXPECT_EQ(pipeline.farewell().heir, &a);
+  (void)flush(pipeline);
+  pipeline.begin_read();
+  b.waiting = true;
+  EXPECT_EQ(pipeline.farewell().heir, nullptr) << "no role is free";
+}
+
+TEST(Pipeline, AnEnqueueThatThrowsHasChangedNothing) {
+  Pipeline pipeline;
+  Request a;
+  Request b;
+  enqueue(pipeline, a, "a");
+  const auto append = [](std::string& out) {
+    out += "half of";
+    throw std::bad_alloc();
+  };
+  EXPECT_THROW(pipeline.enqueue(b, {1, append}), std::bad_alloc);
+  EXPECT_EQ(pipeline.pending(), 1U);
+  EXPECT_EQ(flush(pipeline), "a");
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ class RedisStoreOverFake : public ::testing::Test {
 TEST_F(RedisStoreOverFake, ALostAnswerIsAskedForAgainWhereThatIsHarmless) {
   answers = {"", "*0\r\n:-2\r\n"};
   EXPECT_FALSE(store->load(key).value().has_value());
-  answers = {"", "*1\r\n$7\r\napplied\r\n"};
+  answers = {"", ":1\r\n"};
   EXPECT_TRUE(store->update(key, {}, minute)) << "a renewal";
   answers = {"", "*1\r\n$7\r\napplied\r\n"};
   EXPECT_TRUE(store->rekey(key, other, {}, minute, {}));

@@ -1,0 +1,175 @@
+#include "dialer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "server_error.hpp"
+
+namespace websession::redis {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr milliseconds backoff_first{100};
+constexpr milliseconds backoff_most{1000};
+// Beyond this round trip, threads that give the processor away instead of sleeping only burn it.
+constexpr microseconds near_at_most{200};
+// One PING may be held up by whatever else the machine does.
+constexpr int pings_at_most = 3;
+
+// Reads until `count` replies have come. The error, if any, comes beside what had come before it.
+std::optional<Error> read_replies(Connection& connection, std::size_t count, SteadyTime deadline,
+                                  std::vector<Reply>& replies) {
+  std::array<char, 4096> buffer;
+  while (replies.size() < count) {
+    const Result<std::size_t> received = connection.transport->read_some(buffer, deadline);
+    if (!received) return received.error();
+    Result<void> parsed = connection.parser.feed({buffer.data(), *received}, replies);
+    if (!parsed) return std::move(parsed).error();
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> write_all(Transport& transport, std::string_view bytes, SteadyTime deadline) {
+  while (!bytes.empty()) {
+    const Result<std::size_t> written = transport.write_some(bytes, deadline);
+    if (!written) return written.error();
+    bytes.remove_prefix(*written);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Dialer::Dialer(std::shared_ptr<Connector> connector, Login login, EngineOptions options)
+    : connector_(std::move(connector)),
+      login_(std::move(login)),
+      options_(options),
+      jitter_(std::random_device{}()) {}
+
+bool Dialer::may_dial() const noexcept { return SteadyClock::now() >= retry_at_.load(); }
+
+Result<std::shared_ptr<Connection>> Dialer::dial(SteadyTime deadline) {
+  std::unique_lock lock(mutex_);
+  if (!idle_.wait_until(lock, deadline, [this] { return !dialing_; })) {
+    return make_error(Errc::timeout, "no connection to Redis by the deadline");
+  }
+  const SteadyTime start = SteadyClock::now();
+  if (start < retry_at_.load() && last_error_) return *last_error_;
+  dialing_ = true;
+  lock.unlock();
+  if (forget_address_.exchange(false)) connector_->forget_address();
+  Result<std::shared_ptr<Connection>> made =
+      connect(std::min(deadline, start + options_.connect_timeout));
+  lock.lock();
+  dialing_ = false;
+  if (made) {
+    last_error_.reset();
+    backoff_ = milliseconds(0);
+  } else {
+    note_failure(made.error(), start);
+  }
+  idle_.notify_all();
+  return made;
+}
+
+// An attempt that failed at once costs little, so the next caller tries again. One that took long
+// (a silent server, a resolver that does not answer) would cost every caller as much: for a while,
+// callers get the error at once. One that was cut short because its caller had little time left
+// says nothing about the server.
+void Dialer::note_failure(const Error& error, SteadyTime start) {
+  last_error_ = error;
+  const SteadyTime now = SteadyClock::now();
+  if (now - start < std::min(options_.connect_timeout, options_.operation_timeout) / 2) return;
+  backoff_ = std::clamp(backoff_ * 2, backoff_first, backoff_most);
+  std::uniform_real_distribution<double> around(0.5, 1.5);
+  const double ms = static_cast<double>(backoff_.count()) * around(jitter_);
+  retry_at_ = now + milliseconds(static_cast<milliseconds::rep>(ms));
+}
+
+Result<std::shared_ptr<Connection>> Dialer::connect(SteadyTime deadline) noexcept try {
+  Result<std::unique_ptr<Transport>> transport = connector_->connect(deadline);
+  if (!transport) return std::move(transport).error();
+  std::shared_ptr<Connection> connection(
+      new Connection{.transport = *std::move(transport),
+                     .parser = ReplyParser(options_.reply_bytes_max),
+                     .heard_at = SteadyClock::now()});
+  Result<void> logged_in = log_in(*connection, deadline);
+  if (!logged_in) {
+    Error error = std::move(logged_in).error();
+    if (error.code == Errc::timeout) {
+      error.detail = "Redis took the connection but does not answer";
+    }
+    return error;
+  }
+  if (std::optional<Error> failed = measure(*connection, deadline)) return *std::move(failed);
+  connection->heard_at = SteadyClock::now();
+  return connection;
+} catch (...) {  // out of memory; the others who wait for a connection must learn that it failed
+  return Error{Errc::unavailable, {}};
+}
+
+Result<void> Dialer::log_in(Connection& connection, SteadyTime deadline) const {
+  std::string commands;
+  std::size_t count = 0;
+  const auto add = [&](std::initializer_list<std::string_view> words) {
+    append_command(commands, words);
+    ++count;
+  };
+  if (login_.password && login_.user.empty()) add({"AUTH", *login_.password});
+  if (login_.password && !login_.user.empty()) add({"AUTH", login_.user, *login_.password});
+  const std::string database = std::to_string(login_.database);
+  if (login_.database != 0) add({"SELECT", database});
+  // Tells whether the server is willing to serve us at all.
+  add({"PING"});
+  const std::size_t decisive = count;
+  // The rest is convenience: a user who may not do it is served all the same.
+  if (!login_.client_name.empty()) add({"CLIENT", "SETNAME", login_.client_name});
+  for (const std::string& script : login_.scripts) add({"SCRIPT", "LOAD", script});
+
+  std::optional<Error> failed = write_all(*connection.transport, commands, deadline);
+  // A server that refuses to talk to us says why in one line, and closes: that line is worth more
+  // than the broken connection. So it is read even when writing has failed.
+  std::vector<Reply> replies;
+  std::optional<Error> cut = read_replies(connection, count, deadline, replies);
+  if (!failed) failed = std::move(cut);
+  for (std::size_t i = 0; i < std::min(decisive, replies.size()); ++i) {
+    const Reply& reply = replies[i];
+    if (reply.type() != Reply::Type::error) continue;
+    const bool other = reply.text().starts_with("ERR") &&
+                       reply.text().find("max number of clients") == std::string::npos;
+    const bool is_select = login_.database != 0 && i + 2 == decisive;
+    if (other && is_select) {
+      return make_error(Errc::rejected, "Redis has no database " + database +
+                                            " (the number at the end of the URL)");
+    }
+    if (other && login_.password && i == 0) {
+      return make_error(Errc::rejected,
+                        "Redis has no password set, but the URL brings one: remove it, or set "
+                        "requirepass or an ACL user");
+    }
+    return server_error(reply.text(), false);
+  }
+  if (failed) return *std::move(failed);
+  return {};
+}
+
+std::optional<Error> Dialer::measure(Connection& connection, SteadyTime deadline) {
+  std::string ping;
+  append_command(ping, {"PING"});
+  std::vector<Reply> replies;
+  for (int i = 0; i < pings_at_most && !connection.is_near; ++i) {
+    const SteadyTime start = SteadyClock::now();
+    std::optional<Error> failed = write_all(*connection.transport, ping, deadline);
+    replies.clear();
+    if (!failed) failed = read_replies(connection, 1, deadline, replies);
+    if (failed) return failed;
+    connection.is_near = SteadyClock::now() - start <= near_at_most;
+  }
+  return std::nullopt;
+}
+
+}  // namespace websession::redis

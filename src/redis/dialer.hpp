@@ -1,0 +1,89 @@
+// How connections to the server are made: logged in, one at a time, and not at all for a while
+// after an attempt that took long.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "pipeline.hpp"
+#include "resp.hpp"
+#include "transport.hpp"
+#include "websession/clock.hpp"
+#include "websession/result.hpp"
+
+namespace websession::redis {
+
+// What is sent first on each new connection.
+struct Login {
+  std::string user{};
+  std::optional<std::string> password{};
+  int database = 0;
+  std::string client_name{};
+  std::vector<std::string> scripts{};  // made known to the server, so that EVALSHA finds them
+};
+
+struct EngineOptions {
+  std::chrono::milliseconds connect_timeout{};
+  std::chrono::milliseconds operation_timeout{};
+  std::size_t pending_max = 0;
+  std::size_t reply_bytes_max = 0;
+  std::size_t connections = 1;
+  // A connection that was heard from this recently is not asked whether it has ended.
+  std::chrono::milliseconds fresh{1};
+};
+
+// What belongs to one connection. Threads that do I/O keep it alive, so that its descriptor is
+// never closed under them.
+struct Connection {
+  std::unique_ptr<Transport> transport;
+  ReplyParser parser;
+  SteadyTime heard_at;  // when a byte came last, or was first waited for
+  // The answer to a PING came so fast that giving the processor away beats sleeping.
+  bool is_near = false;
+  Pipeline pipeline{};
+  std::vector<Reply> arrived{};  // the reader's, kept for its memory
+};
+
+// Safe to use from many threads at once.
+class Dialer {
+ public:
+  Dialer(std::shared_ptr<Connector> connector, Login login, EngineOptions options);
+
+  // Errors: unavailable, timeout, rejected (login), corrupt.
+  Result<std::shared_ptr<Connection>> dial(SteadyTime deadline);
+
+  // False: dial() would give the last error, without trying.
+  [[nodiscard]] bool may_dial() const noexcept;
+
+  // The next connection resolves the name again.
+  void forget_address() noexcept { forget_address_ = true; }
+
+ private:
+  Result<std::shared_ptr<Connection>> connect(SteadyTime deadline) noexcept;
+  Result<void> log_in(Connection& connection, SteadyTime deadline) const;
+  static std::optional<Error> measure(Connection& connection, SteadyTime deadline);
+  void note_failure(const Error& error, SteadyTime start);
+
+  const std::shared_ptr<Connector> connector_;
+  const Login login_;
+  const EngineOptions options_;
+  std::atomic<bool> forget_address_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  bool dialing_ = false;
+  // The breaker: after an attempt that took long, nobody tries before `retry_at_`.
+  std::optional<Error> last_error_{};
+  std::chrono::milliseconds backoff_{0};
+  std::atomic<SteadyTime> retry_at_{SteadyTime()};
+  std::minstd_rand jitter_;
+};
+
+}  // namespace websession::redis

@@ -1,0 +1,44 @@
+// The few connections of a store, and who takes which: few callers take an idle lane each, as with
+// a pool; many share one, since commands that travel together cost both sides least.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "dialer.hpp"
+#include "lane.hpp"
+#include "websession/clock.hpp"
+#include "websession/result.hpp"
+
+namespace websession::redis {
+
+class Lanes {
+ public:
+  Lanes(std::shared_ptr<Connector> connector, Login login, EngineOptions options);
+
+  // Sends the commands and gives their replies, error replies among them. Connects if need be.
+  // Safe to call from many threads at once.
+  // Errors: unavailable, timeout, overloaded, corrupt, rejected (login).
+  Result<Replies> execute(const Commands& commands, SteadyTime deadline);
+
+  // Makes the first connection, unless there is one.
+  Result<void> connect(SteadyTime deadline);
+
+  // The next calls connect anew, and resolve the name again; calls in flight are not disturbed.
+  void renew_connections();
+
+  // For the child of a fork: lets go of the parent's connections. Of no use afterwards.
+  void disown() noexcept;
+
+ private:
+  // Enters the lane that it gives.
+  Lane& choose(std::size_t callers);
+
+  const EngineOptions options_;
+  Dialer dialer_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::atomic<std::size_t> callers_ = 0;
+};
+
+}  // namespace websession::redis

@@ -1,0 +1,26 @@
+-- Adds to one counter.
+-- KEYS[1]: the session. ARGV: time to live and now in ms, the counter's name, the name of its
+-- deadline, the step.
+-- Gives {status, the new value as text}: a Lua number loses integers beyond 2^53.
+local call, key, ttl, now = redis.call, KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local name, deadline_name, step = ARGV[3], ARGV[4], ARGV[5]
+if not ttl or ttl < 1 or ttl > 34560000000 or not now then error('bad argument') end
+local head = call('HMGET', key, '@created', '@frozen', deadline_name)
+if not head[1] or head[2] then return {'gone'} end
+
+-- The first write is one that Redis refuses as a whole: when memory is short, when the counter holds
+-- something else, when it would overflow. After it nothing can fail.
+local deadline = head[3]
+if deadline and (tonumber(deadline) or 0) <= now then
+  call('HSET', key, name, step)
+  call('HDEL', key, deadline_name)
+else
+  local added = redis.pcall('HINCRBY', key, name, step)
+  if type(added) == 'table' then
+    if added.err:find('not an integer', 1, true) then return {'not_integer'} end
+    if added.err:find('overflow', 1, true) then return {'overflow'} end
+    return added
+  end
+end
+if call('PTTL', key) < ttl then call('PEXPIRE', key, ARGV[1]) end
+return {'applied', call('HGET', key, name)}
