@@ -1,0 +1,179 @@
+#include "measure.hpp"
+
+#include <sys/resource.h>
+
+#include <array>
+#include <atomic>
+#include <barrier>
+#include <exception>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "counters.hpp"
+#include "histogram.hpp"
+#include "sessions.hpp"
+
+namespace websession::bench {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr auto warm_up = std::chrono::milliseconds(150);
+
+struct ProcessUse {
+  double cpu_seconds = 0;
+  std::int64_t context_switches = 0;
+};
+
+ProcessUse process_use() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return {seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_nvcsw};
+}
+
+// What a thread did in the run.
+struct ThreadResult {
+  Histogram latencies;
+  std::uint64_t requests = 0;
+  Counters counters;
+};
+
+// What the threads of a run share.
+class Run {
+ public:
+  Run(Client& client, const Keys& keys, const Load& load)
+      : client_(client),
+        keys_(keys),
+        load_(load),
+        gate_(static_cast<std::ptrdiff_t>(load.threads) + 1) {}
+
+  void work(std::uint64_t seed, ThreadResult& result) {
+    random_type random(seed);
+    std::unique_ptr<Worker> worker;
+    attempt([&] {
+      worker = client_.worker();
+      ThreadResult ignored;
+      request_until(SteadyClock::now() + warm_up, *worker, random, ignored);
+    });
+    gate_.arrive_and_wait();  // all are warm
+    gate_.arrive_and_wait();  // the meters have started
+    attempt([&] {
+      if (failed_) return;
+      const Counters before = counters_of_this_thread();
+      request_until(
+          SteadyClock::now() + std::chrono::duration_cast<SteadyClock::duration>(load_.duration),
+          *worker, random, result);
+      result.counters = counters_of_this_thread() - before;
+    });
+    gate_.arrive_and_wait();  // all are done
+  }
+
+  void wait() { gate_.arrive_and_wait(); }
+
+  void rethrow() {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  using random_type = std::minstd_rand;
+
+  template <class Function>
+  void attempt(Function function) {
+    try {
+      function();
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+      failed_ = true;
+    }
+  }
+
+  void request_until(SteadyClock::time_point end, Worker& worker, random_type& random,
+                     ThreadResult& result) {
+    std::string value(session_fields.back().second);
+    auto before = SteadyClock::now();
+    while (before < end && !failed_) {
+      const std::size_t i = random() % keys_.ids.size();
+      if (load_.operation != Operation::save) worker.load(i);
+      if (load_.operation != Operation::load) {
+        // The time of day changes with each request.
+        for (const std::size_t digit : {20U, 21U, 22U})
+          value[digit] = static_cast<char>('0' + random() % 10);
+        worker.save(i, value);
+      }
+      const auto after = SteadyClock::now();
+      result.latencies.add(static_cast<std::uint64_t>((after - before).count()));
+      ++result.requests;
+      before = after;
+    }
+  }
+
+  Client& client_;
+  const Keys& keys_;
+  const Load& load_;
+  std::barrier<> gate_;
+  std::atomic<bool> failed_ = false;
+  std::mutex mutex_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+std::string_view name_of(Operation operation) noexcept {
+  switch (operation) {
+    case Operation::load:
+      return "LOAD";
+    case Operation::save:
+      return "SAVE";
+    case Operation::cycle:
+      break;
+  }
+  return "CYCLE";
+}
+
+Sample measure(Client& client, const Keys& keys, const Load& load, ServerMeter& server) {
+  Run run(client, keys, load);
+  std::vector<ThreadResult> results(load.threads);
+  std::vector<std::jthread> threads;
+  std::random_device seed;
+  for (ThreadResult& result : results) {
+    threads.emplace_back([&run, &result, s = seed()] { run.work(s, result); });
+  }
+  run.wait();
+  server.start();
+  const ProcessUse use_before = process_use();
+  const auto start = SteadyClock::now();
+  run.wait();
+  run.wait();
+  Sample sample;
+  sample.seconds = std::chrono::duration<double>(SteadyClock::now() - start).count();
+  const ProcessUse use_after = process_use();
+  sample.server = server.stop();
+  threads.clear();  // joins
+  run.rethrow();
+
+  Histogram latencies;
+  Counters counters;
+  for (const ThreadResult& result : results) {
+    latencies += result.latencies;
+    counters += result.counters;
+    sample.requests += result.requests;
+  }
+  sample.p50_us = static_cast<double>(latencies.quantile(0.50)) / 1e3;
+  sample.p99_us = static_cast<double>(latencies.quantile(0.99)) / 1e3;
+  sample.cpu_seconds = use_after.cpu_seconds - use_before.cpu_seconds;
+  sample.context_switches = use_after.context_switches - use_before.context_switches;
+  sample.writes = counters.writes;
+  sample.reads = counters.reads;
+  sample.waits = static_cast<std::int64_t>(counters.waits);
+  sample.allocations = static_cast<std::int64_t>(counters.allocations);
+  return sample;
+}
+
+}  // namespace websession::bench
