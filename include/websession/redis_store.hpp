@@ -20,8 +20,8 @@ struct RedisOptions {
   // Every operation returns by then.
   std::chrono::milliseconds operation_timeout = std::chrono::milliseconds(500);
   std::size_t pending_max = 4096;  // operations in flight; more are refused as overloaded
-  // Connections to the server, each made when it is first needed; 1 to 64. While fewer threads than
-  // this are inside, each has one of its own; from then on all share one, which is faster.
+  // Connections to the server, each made when it is first needed; 1 to 64. While no more threads
+  // than this are inside, each has one of its own; more share one, which is faster.
   std::size_t connections = 4;
   // A larger record is `corrupt`. Keep it at four times SessionOptions::session_bytes_max, as the
   // defaults are: raise both together.

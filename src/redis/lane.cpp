@@ -15,11 +15,12 @@ using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t read_size = std::size_t{16} * 1024;
-// How often a waiting caller gives the processor away before it sleeps, on a connection whose round
-// trip is short. Sleeping at once reaches half of the throughput, spinning much less.
-constexpr int yields_before_sleep = 16;
-// From so many callers on, one more moment before a write lets others join it.
-constexpr std::size_t gather_from = 16;
+// How often callers give the processor away before they sleep, on a connection whose round trip is
+// short. A caller alone in its lane does so for a whole round trip, and so spares itself and the
+// processor the way to sleep and back. Among many the reader sleeps at once, which leaves the
+// processor to the server; the others have their answers a moment later than it has.
+constexpr int yields_alone = 64;
+constexpr int yields_of_followers = 16;
 // A reader looks around this often, for what a caller at its deadline could not write to a socket
 // that was full.
 constexpr milliseconds look_around{10};
@@ -67,7 +68,7 @@ void Lane::set_connection(std::shared_ptr<Connection> connection) {
   nothing_due_ = true;
 }
 
-Result<Replies> Lane::execute(const Commands& commands, std::size_t callers, SteadyTime deadline) {
+Result<Replies> Lane::execute(const Commands& commands, SteadyTime deadline) {
   Lock lock(mutex_);
   Result<std::shared_ptr<Connection>> ready = ready_connection(lock, deadline);
   if (!ready) return std::move(ready).error();
@@ -77,7 +78,7 @@ Result<Replies> Lane::execute(const Commands& commands, std::size_t callers, Ste
   Request request;
   if (pipeline.pending() == 0) connection->heard_at = SteadyClock::now();
   pipeline.enqueue(request, commands);
-  Result<void> completed = take_turns(lock, *connection, request, callers, deadline);
+  Result<void> completed = take_turns(lock, *connection, request, deadline);
   if (lock.owns_lock()) {
     say_farewell(lock, *connection, deadline);
     if (connection == connection_) nothing_due_ = pipeline.pending() == 0;
@@ -91,25 +92,21 @@ Result<Replies> Lane::execute(const Commands& commands, std::size_t callers, Ste
 // mutex no more: the thread that completed it has a role, and will see to what is left when it
 // leaves.
 Result<void> Lane::take_turns(Lock& lock, Connection& connection, Request& request,
-                              std::size_t callers, SteadyTime deadline) {
-  const int yields = connection.is_near ? yields_before_sleep : 0;
-  bool gathered = !connection.is_near || callers < gather_from;
+                              SteadyTime deadline) {
   while (true) {
     const Turn turn = connection.pipeline.turn_of(request);
     if (turn == Turn::leave) return {};
     if (SteadyClock::now() >= deadline) return give_up(connection, request);
-    if (turn == Turn::write && !std::exchange(gathered, true)) {
-      lock.unlock();
-      ::sched_yield();
-      lock.lock();
-    } else if (turn == Turn::write) {
+    if (turn == Turn::write) {
       write(lock, connection, deadline);
     } else if (turn == Turn::read) {
       read(lock, connection, deadline);
     } else {
       request.waiting = true;
       lock.unlock();
-      if (request.parker.wait(yields, deadline)) return {};
+      int yields = connection.is_near ? yields_of_followers : 0;
+      for (; yields > 0 && !request.parker.is_called(); --yields) ::sched_yield();
+      if (request.parker.wait(deadline)) return {};
       lock.lock();
       request.waiting = false;
     }
@@ -130,10 +127,10 @@ void Lane::write(Lock& lock, Connection& connection, SteadyTime deadline) {
 // Reads what has come, for all.
 void Lane::read(Lock& lock, Connection& connection, SteadyTime deadline) {
   connection.pipeline.begin_read();
+  const bool for_one = connection.pipeline.pending() == 1;
   lock.unlock();
   std::array<char, read_size> buffer;
-  Result<std::size_t> received =
-      connection.transport->read_some(buffer, std::min(deadline, SteadyClock::now() + look_around));
+  Result<std::size_t> received = receive(connection, for_one, buffer, deadline);
   Result<void> parsed;
   try {
     if (received) parsed = connection.parser.feed({buffer.data(), *received}, connection.arrived);
@@ -154,6 +151,20 @@ void Lane::read(Lock& lock, Connection& connection, SteadyTime deadline) {
   }
   connection.arrived.clear();
   if (!parsed) fail(connection, parsed.error());
+}
+
+Result<std::size_t> Lane::receive(Connection& connection, bool for_one, std::span<char> buffer,
+                                  SteadyTime deadline) {
+  Transport& transport = *connection.transport;
+  if (connection.is_near && for_one) {
+    Result<std::size_t> received = std::size_t{0};
+    const auto has_come = [&] {
+      received = transport.read_ready(buffer);
+      return !received || *received > 0;
+    };
+    if (patience_.wait_for(yields_alone, has_come)) return received;
+  }
+  return transport.read_some(buffer, std::min(deadline, SteadyClock::now() + look_around));
 }
 
 // The connection is of no use any more. All that is in flight fails now; the descriptor is closed

@@ -3,8 +3,10 @@
 // A caller appends its commands under the mutex. Whoever finds nobody writing writes for all;
 // whoever then finds nobody reading reads for all, until its own replies have come, and hands that
 // role on. The others give the processor away for a moment and then sleep. So there is no thread
-// behind it, a lone caller does everything itself, and writing never waits for reading (full
-// duplex).
+// behind it, and a lone caller does everything itself.
+//
+// Writing never waits for reading (full duplex), unless the server is near: then what comes while a
+// batch is unanswered goes into the next one.
 #pragma once
 
 #include <atomic>
@@ -13,8 +15,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 
 #include "dialer.hpp"
+#include "patience.hpp"
 #include "pipeline.hpp"
 #include "websession/clock.hpp"
 #include "websession/result.hpp"
@@ -32,10 +36,9 @@ class Lane {
   Lane& operator=(const Lane&) = delete;
 
   // Sends the commands and gives their replies, error replies among them. Connects if need be.
-  // `callers`: how many threads are inside all lanes, this one included; with many, a moment's wait
-  // makes larger writes. Safe to call from many threads at once.
+  // Safe to call from many threads at once.
   // Errors: unavailable, timeout, overloaded, corrupt, rejected (login).
-  Result<Replies> execute(const Commands& commands, std::size_t callers, SteadyTime deadline);
+  Result<Replies> execute(const Commands& commands, SteadyTime deadline);
 
   // Connects unless there is a connection.
   Result<void> connect(SteadyTime deadline);
@@ -59,16 +62,19 @@ class Lane {
   using Lock = std::unique_lock<std::mutex>;
 
   Result<std::shared_ptr<Connection>> ready_connection(Lock& lock, SteadyTime deadline);
-  Result<void> take_turns(Lock& lock, Connection& connection, Request& request, std::size_t callers,
+  Result<void> take_turns(Lock& lock, Connection& connection, Request& request,
                           SteadyTime deadline);
   void write(Lock& lock, Connection& connection, SteadyTime deadline);
   void read(Lock& lock, Connection& connection, SteadyTime deadline);
+  Result<std::size_t> receive(Connection& connection, bool for_one, std::span<char> buffer,
+                              SteadyTime deadline);
   void say_farewell(Lock& lock, Connection& connection, SteadyTime deadline);
   void fail(Connection& connection, const Error& error);
   Error give_up(Connection& connection, const Request& request);
   void set_connection(std::shared_ptr<Connection> connection);
 
   Dialer& dialer_;
+  Patience patience_;
   const EngineOptions options_;
 
   // What the choice of a lane goes by; read without the mutex.

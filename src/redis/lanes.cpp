@@ -36,12 +36,11 @@ Result<Replies> Lanes::execute(const Commands& commands, SteadyTime deadline) {
     Lane& lane;
     ~Leave() { lane.leave(); }
   } const leave{lane};
-  return lane.execute(commands, visit.number(), deadline);
+  return lane.execute(commands, deadline);
 }
 
 Lane& Lanes::choose(std::size_t callers) {
-  // The last lane is not for one caller alone: when one more comes, it is for all.
-  if (callers < lanes_.size()) {
+  if (callers <= lanes_.size()) {
     for (const auto& lane : lanes_) {
       if (lane->is_connected() && lane->enter_if_idle()) return *lane;
     }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,10 +33,13 @@ class Parker {
     if (before == asleep) wake(address());
   }
 
-  // The owner only. Gives the processor away `yields` times, then sleeps. Returns when it was
-  // called or finished, or at the deadline. True: finished.
-  bool wait(int yields, SteadyTime deadline) noexcept {
-    for (; yields > 0 && state_.load(std::memory_order_relaxed) == awake; --yields) ::sched_yield();
+  // The owner only: whether wait() would return at once.
+  [[nodiscard]] bool is_called() const noexcept {
+    return state_.load(std::memory_order_relaxed) != awake;
+  }
+
+  // The owner only. Sleeps until it is called or finished, or until the deadline. True: finished.
+  bool wait(SteadyTime deadline) noexcept {
     std::uint32_t expected = awake;
     if (state_.compare_exchange_strong(expected, asleep, std::memory_order_acq_rel)) {
       sleep_until(deadline);

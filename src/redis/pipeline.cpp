@@ -20,9 +20,15 @@ void Pipeline::enqueue(Request& request, const Commands& commands) {
   slots_.back().end = stream_end_;
 }
 
+bool Pipeline::may_write() const noexcept {
+  if (writing_) return false;
+  if (staged_offset_ < staged_.size()) return true;  // a batch that has begun goes on
+  return !queued_.empty() && batch_ends_.size() < batches_max_;
+}
+
 Turn Pipeline::turn_of(const Request& request) const noexcept {
   if (request.done) return Turn::leave;
-  if (!writing_ && has_unwritten()) return Turn::write;
+  if (may_write()) return Turn::write;
   return reading_ ? Turn::wait : Turn::read;
 }
 
@@ -33,6 +39,7 @@ std::string_view Pipeline::begin_write() {
     staged_offset_ = 0;
     std::swap(staged_, queued_);
     stream_staged_ = stream_end_;
+    batch_ends_.push_back(stream_end_);
   }
   return std::string_view(staged_).substr(staged_offset_);
 }
@@ -57,6 +64,7 @@ Result<void> Pipeline::on_reply(Reply reply) {
   if (slot.request != nullptr) slot.request->replies.push_back(std::move(reply));
   if (--slot.replies_left > 0) return {};
   Request* completed = slot.request;
+  if (slot.end == batch_ends_.front()) batch_ends_.pop_front();
   slots_.pop_front();
   if (completed != nullptr) finish(*completed);
   return {};
@@ -101,6 +109,7 @@ void Pipeline::fail(const Error& error) noexcept {
     finish(*slot.request);
   }
   slots_.clear();
+  batch_ends_.clear();
 }
 
 bool Pipeline::has_callers() const noexcept {
@@ -109,7 +118,7 @@ bool Pipeline::has_callers() const noexcept {
 }
 
 Pipeline::Farewell Pipeline::farewell() noexcept {
-  const bool unwritten = !writing_ && has_unwritten();
+  const bool unwritten = may_write();
   if (failed_ || (reading_ && !unwritten)) return {};
   // The youngest: its answer comes last, so that it can read for most of the others.
   const auto found = std::find_if(slots_.rbegin(), slots_.rend(), [](const Slot& slot) {

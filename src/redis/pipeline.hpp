@@ -73,6 +73,9 @@ enum class Turn {
 // Bytes go from queued (may still be taken back) to staged (handed to whoever writes) to written.
 class Pipeline {
  public:
+  // `batches_max`: so many writes may be unanswered before callers queue up for the next one.
+  explicit Pipeline(std::size_t batches_max = SIZE_MAX) noexcept : batches_max_(batches_max) {}
+
   // Appends a request. When memory is short (or `commands` throws), nothing has changed.
   void enqueue(Request& request, const Commands& commands);
 
@@ -123,8 +126,11 @@ class Pipeline {
     std::uint64_t end;
   };
   static void finish(Request& request) noexcept;
+  [[nodiscard]] bool may_write() const noexcept;
 
+  std::size_t batches_max_;
   std::deque<Slot> slots_;
+  std::deque<std::uint64_t> batch_ends_;  // of the unanswered ones
   bool writing_ = false;
   bool reading_ = false;
   bool failed_ = false;

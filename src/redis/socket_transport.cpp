@@ -84,13 +84,17 @@ class SocketTransport final : public Transport {
     while (true) {
       // The answer is hardly ever there yet, so waiting first saves a call.
       if (!wait_for(socket_.get(), POLLIN, deadline)) return timed_out();
-      const ssize_t received = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
-      if (received > 0) return static_cast<std::size_t>(received);
-      if (received == 0) {
-        return make_error(Errc::unavailable, "Redis closed the connection");
-      }
-      if (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK) return ended(errno);
+      Result<std::size_t> received = read_ready(buffer);
+      if (!received || *received > 0) return received;
     }
+  }
+
+  Result<std::size_t> read_ready(std::span<char> buffer) override {
+    const ssize_t received = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+    if (received > 0) return static_cast<std::size_t>(received);
+    if (received == 0) return make_error(Errc::unavailable, "Redis closed the connection");
+    if (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK) return ended(errno);
+    return std::size_t{0};
   }
 
   [[nodiscard]] bool is_stale() const noexcept override {

@@ -26,6 +26,9 @@ class Transport {
   virtual Result<std::size_t> write_some(std::string_view bytes, SteadyTime deadline) = 0;
   virtual Result<std::size_t> read_some(std::span<char> buffer, SteadyTime deadline) = 0;
 
+  // The same for what has come already: 0 when there is nothing yet.
+  virtual Result<std::size_t> read_ready(std::span<char> buffer) = 0;
+
   // True when the peer has closed, or has sent what nobody asked for. Asked while nothing is due.
   [[nodiscard]] virtual bool is_stale() const noexcept = 0;
   // True when the peer has closed, whatever it sent before that.

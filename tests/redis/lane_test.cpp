@@ -48,7 +48,6 @@ class LaneTest : public ::testing::Test {
                                .fresh = milliseconds(-1)};
   std::unique_ptr<redis::Dialer> dialer;
   std::unique_ptr<Lane> lane;
-  std::size_t callers = 1;
 
   void SetUp() override { make(); }
   // A lane of its own for what follows.
@@ -59,7 +58,7 @@ class LaneTest : public ::testing::Test {
   }
   Result<Replies> execute_by(SteadyTime deadline, const std::string& bytes, std::size_t replies) {
     const auto append = [&bytes](std::string& out) { out += bytes; };
-    return lane->execute({replies, append}, callers, deadline);
+    return lane->execute({replies, append}, deadline);
   }
   Result<Replies> execute(const std::string& bytes, std::size_t replies = 1) {
     return execute_by(SteadyClock::now() + options.operation_timeout, bytes, replies);
@@ -216,15 +215,24 @@ TEST_F(LaneTest, AnAttemptThatWasCutShortDoesNotOpenTheBreaker) {
 
 TEST_F(LaneTest, TooManyCallersAreToldBeforeAnythingIsSent) {
   options.pending_max = 2;
+  options.operation_timeout = milliseconds(20'000);
   make();
   expect_echo("first");
   server->silent = true;
   std::vector<std::thread> waiting;
-  for (int i = 0; i < 2; ++i) waiting.emplace_back([&] { (void)execute(ask("w")); });
-  // The two stay in the lane until their deadline; the third is refused as soon as they are there.
+  for (int i = 0; i < 2; ++i) {
+    // Until both are there, it may be the third one's call that is among the two.
+    waiting.emplace_back([&] {
+      Result<Replies> result = execute(ask("w"));
+      while (result.error().code == Errc::overloaded) result = execute(ask("w"));
+    });
+  }
   Result<Replies> third = make_error(Errc::timeout, "");
-  while (third.error().code == Errc::timeout) third = execute(ask("third"));
+  while (third.error().code == Errc::timeout) {
+    third = execute_by(SteadyClock::now() + milliseconds(1), ask("third"), 1);
+  }
   expect_error(third, Errc::overloaded, false);
+  server->close_all();
   for (std::thread& thread : waiting) thread.join();
 }
 

@@ -234,6 +234,11 @@ class Spy final : public redis::Connector {
       ++spy_.reads;
       return inner_->read_some(buffer, deadline);
     }
+    Result<std::size_t> read_ready(std::span<char> buffer) override {
+      Result<std::size_t> received = inner_->read_ready(buffer);
+      if (received && *received > 0) ++spy_.reads;
+      return received;
+    }
     [[nodiscard]] bool is_stale() const noexcept override { return inner_->is_stale(); }
     [[nodiscard]] bool has_ended() const noexcept override { return inner_->has_ended(); }
     void shut_down() noexcept override { inner_->shut_down(); }

@@ -101,6 +101,16 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
       return size;
     }
 
+    Result<std::size_t> read_ready(std::span<char> buffer) override {
+      {
+        const std::lock_guard lock(server_->mutex_);
+        if (server_->inbox_.empty() && !ended() && server_->read_breaks_after != 0U) {
+          return std::size_t{0};
+        }
+      }
+      return read_some(buffer, SteadyTime::max());
+    }
+
     [[nodiscard]] bool is_stale() const noexcept override {
       const std::lock_guard lock(server_->mutex_);
       return ended() || !server_->inbox_.empty();
