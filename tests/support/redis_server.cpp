@@ -1,11 +1,8 @@
 #include "redis_server.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
-#include <netinet/in.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,21 +14,10 @@
 #include <stdexcept>
 #include <thread>
 
+#include "reserved_port.hpp"
+
 namespace websession::testing {
 namespace {
-
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool bound = ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  ::close(fd);
-  if (!bound) throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
-}
 
 struct FreeReply {
   void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
@@ -81,12 +67,13 @@ RedisServer::RedisServer(std::vector<std::string> options) : options_(std::move(
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary directory");
   directory_ = pattern;
   socket_path_ = directory_ + "/redis.sock";
-  port_ = free_port();
+  reservation_ = reserve_port(port_);
   start();
 }
 
 RedisServer::~RedisServer() {
   stop();
+  ::close(reservation_);
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
 }
@@ -96,6 +83,11 @@ std::string RedisServer::url() const { return "redis://127.0.0.1:" + std::to_str
 std::string RedisServer::unix_url() const { return "unix://" + socket_path_; }
 
 void RedisServer::start() {
+  launch();
+  wait_until_ready();
+}
+
+void RedisServer::launch() {
   std::vector<std::string> words = {"redis-server",
                                     "--port",
                                     std::to_string(port_),
@@ -131,7 +123,6 @@ void RedisServer::start() {
     ::execvp(arguments[0], arguments.data());
     ::_exit(127);
   }
-  wait_until_ready();
 }
 
 void RedisServer::wait_until_ready() const {

@@ -33,16 +33,18 @@ class RedisServer {
 
   void stop();   // as a crash: SIGKILL
   void start();  // on the same port again
+  // The same in two steps. In between, it may be loading its data.
+  void launch();
+  void wait_until_ready() const;
   void pause();
   void resume();
 
  private:
-  void wait_until_ready() const;
-
   std::vector<std::string> options_;
   std::string directory_;
   std::string socket_path_;
   int port_ = 0;
+  int reservation_ = -1;  // of the port, also while the server is down
   pid_t pid_ = -1;
 };
 

@@ -1,0 +1,415 @@
+// A network that refuses, stays silent, stalls, cuts, trickles and garbles, one caller at a time.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fault_fixture.hpp"
+
+namespace websession::testing {
+namespace {
+
+using Way = TcpProxy::Way;
+using End = TcpProxy::End;
+
+class RedisNetworkFaults : public RedisFaultTest {
+ protected:
+  // How many bytes a call's reply has.
+  template <class Call>
+  std::size_t reply_size(Call call) {
+    const std::uint64_t before = proxy->counters().reply_bytes;
+    EXPECT_TRUE(call());
+    const std::size_t size = proxy->counters().reply_bytes - before;
+    EXPECT_GT(size, 3U);
+    return size;
+  }
+};
+
+// P8, P9
+TEST_F(RedisNetworkFaults, RefusedConnectionsFailAtOnceAndTheFirstCallAfterWorks) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  for (int round = 0; round < 3; ++round) {
+    proxy->refuse();
+    proxy->reset_all();
+    for (int i = 0; i < 3; ++i) {
+      const auto loaded = timed([&] { return store->load(key); });
+      ASSERT_FALSE(loaded);
+      EXPECT_EQ(loaded.error().code, Errc::unavailable);
+      const auto created = timed([&] { return store->create(fresh_key(), fields(), minute); });
+      ASSERT_FALSE(created);
+      EXPECT_EQ(created.error().code, Errc::unavailable);
+      EXPECT_FALSE(created.error().maybe_applied) << "it was never sent";
+    }
+    proxy->forward();
+    const auto updated = timed([&] { return store->update(key, one_more(), minute); });
+    ASSERT_TRUE(updated) << "the first call: " << updated.error().message();
+    expect_own(*store, key, std::to_string(round + 1));
+  }
+}
+
+TEST_F(RedisNetworkFaults, AServerThatAcceptsAndStaysSilentCostsTheDeadline) {
+  proxy->stay_silent();
+  options.connect_timeout = milliseconds(100);
+  const auto start = SteadyClock::now();
+  const auto refused = RedisStore::connect(proxy->url(), options);
+  EXPECT_LT(SteadyClock::now() - start, options.connect_timeout + scheduling_margin);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::timeout);
+  EXPECT_NE(refused.error().detail.find("does not answer"), std::string::npos);
+
+  options.operation_timeout = milliseconds(50);
+  const auto store = RedisStore::connect_later(proxy->url(), options).value();
+  const auto created = timed([&] { return store->create(fresh_key(), fields(), minute); });
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().code, Errc::timeout);
+  EXPECT_FALSE(created.error().maybe_applied) << "only the login was sent";
+}
+
+// The breaker: while attempts to connect take long, callers fail without one.
+TEST_F(RedisNetworkFaults, TheBreakerOpensOnASilentServerAndCloses) {
+  options.operation_timeout = milliseconds(50);
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  proxy->stay_silent();
+  proxy->reset_all();
+  ASSERT_FALSE(timed([&] { return store->load(key); })) << "it opens";
+  // Between two attempts lie 50 ms or more: 100 ms, less half of it by jitter.
+  const auto opened = SteadyClock::now();
+  const std::uint64_t before = proxy->counters().connections;
+  for (int i = 0; i < 1000; ++i) {
+    const auto updated = timed([&] { return store->update(key, one_more(), minute); });
+    ASSERT_FALSE(updated);
+    EXPECT_FALSE(updated.error().maybe_applied);
+  }
+  const auto attempts_max = 1 + (SteadyClock::now() - opened) / milliseconds(50);
+  EXPECT_LE(proxy->counters().connections - before, static_cast<std::uint64_t>(attempts_max));
+
+  proxy->forward();
+  const auto ended = SteadyClock::now();
+  while (!store->load(key)) std::this_thread::yield();
+  EXPECT_LT(SteadyClock::now() - ended, milliseconds(1500) + scheduling_margin) << "it closes";
+  expect_own(*store, key, "0");
+  // It is closed: a lost connection is replaced at once.
+  proxy->reset_all();
+  expect_own(*store, key, "0");
+}
+
+// It stays closed when connections are refused.
+TEST_F(RedisNetworkFaults, TheBreakerStaysClosedWhenConnectionsAreRefused) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  proxy->refuse();
+  proxy->reset_all();
+  for (int i = 0; i < 200; ++i) EXPECT_FALSE(timed([&] { return store->load(key); }));
+  proxy->forward();
+  expect_own(*store, key, "0");
+}
+
+TEST_F(RedisNetworkFaults, AStallInTheMiddleOfAReplyCostsTheDeadlineAndThenTheConnection) {
+  options.operation_timeout = milliseconds(50);
+  const auto store = connect_through_proxy();
+  for (const std::size_t bytes : {0U, 1U, 7U}) {
+    const StoreKey key = make_session(*store);
+    proxy->cut(Way::replies, bytes, End::stall);
+    const auto updated = timed([&] { return store->update(key, one_more(), minute); });
+    ASSERT_FALSE(updated);
+    EXPECT_EQ(updated.error().code, Errc::timeout);
+    EXPECT_TRUE(updated.error().maybe_applied);
+    EXPECT_EQ(stored_count(key), "1");
+    // Nothing more comes on that connection: it is given up after two timeouts without a word.
+    int calls = 1;
+    while (!timed([&] { return store->load(key); })) {
+      ASSERT_LT(++calls, 5) << "the connection is not given up";
+    }
+    expect_own(*store, key, "1");
+    proxy->forward();  // the late bytes come now, to nobody
+    expect_own(*store, key, "1");
+  }
+}
+
+TEST_F(RedisNetworkFaults, AStallThatEndsGivesTheLateReplyToNobodyElse) {
+  options.operation_timeout = milliseconds(50);
+  const auto store = connect_through_proxy();
+  const StoreKey one = make_session(*store);
+  const StoreKey other = make_session(*store);
+  for (std::size_t bytes = 0; bytes < 40; bytes += 3) {
+    proxy->cut(Way::replies, bytes, End::stall);
+    const auto loaded = timed([&] { return store->load(one); });
+    ASSERT_FALSE(loaded);
+    EXPECT_EQ(loaded.error().code, Errc::timeout);
+    EXPECT_FALSE(loaded.error().maybe_applied) << "a read is never applied";
+    proxy->forward();
+    expect_own(*store, other, "0");
+  }
+}
+
+// P8. What was lost with its answer: reads and harmless repeats succeed all the same, other writes
+// say that they may have been applied, and were, once. The next call works.
+TEST_F(RedisNetworkFaults, ACutAtEveryByteOfALoadReply) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  const std::size_t size = reply_size([&] { return store->load(key); });
+  for (const End end : {End::close, End::reset}) {
+    for (std::size_t bytes = 0; bytes <= size; ++bytes) {
+      proxy->cut(Way::replies, bytes, end);
+      expect_own(*store, key, "0");
+      expect_own(*store, key, "0");
+    }
+  }
+}
+
+TEST_F(RedisNetworkFaults, ACutAtEveryByteOfACreateReply) {
+  const auto store = connect_through_proxy();
+  const std::size_t size = reply_size([&] { return store->create(fresh_key(), fields(), minute); });
+  for (const End end : {End::close, End::reset}) {
+    for (std::size_t bytes = 0; bytes <= size; ++bytes) {
+      const StoreKey key = fresh_key();
+      proxy->cut(Way::replies, bytes, end);
+      const auto created = timed([&] { return store->create(key, own_fields(key), minute); });
+      EXPECT_EQ(created.has_value(), bytes == size);
+      if (!created) {
+        EXPECT_EQ(created.error().code, Errc::unavailable) << created.error().message();
+        EXPECT_TRUE(created.error().maybe_applied);
+      }
+      EXPECT_EQ(stored_count(key), "0") << "it was applied";
+      expect_own(*store, key, "0");
+    }
+  }
+}
+
+TEST_F(RedisNetworkFaults, ACutAtEveryByteOfAnUpdateReply) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  const std::size_t size = reply_size([&] { return store->update(key, one_more(), minute); });
+  int count = 1;
+  for (const End end : {End::close, End::reset}) {
+    for (std::size_t bytes = 0; bytes <= size; ++bytes) {
+      proxy->cut(Way::replies, bytes, end);
+      const auto updated = timed([&] { return store->update(key, one_more(), minute); });
+      const std::string expected = std::to_string(++count);
+      // Counts grow by a digit, and their replies by a byte.
+      if (updated) {
+        EXPECT_GE(bytes, size);
+        EXPECT_EQ(updated->counters, std::vector<std::int64_t>{count});
+      } else {
+        EXPECT_EQ(updated.error().code, Errc::unavailable) << updated.error().message();
+        EXPECT_TRUE(updated.error().maybe_applied);
+      }
+      EXPECT_EQ(stored_count(key), expected) << "once, not twice";
+      expect_own(*store, key, expected);
+    }
+  }
+}
+
+TEST_F(RedisNetworkFaults, ACutAtEveryByteOfARenewalReply) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  const std::size_t size = reply_size([&] { return store->update(key, {}, minute); });
+  for (const End end : {End::close, End::reset}) {
+    for (std::size_t bytes = 0; bytes <= size; ++bytes) {
+      probe->text({"PEXPIRE", redis_key(key), "30000"});
+      proxy->cut(Way::replies, bytes, end);
+      const auto renewed = timed([&] { return store->update(key, {}, minute); });
+      ASSERT_TRUE(renewed) << renewed.error().message();
+      EXPECT_EQ(renewed->status, Outcome::Status::applied);
+      EXPECT_GT(probe->integer({"PTTL", redis_key(key)}), 30'000);
+      expect_own(*store, key, "0");
+    }
+  }
+}
+
+TEST_F(RedisNetworkFaults, ACutAtEveryByteOfARekeyReply) {
+  const auto store = connect_through_proxy();
+  StoreKey from = make_session(*store);
+  int count = 0;
+  const auto rekey = [&](const StoreKey& to, Grace grace) {
+    return timed([&] { return store->rekey(from, to, one_more(), minute, grace); });
+  };
+  const std::size_t size = reply_size([&] { return rekey(fresh_key(), {}); });
+  for (const Grace grace : {Grace{}, Grace{milliseconds(60'000)}}) {
+    for (const End end : {End::close, End::reset}) {
+      for (std::size_t bytes = 0; bytes <= size; ++bytes) {
+        from = make_session(*store);
+        const StoreKey to = fresh_key();
+        proxy->cut(Way::replies, bytes, end);
+        const auto moved = rekey(to, grace);
+        ASSERT_TRUE(moved) << moved.error().message();
+        EXPECT_EQ(moved->status, Outcome::Status::applied);
+        EXPECT_EQ(moved->counters, std::vector<std::int64_t>{1}) << "once, not twice";
+        EXPECT_EQ(stored_count(to), "1");
+        EXPECT_EQ(probe->integer({"EXISTS", redis_key(from)}), grace.duration.count() > 0 ? 1 : 0);
+        const auto loaded = timed([&] { return store->load(to); });
+        ASSERT_TRUE(loaded) << "the first call: " << loaded.error().message();
+        EXPECT_EQ((**loaded).fields.find("own"), from.secret());
+        ++count;
+      }
+    }
+  }
+  EXPECT_EQ(count, 4 * (static_cast<int>(size) + 1));
+}
+
+TEST_F(RedisNetworkFaults, ACutAtEveryByteOfAnEraseReply) {
+  const auto store = connect_through_proxy();
+  const StoreKey first = make_session(*store);
+  const StoreKey other = make_session(*store);
+  const std::size_t size = reply_size([&] { return store->erase(first); });
+  for (const End end : {End::close, End::reset}) {
+    for (std::size_t bytes = 0; bytes <= size; ++bytes) {
+      const StoreKey key = make_session(*store);
+      proxy->cut(Way::replies, bytes, end);
+      const auto erased = timed([&] { return store->erase(key); });
+      ASSERT_TRUE(erased) << erased.error().message();
+      EXPECT_TRUE(*erased) << "by the first try or the second";
+      EXPECT_EQ(probe->integer({"EXISTS", redis_key(key)}), 0);
+      expect_own(*store, other, "0");
+    }
+  }
+}
+
+TEST_F(RedisNetworkFaults, ACommandThatIsCutShortIsNotApplied) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  const std::uint64_t before = proxy->counters().request_bytes;
+  ASSERT_TRUE(store->update(key, one_more(), minute));
+  const std::size_t size = proxy->counters().request_bytes - before;
+  for (std::size_t bytes = 0; bytes < size; bytes += 9) {
+    proxy->cut(Way::requests, bytes, bytes % 2 == 0 ? End::close : End::reset);
+    const auto updated = timed([&] { return store->update(key, one_more(), minute); });
+    ASSERT_FALSE(updated) << "it cannot be known, and so it is not repeated";
+    EXPECT_EQ(updated.error().code, Errc::unavailable);
+    EXPECT_TRUE(updated.error().maybe_applied);
+    expect_own(*store, key, "1");
+  }
+}
+
+TEST_F(RedisNetworkFaults, ATrickleIsPutTogether) {
+  const auto store = connect_through_proxy();
+  proxy->trickle(std::chrono::nanoseconds(0));
+  for (int i = 0; i < 3; ++i) {
+    const StoreKey key = make_session(*store);
+    ASSERT_TRUE(timed([&] { return store->update(key, one_more(), minute); }));
+    expect_own(*store, key, "1");
+    proxy->reset_all();  // the login trickles as well
+  }
+}
+
+TEST_F(RedisNetworkFaults, ATrickleThatIsTooSlowCostsTheDeadlineAndNothingElse) {
+  options.operation_timeout = milliseconds(50);
+  const auto store = connect_through_proxy();
+  const StoreKey one = make_session(*store);
+  const StoreKey other = make_session(*store);
+  for (int i = 0; i < 3; ++i) {
+    proxy->trickle(milliseconds(20));
+    const auto loaded = timed([&] { return store->load(one); });
+    ASSERT_FALSE(loaded);
+    EXPECT_EQ(loaded.error().code, Errc::timeout);
+    proxy->forward();
+    expect_own(*store, other, "0");
+  }
+}
+
+TEST_F(RedisNetworkFaults, ProtocolGarbageIsCorruptAndTheNextCallWorks) {
+  const auto store = connect_through_proxy();
+  std::string deep;
+  for (int i = 0; i < 1000; ++i) deep += "*1\r\n";
+  const std::vector<std::string> garbage = {
+      "HTTP/1.1 400 Bad Request\r\n\r\n",
+      std::string(64, '\0'),
+      "*400000000\r\n$1\r\nx\r\n$-5\r\n",
+      "$-5\r\n",
+      "$99999999999999999999\r\n",
+      "*-3\r\n",
+      ":12x\r\n",
+      "\x15\x03\x01\x02\x02",  // a TLS alert
+      deep,
+  };
+  for (const std::string& bytes : garbage) {
+    const StoreKey key = make_session(*store);
+    proxy->replace_next_reply(bytes);
+    const auto loaded = timed([&] { return store->load(key); });
+    ASSERT_FALSE(loaded) << bytes;
+    EXPECT_EQ(loaded.error().code, Errc::corrupt) << loaded.error().message();
+    EXPECT_FALSE(loaded.error().maybe_applied);
+    expect_own(*store, key, "0");
+
+    proxy->replace_next_reply(bytes);
+    const auto updated = timed([&] { return store->update(key, one_more(), minute); });
+    ASSERT_FALSE(updated) << bytes;
+    EXPECT_EQ(updated.error().code, Errc::corrupt) << updated.error().message();
+    EXPECT_TRUE(updated.error().maybe_applied);
+    EXPECT_EQ(stored_count(key), "1");
+    expect_own(*store, key, "1");
+  }
+}
+
+TEST_F(RedisNetworkFaults, RepliesOfTheWrongKindAreCorrupt) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  for (const char* bytes : {":5\r\n:6\r\n", "$1\r\nx\r\n+OK\r\n", "*2\r\n:1\r\n:2\r\n:3\r\n"}) {
+    proxy->replace_next_reply(bytes);
+    const auto loaded = timed([&] { return store->load(key); });
+    ASSERT_FALSE(loaded) << bytes;
+    EXPECT_EQ(loaded.error().code, Errc::corrupt) << loaded.error().message();
+    expect_own(*store, key, "0");
+  }
+  proxy->replace_next_reply("+OK\r\n");
+  const auto created = timed([&] { return store->create(fresh_key(), fields(), minute); });
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().code, Errc::corrupt);
+  EXPECT_TRUE(created.error().maybe_applied);
+  expect_own(*store, key, "0");
+}
+
+// Whatever comes while nobody has asked belongs to nobody.
+TEST_F(RedisNetworkFaults, BytesThatNobodyAskedForAreNobodysReply) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  for (const char* bytes : {"*0\r\n:-2\r\n", "nonsense", "\r\n"}) {
+    const std::uint64_t before = proxy->counters().reply_bytes;
+    proxy->inject(bytes);
+    while (proxy->counters().reply_bytes == before) std::this_thread::yield();
+    expect_own(*store, key, "0");
+    ASSERT_TRUE(timed([&] { return store->update(key, {}, minute); }));
+  }
+}
+
+// The default action of SIGPIPE ends the process, so this test would not return.
+TEST_F(RedisNetworkFaults, AServerThatClosesWhileWeWriteRaisesNoSigpipe) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  const std::string large(200'000, 'x');
+  Changes changes;
+  changes.set.push_back({"large", large});
+  for (const std::size_t bytes : {0U, 1U, 1000U, 65'536U, 150'000U}) {
+    for (const End end : {End::close, End::reset}) {
+      proxy->cut(Way::requests, bytes, end);
+      const auto updated = timed([&] { return store->update(key, changes, minute); });
+      // Without a whole command on its way it is tried again, and then succeeds.
+      EXPECT_TRUE(updated || updated.error().code == Errc::unavailable);
+      proxy->forward();
+      expect_own(*store, key, "0");
+    }
+  }
+  for (int i = 0; i < 20; ++i) {
+    probe->text({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+    expect_own(*store, key, "0");
+  }
+}
+
+// The proxy itself: tests and benchmarks rely on its delay.
+TEST_F(RedisNetworkFaults, TheProxyDelaysBothWays) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session(*store);
+  proxy->delay(milliseconds(2));
+  for (int i = 0; i < 5; ++i) {
+    const auto start = SteadyClock::now();
+    expect_own(*store, key, "0");
+    EXPECT_GE(SteadyClock::now() - start, milliseconds(4));
+  }
+}
+
+}  // namespace
+}  // namespace websession::testing

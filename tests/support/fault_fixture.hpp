@@ -1,0 +1,107 @@
+// What the tests of faults start from: a Redis, a proxy in front of it, and a look at every call.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "crowd.hpp"
+#include "random.hpp"
+#include "redis_fixture.hpp"
+#include "session_history.hpp"
+#include "tcp_proxy.hpp"
+
+namespace websession::testing {
+
+using SteadyClock = std::chrono::steady_clock;
+
+// What a loaded machine, or a sanitizer, may add to a deadline before a thread runs again.
+constexpr milliseconds scheduling_margin{2000};
+
+class RedisFaultTest : public RedisTest {
+ protected:
+  void SetUp() override {
+    RedisTest::SetUp();
+    if (server) proxy = std::make_unique<TcpProxy>(server->port());
+  }
+
+  std::shared_ptr<RedisStore> connect_through_proxy() {
+    options.clock = clock;
+    return RedisStore::connect(proxy->url(), options).value();
+  }
+
+  // P7: every call comes back by its deadline.
+  template <class Call>
+  auto timed(Call call) {
+    const auto start = SteadyClock::now();
+    auto result = call();
+    EXPECT_LT(SteadyClock::now() - start, options.operation_timeout + scheduling_margin) << "P7";
+    return result;
+  }
+
+  // A session whose attribute "own" is its own key, so that nobody else's can be taken for it.
+  StoreKey make_session(RedisStore& store) {
+    const StoreKey key = fresh_key();
+    const Result<void> created = store.create(key, own_fields(key), minute);
+    EXPECT_TRUE(created) << created.error().message();
+    return key;
+  }
+  Fields own_fields(const StoreKey& key) { return fields({{"own", key.secret()}, {"n", "0"}}); }
+
+  // The call works, and gives what belongs to that session.
+  void expect_own(RedisStore& store, const StoreKey& key, const std::string& n) {
+    const auto loaded = timed([&] { return store.load(key); });
+    ASSERT_TRUE(loaded) << loaded.error().message();
+    ASSERT_TRUE(loaded->has_value());
+    EXPECT_EQ((**loaded).fields.find("own"), key.secret());
+    EXPECT_EQ((**loaded).fields.find("n"), n);
+  }
+  std::string stored_count(const StoreKey& key) {
+    return probe->text({"HGET", redis_key(key), "n"});
+  }
+
+  static Changes one_more() {
+    Changes changes;
+    changes.increment.push_back({"n", 1});
+    return changes;
+  }
+
+  // 64 threads work while `fault` is called again and again, each time after some of their calls
+  // have succeeded; when it has ended, all must be well and every session what it must be.
+  template <class Fault>
+  void disturb_a_crowd(RedisStore& store, int faults, Fault fault) {
+    Tally tally(options.operation_timeout, scheduling_margin);
+    disturb_a_crowd(store, faults, tally, fault);
+  }
+  template <class Fault>
+  void disturb_a_crowd(RedisStore& store, int faults, Tally& tally, Fault fault) {
+    Random random;
+    {
+      Crowd crowd(store, tally, random.bits());
+      for (int i = 0; i < faults; ++i) {
+        wait_for_successes(tally, 200);
+        fault(i, random);
+      }
+      wait_for_successes(tally, 200);
+      crowd.settle();
+    }
+    for (const std::string& failure : tally.failures()) ADD_FAILURE() << failure;
+  }
+
+  // The crowd has recovered. Gives up when it does not.
+  static void wait_for_successes(const Tally& tally, std::uint64_t count) {
+    const std::uint64_t before = tally.successes();
+    const auto until = SteadyClock::now() + std::chrono::seconds(30);
+    while (tally.successes() < before + count) {
+      if (SteadyClock::now() > until) FAIL() << "the store does not recover";
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  }
+
+  RedisOptions options;
+  std::unique_ptr<TcpProxy> proxy;
+};
+
+}  // namespace websession::testing
