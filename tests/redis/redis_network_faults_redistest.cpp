@@ -30,7 +30,7 @@ class RedisNetworkFaults : public RedisFaultTest {
 // P8, P9
 TEST_F(RedisNetworkFaults, RefusedConnectionsFailAtOnceAndTheFirstCallAfterWorks) {
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   for (int round = 0; round < 3; ++round) {
     proxy->refuse();
     proxy->reset_all();
@@ -60,7 +60,7 @@ TEST_F(RedisNetworkFaults, AServerThatAcceptsAndStaysSilentCostsTheDeadline) {
   EXPECT_EQ(refused.error().code, Errc::timeout);
   EXPECT_NE(refused.error().detail.find("does not answer"), std::string::npos);
 
-  options.operation_timeout = milliseconds(50);
+  options.operation_timeout = short_timeout;
   const auto store = RedisStore::connect_later(proxy->url(), options).value();
   const auto created = timed([&] { return store->create(fresh_key(), fields(), minute); });
   ASSERT_FALSE(created);
@@ -70,9 +70,9 @@ TEST_F(RedisNetworkFaults, AServerThatAcceptsAndStaysSilentCostsTheDeadline) {
 
 // The breaker: while attempts to connect take long, callers fail without one.
 TEST_F(RedisNetworkFaults, TheBreakerOpensOnASilentServerAndCloses) {
-  options.operation_timeout = milliseconds(50);
+  options.operation_timeout = short_timeout;
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   proxy->stay_silent();
   proxy->reset_all();
   ASSERT_FALSE(timed([&] { return store->load(key); })) << "it opens";
@@ -100,7 +100,7 @@ TEST_F(RedisNetworkFaults, TheBreakerOpensOnASilentServerAndCloses) {
 // It stays closed when connections are refused.
 TEST_F(RedisNetworkFaults, TheBreakerStaysClosedWhenConnectionsAreRefused) {
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   proxy->refuse();
   proxy->reset_all();
   for (int i = 0; i < 200; ++i) EXPECT_FALSE(timed([&] { return store->load(key); }));
@@ -109,10 +109,10 @@ TEST_F(RedisNetworkFaults, TheBreakerStaysClosedWhenConnectionsAreRefused) {
 }
 
 TEST_F(RedisNetworkFaults, AStallInTheMiddleOfAReplyCostsTheDeadlineAndThenTheConnection) {
-  options.operation_timeout = milliseconds(50);
+  options.operation_timeout = short_timeout;
   const auto store = connect_through_proxy();
   for (const std::size_t bytes : {0U, 1U, 7U}) {
-    const StoreKey key = make_session(*store);
+    const StoreKey key = make_session();
     proxy->cut(Way::replies, bytes, End::stall);
     const auto updated = timed([&] { return store->update(key, one_more(), minute); });
     ASSERT_FALSE(updated);
@@ -131,11 +131,11 @@ TEST_F(RedisNetworkFaults, AStallInTheMiddleOfAReplyCostsTheDeadlineAndThenTheCo
 }
 
 TEST_F(RedisNetworkFaults, AStallThatEndsGivesTheLateReplyToNobodyElse) {
-  options.operation_timeout = milliseconds(50);
+  options.operation_timeout = short_timeout;
   const auto store = connect_through_proxy();
-  const StoreKey one = make_session(*store);
-  const StoreKey other = make_session(*store);
-  for (std::size_t bytes = 0; bytes < 40; bytes += 3) {
+  const StoreKey one = make_session();
+  const StoreKey other = make_session();
+  for (std::size_t bytes = 0; bytes < 40; bytes += 7) {
     proxy->cut(Way::replies, bytes, End::stall);
     const auto loaded = timed([&] { return store->load(one); });
     ASSERT_FALSE(loaded);
@@ -150,7 +150,7 @@ TEST_F(RedisNetworkFaults, AStallThatEndsGivesTheLateReplyToNobodyElse) {
 // say that they may have been applied, and were, once. The next call works.
 TEST_F(RedisNetworkFaults, ACutAtEveryByteOfALoadReply) {
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   const std::size_t size = reply_size([&] { return store->load(key); });
   for (const End end : {End::close, End::reset}) {
     for (std::size_t bytes = 0; bytes <= size; ++bytes) {
@@ -182,7 +182,7 @@ TEST_F(RedisNetworkFaults, ACutAtEveryByteOfACreateReply) {
 
 TEST_F(RedisNetworkFaults, ACutAtEveryByteOfAnUpdateReply) {
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   const std::size_t size = reply_size([&] { return store->update(key, one_more(), minute); });
   int count = 1;
   for (const End end : {End::close, End::reset}) {
@@ -206,7 +206,7 @@ TEST_F(RedisNetworkFaults, ACutAtEveryByteOfAnUpdateReply) {
 
 TEST_F(RedisNetworkFaults, ACutAtEveryByteOfARenewalReply) {
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   const std::size_t size = reply_size([&] { return store->update(key, {}, minute); });
   for (const End end : {End::close, End::reset}) {
     for (std::size_t bytes = 0; bytes <= size; ++bytes) {
@@ -223,7 +223,7 @@ TEST_F(RedisNetworkFaults, ACutAtEveryByteOfARenewalReply) {
 
 TEST_F(RedisNetworkFaults, ACutAtEveryByteOfARekeyReply) {
   const auto store = connect_through_proxy();
-  StoreKey from = make_session(*store);
+  StoreKey from = make_session();
   int count = 0;
   const auto rekey = [&](const StoreKey& to, Grace grace) {
     return timed([&] { return store->rekey(from, to, one_more(), minute, grace); });
@@ -232,7 +232,7 @@ TEST_F(RedisNetworkFaults, ACutAtEveryByteOfARekeyReply) {
   for (const Grace grace : {Grace{}, Grace{milliseconds(60'000)}}) {
     for (const End end : {End::close, End::reset}) {
       for (std::size_t bytes = 0; bytes <= size; ++bytes) {
-        from = make_session(*store);
+        from = make_session();
         const StoreKey to = fresh_key();
         proxy->cut(Way::replies, bytes, end);
         const auto moved = rekey(to, grace);
@@ -253,12 +253,12 @@ TEST_F(RedisNetworkFaults, ACutAtEveryByteOfARekeyReply) {
 
 TEST_F(RedisNetworkFaults, ACutAtEveryByteOfAnEraseReply) {
   const auto store = connect_through_proxy();
-  const StoreKey first = make_session(*store);
-  const StoreKey other = make_session(*store);
+  const StoreKey first = make_session();
+  const StoreKey other = make_session();
   const std::size_t size = reply_size([&] { return store->erase(first); });
   for (const End end : {End::close, End::reset}) {
     for (std::size_t bytes = 0; bytes <= size; ++bytes) {
-      const StoreKey key = make_session(*store);
+      const StoreKey key = make_session();
       proxy->cut(Way::replies, bytes, end);
       const auto erased = timed([&] { return store->erase(key); });
       ASSERT_TRUE(erased) << erased.error().message();
@@ -271,7 +271,7 @@ TEST_F(RedisNetworkFaults, ACutAtEveryByteOfAnEraseReply) {
 
 TEST_F(RedisNetworkFaults, ACommandThatIsCutShortIsNotApplied) {
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   const std::uint64_t before = proxy->counters().request_bytes;
   ASSERT_TRUE(store->update(key, one_more(), minute));
   const std::size_t size = proxy->counters().request_bytes - before;
@@ -289,7 +289,7 @@ TEST_F(RedisNetworkFaults, ATrickleIsPutTogether) {
   const auto store = connect_through_proxy();
   proxy->trickle(std::chrono::nanoseconds(0));
   for (int i = 0; i < 3; ++i) {
-    const StoreKey key = make_session(*store);
+    const StoreKey key = make_session();
     ASSERT_TRUE(timed([&] { return store->update(key, one_more(), minute); }));
     expect_own(*store, key, "1");
     proxy->reset_all();  // the login trickles as well
@@ -297,12 +297,12 @@ TEST_F(RedisNetworkFaults, ATrickleIsPutTogether) {
 }
 
 TEST_F(RedisNetworkFaults, ATrickleThatIsTooSlowCostsTheDeadlineAndNothingElse) {
-  options.operation_timeout = milliseconds(50);
+  options.operation_timeout = short_timeout;
   const auto store = connect_through_proxy();
-  const StoreKey one = make_session(*store);
-  const StoreKey other = make_session(*store);
+  const StoreKey one = make_session();
+  const StoreKey other = make_session();
   for (int i = 0; i < 3; ++i) {
-    proxy->trickle(milliseconds(20));
+    proxy->trickle(milliseconds(40));
     const auto loaded = timed([&] { return store->load(one); });
     ASSERT_FALSE(loaded);
     EXPECT_EQ(loaded.error().code, Errc::timeout);
@@ -327,7 +327,7 @@ TEST_F(RedisNetworkFaults, ProtocolGarbageIsCorruptAndTheNextCallWorks) {
       deep,
   };
   for (const std::string& bytes : garbage) {
-    const StoreKey key = make_session(*store);
+    const StoreKey key = make_session();
     proxy->replace_next_reply(bytes);
     const auto loaded = timed([&] { return store->load(key); });
     ASSERT_FALSE(loaded) << bytes;
@@ -347,7 +347,7 @@ TEST_F(RedisNetworkFaults, ProtocolGarbageIsCorruptAndTheNextCallWorks) {
 
 TEST_F(RedisNetworkFaults, RepliesOfTheWrongKindAreCorrupt) {
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   for (const char* bytes : {":5\r\n:6\r\n", "$1\r\nx\r\n+OK\r\n", "*2\r\n:1\r\n:2\r\n:3\r\n"}) {
     proxy->replace_next_reply(bytes);
     const auto loaded = timed([&] { return store->load(key); });
@@ -366,7 +366,7 @@ TEST_F(RedisNetworkFaults, RepliesOfTheWrongKindAreCorrupt) {
 // Whatever comes while nobody has asked belongs to nobody.
 TEST_F(RedisNetworkFaults, BytesThatNobodyAskedForAreNobodysReply) {
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   for (const char* bytes : {"*0\r\n:-2\r\n", "nonsense", "\r\n"}) {
     const std::uint64_t before = proxy->counters().reply_bytes;
     proxy->inject(bytes);
@@ -379,7 +379,7 @@ TEST_F(RedisNetworkFaults, BytesThatNobodyAskedForAreNobodysReply) {
 // The default action of SIGPIPE ends the process, so this test would not return.
 TEST_F(RedisNetworkFaults, AServerThatClosesWhileWeWriteRaisesNoSigpipe) {
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   const std::string large(200'000, 'x');
   Changes changes;
   changes.set.push_back({"large", large});
@@ -402,7 +402,7 @@ TEST_F(RedisNetworkFaults, AServerThatClosesWhileWeWriteRaisesNoSigpipe) {
 // The proxy itself: tests and benchmarks rely on its delay.
 TEST_F(RedisNetworkFaults, TheProxyDelaysBothWays) {
   const auto store = connect_through_proxy();
-  const StoreKey key = make_session(*store);
+  const StoreKey key = make_session();
   proxy->delay(milliseconds(2));
   for (int i = 0; i < 5; ++i) {
     const auto start = SteadyClock::now();

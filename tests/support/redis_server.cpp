@@ -151,7 +151,10 @@ void RedisServer::stop() {
   pid_ = -1;
 }
 
-void RedisServer::pause() { ::kill(pid_, SIGSTOP); }
+void RedisServer::pause() {
+  ::kill(pid_, SIGSTOP);
+  ::waitpid(pid_, nullptr, WUNTRACED);
+}
 void RedisServer::resume() { ::kill(pid_, SIGCONT); }
 
 void RedisProbe::Free::operator()(redisContext* context) const noexcept { redisFree(context); }

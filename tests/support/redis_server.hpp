@@ -36,7 +36,7 @@ class RedisServer {
   // The same in two steps. In between, it may be loading its data.
   void launch();
   void wait_until_ready() const;
-  void pause();
+  void pause();  // as SIGSTOP; it has stopped when this returns
   void resume();
 
  private:

@@ -80,7 +80,7 @@ class OwnedSessions {
 
   // One call, chosen at random, and checked.
   void step();
-  // To be called when no fault is left: everything must work, and agree.
+  // To be called when no fault is left: the store must work again, and agree.
   void settle();
 
  private:
@@ -100,6 +100,7 @@ class OwnedSessions {
   void move();
   void erase();
   void visit_a_grave();
+  void visit(const Grave& grave);
   void visit_an_orphan();
   void bury(Time dead_from);
   std::optional<std::int64_t> version_of(const Record& record);
