@@ -2,31 +2,16 @@
 // thousand faults leave behind.
 #include <gtest/gtest.h>
 
-#include <malloc.h>
-
-#include <filesystem>
-#include <iostream>
 #include <string>
 
 #include "fault_fixture.hpp"
+#include "possessions.hpp"
 
 namespace websession::testing {
 namespace {
 
 using Way = TcpProxy::Way;
 using End = TcpProxy::End;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
-#else
-constexpr bool sanitized = false;
-#endif
 
 // Whatever is acknowledged must survive the death of the server.
 class RedisCrowdFaults : public RedisFaultTest {
@@ -122,23 +107,6 @@ TEST_F(RedisCrowdFaults, TheScriptCacheIsEmptiedWhile64ThreadsAreInFlight) {
   const auto store = connect(options);
   Tally tally(options.operation_timeout, scheduling_margin);
   disturb_a_crowd(*store, 20, tally, [&](int, Random&) { probe->text({"SCRIPT", "FLUSH"}); });
-}
-
-// Both are looked at when nothing is going on.
-struct Possessions {
-  std::size_t descriptors = 0;
-  std::size_t heap_bytes = 0;
-};
-
-Possessions possessions() {
-  Possessions now;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    now.descriptors += entry.is_directory() ? 0 : 1;
-  }
-#if __GLIBC_PREREQ(2, 33)
-  now.heap_bytes = ::mallinfo2().uordblks;
-#endif
-  return now;
 }
 
 // One fault of each kind in turn, each met by a few calls.

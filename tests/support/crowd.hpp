@@ -33,7 +33,7 @@ class Crowd {
           std::make_unique<OwnedSessions>(store, tally, "thread" + std::to_string(i), seed + i));
     }
     for (std::size_t i = 0; i < threads; ++i) {
-      threads_.emplace_back([this, &tally, i, seed] { work(tally, i, seed); });
+      threads_.emplace_back([this, i, seed] { work(i, seed); });
     }
   }
   ~Crowd() { stop(); }
@@ -56,19 +56,13 @@ class Crowd {
  private:
   static constexpr std::size_t shared_sessions = 8;
 
-  void work(Tally& tally, std::size_t i, std::uint64_t seed) {
+  void work(std::size_t i, std::uint64_t seed) {
     std::mt19937_64 engine(~seed - i);
     while (!done_) {
-      const std::uint64_t failed = tally.calls() - tally.successes();
       if (engine() % 4 == 0) {
         shared_[i % shared_sessions]->step(engine());
       } else {
         owned_[i]->step();
-      }
-      // While calls fail at once, whoever made them has other things to do, too: it leaves the
-      // processor to those who repair the server.
-      if (tally.calls() - tally.successes() > failed + 16) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
     }
   }

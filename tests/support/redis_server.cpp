@@ -87,7 +87,7 @@ void RedisServer::start() {
   wait_until_ready();
 }
 
-void RedisServer::launch() {
+void RedisServer::launch(const std::vector<std::string>& options) {
   std::vector<std::string> words = {"redis-server",
                                     "--port",
                                     std::to_string(port_),
@@ -106,6 +106,7 @@ void RedisServer::launch() {
                                     "--logfile",
                                     directory_ + "/redis.log"};
   words.insert(words.end(), options_.begin(), options_.end());
+  words.insert(words.end(), options.begin(), options.end());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -187,6 +188,7 @@ RedisProbe::Words RedisProbe::keys(const std::string& prefix) {
   do {
     const ReplyPointer reply =
         ask(context_.get(), {"SCAN", cursor, "MATCH", prefix + "*", "COUNT", "1000"});
+    if (reply->elements != 2) throw std::runtime_error("probe: " + text_of(*reply));
     cursor = text_of(*reply->element[0]);
     const Words some = elements_of(*reply->element[1]);
     found.insert(found.end(), some.begin(), some.end());

@@ -33,8 +33,8 @@ class RedisServer {
 
   void stop();   // as a crash: SIGKILL
   void start();  // on the same port again
-  // The same in two steps. In between, it may be loading its data.
-  void launch();
+  // The same in two steps. In between, it may be loading its data. `options`: for this time only.
+  void launch(const std::vector<std::string>& options = {});
   void wait_until_ready() const;
   void pause();  // as SIGSTOP; it has stopped when this returns
   void resume();

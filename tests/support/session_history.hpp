@@ -30,7 +30,8 @@ class Tally {
     for (const Errc code : {Errc::unavailable, Errc::timeout, Errc::overloaded}) expect(code);
   }
 
-  // Makes a call, and checks what holds for all of them.
+  // Makes a call, and checks what holds for all of them. Waits a moment after an error, as real
+  // callers would do something else: calls that fail at once leave the processor to others.
   template <class Call>
   auto timed(bool writes, Call call) {
     const auto start = std::chrono::steady_clock::now();
@@ -55,6 +56,8 @@ class Tally {
     return std::chrono::microseconds(worst_overrun_us_);
   }
   [[nodiscard]] std::vector<std::string> failures() const;
+  // The texts of the errors, each with how often it came.
+  [[nodiscard]] std::map<std::string, std::uint64_t> messages() const;
 
  private:
   void note(std::chrono::nanoseconds duration, const Error* error, bool writes);
@@ -69,6 +72,7 @@ class Tally {
   std::atomic<std::int64_t> worst_overrun_us_ = 0;
   mutable std::mutex mutex_;
   std::vector<std::string> failures_;
+  std::map<std::string, std::uint64_t> messages_;
 };
 
 // The sessions of one writer, one after the other: each is created, changed, moved and erased by
@@ -134,9 +138,9 @@ class SharedSession {
  public:
   SharedSession(SessionStore& store, Tally& tally, std::string name);
 
-  // One call by one of the threads, chosen by `bits`, and checked. The session is created with the
-  // first successful call of create().
+  // Makes the session; true: it is there. To be called until then, and before the others.
   bool create();
+  // One call by one of the threads, chosen by `bits`, and checked.
   void step(std::uint64_t bits);
   void settle();
 
