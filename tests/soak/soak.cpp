@@ -8,10 +8,13 @@
 // time to live, memory grew (the most of the last third of the time exceeds the most of the first
 // by 16 MiB and by 10 %), or a descriptor was left. Exit code: 0, 1 when it failed, 2 when it could
 // not run.
+#include <pthread.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -62,6 +65,12 @@ class Watcher {
 
  private:
   void run() {
+    // hiredis does not keep SIGPIPE from this thread, whose connection is among those that are cut.
+    // For the others it stays as it is: it would end the process, and so show itself.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     while (!done_) {
       try {
         RedisProbe probe(server_);

@@ -17,7 +17,8 @@ constexpr Lifetime short_life{milliseconds(300)};
 constexpr milliseconds expiry_slack{100};
 constexpr std::size_t kept_max = 64;  // graves and orphans; old ones are forgotten
 constexpr std::size_t failures_max = 50;
-constexpr int tries_max = 10;  // when no fault is left, on a loaded machine
+// When no fault is left, on a loaded machine, with a breaker that has just opened.
+constexpr std::chrono::seconds patience{10};
 
 StoreKey fresh_key() { return StoreKey(SessionId::generate().value()); }
 
@@ -282,7 +283,8 @@ void OwnedSessions::visit_an_orphan() {
 }
 
 void OwnedSessions::settle() {
-  for (int tries = 0; doubt_ != Doubt::none && tries < tries_max; ++tries) step();
+  const Time until = SteadyClock::now() + patience;
+  while (doubt_ != Doubt::none && SteadyClock::now() < until) step();
   if (doubt_ != Doubt::none) return fail("the store does not recover");
   if (alive_) load();
   for (const Grave& grave : graves_) {
@@ -335,7 +337,8 @@ void SharedSession::load() {
 
 void SharedSession::settle() {
   const std::uint64_t before = tally_.successes();
-  for (int tries = 0; tally_.successes() == before && tries < tries_max; ++tries) load();
+  const auto until = SteadyClock::now() + patience;
+  while (tally_.successes() == before && SteadyClock::now() < until) load();
   if (tally_.successes() == before) tally_.fail(name_ + ": the store does not recover");
 }
 
