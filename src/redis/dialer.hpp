@@ -35,8 +35,6 @@ struct EngineOptions {
   std::size_t pending_max = 0;
   std::size_t reply_bytes_max = 0;
   std::size_t connections = 1;
-  // A connection that was heard from this recently is not asked whether it has ended.
-  std::chrono::milliseconds fresh{1};
 };
 
 // What belongs to one connection. Threads that do I/O keep it alive, so that its descriptor is

@@ -208,8 +208,7 @@ Result<std::shared_ptr<Connection>> Lane::ready_connection(Lock& lock, SteadyTim
       // sent, spares the caller a write whose fate is unknown.
       // While answers to abandoned requests are due, bytes may come; an end still is one.
       const Pipeline& pipeline = connection_->pipeline;
-      const bool idle = !pipeline.is_reading() && !pipeline.has_callers() &&
-                        SteadyClock::now() - connection_->heard_at > options_.fresh;
+      const bool idle = !pipeline.is_reading() && !pipeline.has_callers();
       const Transport& transport = *connection_->transport;
       const bool ended =
           idle && (pipeline.pending() == 0 ? transport.is_stale() : transport.has_ended());

@@ -40,12 +40,10 @@ std::string ask(std::string_view word) { return "ECHO " + std::string(word) + "\
 class LaneTest : public ::testing::Test {
  protected:
   std::shared_ptr<FakeRedis> server = std::make_shared<FakeRedis>(echo());
-  // Always asked whether it has ended, however shortly it was heard from.
   redis::EngineOptions options{.connect_timeout = milliseconds(100),
                                .operation_timeout = milliseconds(60),
                                .pending_max = 4096,
-                               .reply_bytes_max = 64 * 1024,
-                               .fresh = milliseconds(-1)};
+                               .reply_bytes_max = 64 * 1024};
   std::unique_ptr<redis::Dialer> dialer;
   std::unique_ptr<Lane> lane;
 

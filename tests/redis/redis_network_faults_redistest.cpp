@@ -271,8 +271,9 @@ TEST_F(RedisNetworkFaults, ACutAtEveryByteOfAnEraseReply) {
 
 // Nothing of the caller's was sent yet, so a write is tried again as well.
 TEST_F(RedisNetworkFaults, ACutAtEveryByteOfALoginReply) {
+  // It ends with one to three PINGs, as time will have it, each answered with seven bytes.
   const std::size_t size =
-      reply_size([&] { return RedisStore::connect(proxy->url(), options).has_value(); });
+      reply_size([&] { return RedisStore::connect(proxy->url(), options).has_value(); }) - 2 * 7;
   const auto store = connect_through_proxy();
   for (std::size_t bytes = 0; bytes < size; ++bytes) {
     proxy->reset_all();
