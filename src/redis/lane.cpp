@@ -16,11 +16,8 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t read_size = std::size_t{16} * 1024;
 // How often callers give the processor away before they sleep, on a connection whose round trip is
-// short. A caller alone in its lane does so for a whole round trip, and so spares itself and the
-// processor the way to sleep and back. Among many the reader sleeps at once, which leaves the
-// processor to the server; the others have their answers a moment later than it has.
-constexpr int yields_alone = 64;
-constexpr int yields_of_followers = 16;
+// short: about a round trip long. It spares them and the processor the way to sleep and back.
+constexpr int yields_before_sleep = 64;
 // A reader looks around this often, for what a caller at its deadline could not write to a socket
 // that was full.
 constexpr milliseconds look_around{10};
@@ -104,7 +101,7 @@ Result<void> Lane::take_turns(Lock& lock, Connection& connection, Request& reque
     } else {
       request.waiting = true;
       lock.unlock();
-      int yields = connection.is_near ? yields_of_followers : 0;
+      int yields = connection.is_near ? yields_before_sleep : 0;
       for (; yields > 0 && !request.parker.is_called(); --yields) ::sched_yield();
       if (request.parker.wait(deadline)) return {};
       lock.lock();
@@ -127,10 +124,9 @@ void Lane::write(Lock& lock, Connection& connection, SteadyTime deadline) {
 // Reads what has come, for all.
 void Lane::read(Lock& lock, Connection& connection, SteadyTime deadline) {
   connection.pipeline.begin_read();
-  const bool for_one = connection.pipeline.pending() == 1;
   lock.unlock();
   std::array<char, read_size> buffer;
-  Result<std::size_t> received = receive(connection, for_one, buffer, deadline);
+  Result<std::size_t> received = receive(connection, buffer, deadline);
   Result<void> parsed;
   try {
     if (received) parsed = connection.parser.feed({buffer.data(), *received}, connection.arrived);
@@ -153,16 +149,16 @@ void Lane::read(Lock& lock, Connection& connection, SteadyTime deadline) {
   if (!parsed) fail(connection, parsed.error());
 }
 
-Result<std::size_t> Lane::receive(Connection& connection, bool for_one, std::span<char> buffer,
+Result<std::size_t> Lane::receive(Connection& connection, std::span<char> buffer,
                                   SteadyTime deadline) {
   Transport& transport = *connection.transport;
-  if (connection.is_near && for_one) {
+  if (connection.is_near) {
     Result<std::size_t> received = std::size_t{0};
     const auto has_come = [&] {
       received = transport.read_ready(buffer);
       return !received || *received > 0;
     };
-    if (patience_.wait_for(yields_alone, has_come)) return received;
+    if (patience_.wait_for(yields_before_sleep, has_come)) return received;
   }
   return transport.read_some(buffer, std::min(deadline, SteadyClock::now() + look_around));
 }

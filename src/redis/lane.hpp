@@ -66,8 +66,7 @@ class Lane {
                           SteadyTime deadline);
   void write(Lock& lock, Connection& connection, SteadyTime deadline);
   void read(Lock& lock, Connection& connection, SteadyTime deadline);
-  Result<std::size_t> receive(Connection& connection, bool for_one, std::span<char> buffer,
-                              SteadyTime deadline);
+  Result<std::size_t> receive(Connection& connection, std::span<char> buffer, SteadyTime deadline);
   void say_farewell(Lock& lock, Connection& connection, SteadyTime deadline);
   void fail(Connection& connection, const Error& error);
   Error give_up(Connection& connection, const Request& request);
