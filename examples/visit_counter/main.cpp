@@ -27,7 +27,7 @@ struct Arguments {
 
 constexpr const char* usage =
     "Usage: visit_counter [options]\n"
-    "  --store memory | redis://[user:password@]host[:port][/db] | unix:///path/to/socket\n"
+    "  --store memory | redis[s]://[user:password@]host[:port][/db] | unix:///path/to/socket\n"
     "  --port N         listen on 127.0.0.1:N (default 8080; 0: a free port)\n"
     "  --name NAME      what the page calls this server\n"
     "  --behind-proxy   believe X-Forwarded-Proto (only if a proxy sets it)\n";

@@ -12,6 +12,25 @@
 
 namespace websession {
 
+// How rediss:// connects: TLS 1.2 or newer. All paths are of files in PEM format, which are read
+// once, when the store is made; who replaces them makes a new store.
+struct TlsOptions {
+  // Who may have signed the server's certificate; none: those whom the system trusts.
+  std::string ca_file{};
+  std::string ca_folder{};  // prepared by `openssl rehash`; looked into when connecting
+  // The client's own certificate, with those between it and its CA, for servers that ask for one
+  // (tls-auth-clients); and its key, without a passphrase. Both or none.
+  std::string certificate_file{};
+  std::string key_file{};
+  // The name or address that the server's certificate must hold; empty: the URL's host.
+  std::string server_name{};
+  // Whether the server must prove who it is. Without that, whoever sits between can read and change
+  // all sessions: for experiments only.
+  bool verify_peer = true;
+
+  bool operator==(const TlsOptions&) const = default;
+};
+
 struct RedisOptions {
   std::string prefix = "sid_";  // of every key
   // Bounds connect() below, and each attempt to connect again (name resolution aside, which is the
@@ -29,6 +48,7 @@ struct RedisOptions {
   std::string client_name = "websession";  // shown by CLIENT LIST; empty: none
   // Takes hashes that other programs wrote, without `@created`, as sessions. Off, they are none.
   bool adopt_foreign_hashes = false;
+  TlsOptions tls{};                      // with a rediss:// URL only
   std::shared_ptr<const Clock> clock{};  // none: system_clock()
 };
 
@@ -40,10 +60,12 @@ class RedisStore final : public SessionStore {
   // Connects and logs in.
   //
   // URLs: redis://[[user]:password@]host[:port][/database]
+  //       rediss://…  the same over TLS, see TlsOptions
   //       unix://[[user]:password@]/path/to/socket[?db=database]
   // Percent-encode special characters of user and password.
   //
-  // Errors: invalid_argument (URL, options), unavailable, timeout, rejected (password, rights).
+  // Errors: invalid_argument (URL, options), unavailable, timeout, rejected (password, rights,
+  // certificates).
   // None of them shows the user or the password.
   static Result<std::shared_ptr<RedisStore>> connect(std::string_view url,
                                                      RedisOptions options = {});

@@ -17,7 +17,7 @@ enum class Errc {
   unavailable = 1,   // the store cannot be reached or refuses for now: answer 503, try later
   timeout,           // no answer by the deadline
   overloaded,        // too many requests are waiting already; nothing was sent
-  rejected,          // the store understood and said no: rights, password, memory, role
+  rejected,          // the store, or TLS, said no: rights, password, certificate, memory, role
   key_exists,        // create or rekey: the key is taken; nothing was overwritten
   corrupt,           // what came back cannot be a session, or is larger than allowed
   too_large,         // the change would exceed a limit; nothing was sent

@@ -12,6 +12,7 @@
 #include "redis_url.hpp"
 #include "server_error.hpp"
 #include "socket_transport.hpp"
+#include "tls_transport.hpp"
 
 namespace websession {
 namespace {
@@ -48,6 +49,14 @@ Result<void> validate(const RedisOptions& options) {
                                      [](char c) { return c > 0x20 && c < 0x7f; });
   if (!printable) return invalid("client_name: only printable ASCII without blanks");
   return {};
+}
+
+Result<std::unique_ptr<redis::Connector>> make_connector(redis::RedisUrl url,
+                                                         const TlsOptions& tls) {
+  if (url.tls) return redis::make_tls_connector(std::move(url), tls);
+  // Whoever asks for TLS must not get plain text.
+  if (tls != TlsOptions()) return invalid("tls: is for rediss:// URLs, and this one is none");
+  return redis::make_socket_connector(std::move(url));
 }
 
 // What is written must be readable again.
@@ -206,8 +215,10 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view u
                      options.client_name,
                      {scripts.create.source(), scripts.set.source(), scripts.count.source(),
                       scripts.update.source(), scripts.rekey.source(), scripts.erase.source()}};
-  return redis::make_store(redis::make_socket_connector(*std::move(parsed)), std::move(login),
-                           std::move(options));
+  Result<std::unique_ptr<redis::Connector>> connector =
+      make_connector(*std::move(parsed), options.tls);
+  if (!connector) return std::move(connector).error();
+  return redis::make_store(*std::move(connector), std::move(login), std::move(options));
 }
 
 Result<std::shared_ptr<RedisStore>> RedisStore::connect(std::string_view url,

@@ -128,11 +128,16 @@ std::string RedisUrl::display() const {
 
 Result<RedisUrl> parse_redis_url(std::string_view url) {
   constexpr std::string_view tcp = "redis://";
+  constexpr std::string_view tls = "rediss://";
   constexpr std::string_view unix_socket = "unix://";
   if (url.starts_with(tcp)) return parse_tcp(url.substr(tcp.size()));
   if (url.starts_with(unix_socket)) return parse_unix(url.substr(unix_socket.size()));
-  if (url.starts_with("rediss://")) return invalid("rediss:// (TLS) is not supported yet");
-  return invalid("must start with redis:// or unix://");
+  if (url.starts_with(tls)) {
+    Result<RedisUrl> parsed = parse_tcp(url.substr(tls.size()));
+    if (parsed) parsed->tls = true;
+    return parsed;
+  }
+  return invalid("must start with redis://, rediss:// or unix://");
 }
 
 }  // namespace websession::redis

@@ -1,4 +1,4 @@
-// redis:// and unix:// URLs.
+// redis://, rediss:// and unix:// URLs.
 #pragma once
 
 #include <optional>
@@ -16,6 +16,7 @@ struct RedisUrl {
   std::string user{};  // empty: the default user
   std::optional<std::string> password{};
   int database = 0;
+  bool tls = false;
 
   // What may be shown to people: "127.0.0.1:6379". Never the password.
   [[nodiscard]] std::string display() const;

@@ -22,7 +22,8 @@ class Transport {
 
   // Both wait until at least one byte has passed, and give the number of bytes.
   // Errors: timeout (nothing has passed by the deadline; all is as before), unavailable (the
-  // connection has ended).
+  // connection has ended), rejected (the server does not want us, or speaks something else).
+  // After a timeout, what is written next begins with the same bytes: TLS may have them encrypted.
   virtual Result<std::size_t> write_some(std::string_view bytes, SteadyTime deadline) = 0;
   virtual Result<std::size_t> read_some(std::span<char> buffer, SteadyTime deadline) = 0;
 
@@ -47,7 +48,8 @@ class Connector {
   Connector& operator=(const Connector&) = delete;
   virtual ~Connector() = default;
 
-  // Called by one thread at a time. Errors: unavailable, timeout.
+  // Called by one thread at a time. Errors: unavailable, timeout, rejected (TLS: one side does not
+  // accept the other).
   virtual Result<std::unique_ptr<Transport>> connect(SteadyTime deadline) = 0;
   // The server at the address that worked is not the right one any more: look it up again.
   virtual void forget_address() noexcept {}

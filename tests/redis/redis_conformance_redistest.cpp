@@ -4,6 +4,7 @@
 #include <string>
 #include <thread>
 
+#include "certificates.hpp"
 #include "print_case.hpp"
 #include "redis_fixture.hpp"
 #include "websession/testing/store_conformance.hpp"
@@ -29,14 +30,27 @@ class RedisHarness final : public StoreHarness {
 };
 
 class RedisStoreConformance : public RedisTest,
-                              public ::testing::WithParamInterface<ConformanceCase> {};
+                              public ::testing::WithParamInterface<ConformanceCase> {
+ protected:
+  void run(const std::string& url, RedisOptions options);
+};
 
-TEST_P(RedisStoreConformance, Conforms) {
-  RedisOptions options;
+class RedisStoreOverTls : public RedisStoreConformance {
+ protected:
+  std::vector<std::string> server_options() override { return {"--tls-auth-clients", "no"}; }
+  std::optional<RedisTls> server_tls() override {
+    const Identity identity = authority.issue_for_localhost();
+    return RedisTls{identity.certificate_file, identity.key_file, authority.certificate_file()};
+  }
+  Authority authority;
+};
+
+void RedisStoreConformance::run(const std::string& url, RedisOptions options) {
+  options.clock = clock;
   // The cases ask what is right, not how fast: a loaded machine, or a sanitizer, may be slow.
   options.operation_timeout = std::chrono::seconds(20);
   options.record_bytes_max = 1024 * 1024;
-  RedisHarness harness(connect(options), clock);
+  RedisHarness harness(RedisStore::connect(url, std::move(options)).value(), clock);
 
   // P3, watched from outside while the case runs: no key is ever without a time to live.
   std::atomic<bool> done = false;
@@ -54,6 +68,17 @@ TEST_P(RedisStoreConformance, Conforms) {
   done = true;
   watcher.join();
 }
+
+TEST_P(RedisStoreConformance, Conforms) { run(server->url(), {}); }
+
+TEST_P(RedisStoreOverTls, Conforms) {
+  RedisOptions options;
+  options.tls.ca_file = authority.certificate_file();
+  run(server->tls_url(), std::move(options));
+}
+
+INSTANTIATE_TEST_SUITE_P(Case, RedisStoreOverTls, ::testing::ValuesIn(conformance_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Case, RedisStoreConformance, ::testing::ValuesIn(conformance_cases()),
                          [](const auto& tested) { return tested.param.name; });

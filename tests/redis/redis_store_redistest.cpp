@@ -117,7 +117,6 @@ TEST_F(RedisStoreTest, NamesItsConnection) {
 
 TEST_F(RedisStoreTest, WrongOptionsAndUrlsAreRefused) {
   EXPECT_EQ(RedisStore::connect("localhost:6379").error().code, Errc::invalid_argument);
-  EXPECT_EQ(RedisStore::connect("rediss://localhost").error().code, Errc::invalid_argument);
   const auto refused = [&](const std::string& field, auto spoil) {
     RedisOptions options;
     spoil(options);

@@ -34,6 +34,18 @@ TEST(RedisUrl, TakesIpv6) {
   EXPECT_EQ(parsed("redis://[::1]:7000/2").display(), "[::1]:7000");
 }
 
+TEST(RedisUrl, TakesTls) {
+  const RedisUrl tls = parsed("rediss://ada:pw@redis.example/2");
+  EXPECT_TRUE(tls.tls);
+  EXPECT_EQ(tls.host, "redis.example");
+  EXPECT_EQ(tls.port, "6379");
+  EXPECT_EQ(tls.user, "ada");
+  EXPECT_EQ(tls.database, 2);
+  EXPECT_EQ(parsed("rediss://[::1]:6380").display(), "[::1]:6380");
+  EXPECT_FALSE(parsed("redis://redis.example").tls);
+  EXPECT_FALSE(parsed("unix:///run/redis.sock").tls);
+}
+
 TEST(RedisUrl, TakesUnixSockets) {
   const RedisUrl plain = parsed("unix:///run/redis.sock");
   EXPECT_EQ(plain.socket_path, "/run/redis.sock");
@@ -67,7 +79,8 @@ TEST(RedisUrl, RefusesTheRestWithoutShowingIt) {
                           "redis://u:secret%00@host",
                           "redis://[::secret",
                           "redis://a secret",
-                          "rediss://secret",
+                          "rediss://secret:0",
+                          "rediss:secret",
                           "unix://secret",
                           "unix://",
                           "unix:///secret?x=1",

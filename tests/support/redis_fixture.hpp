@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -23,7 +24,7 @@ class RedisTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (redis_server_is_installed()) {
-      server = std::make_unique<RedisServer>(server_options());
+      server = std::make_unique<RedisServer>(server_options(), server_tls());
       probe = std::make_unique<RedisProbe>(*server);
       return;
     }
@@ -35,6 +36,7 @@ class RedisTest : public ::testing::Test {
   }
 
   virtual std::vector<std::string> server_options() { return {}; }
+  virtual std::optional<RedisTls> server_tls() { return {}; }
 
   std::shared_ptr<RedisStore> connect(RedisOptions options = {}) {
     options.clock = clock;

@@ -62,18 +62,28 @@ bool redis_server_is_installed() {
   return false;
 }
 
-RedisServer::RedisServer(std::vector<std::string> options) : options_(std::move(options)) {
+RedisServer::RedisServer(std::vector<std::string> options, std::optional<RedisTls> tls)
+    : options_(std::move(options)) {
   std::string pattern = std::filesystem::temp_directory_path() / "websession-redis-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary directory");
   directory_ = pattern;
   socket_path_ = directory_ + "/redis.sock";
   reservation_ = reserve_port(port_);
+  if (tls) {
+    tls_reservation_ = reserve_port(tls_port_);
+    const std::initializer_list<std::string> words{"--tls-port",         std::to_string(tls_port_),
+                                                   "--tls-cert-file",    tls->certificate_file,
+                                                   "--tls-key-file",     tls->key_file,
+                                                   "--tls-ca-cert-file", tls->ca_file};
+    options_.insert(options_.begin(), words);
+  }
   start();
 }
 
 RedisServer::~RedisServer() {
   stop();
   ::close(reservation_);
+  if (tls_reservation_ >= 0) ::close(tls_reservation_);
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
 }
@@ -81,6 +91,10 @@ RedisServer::~RedisServer() {
 std::string RedisServer::url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
 
 std::string RedisServer::unix_url() const { return "unix://" + socket_path_; }
+
+std::string RedisServer::tls_url(const std::string& host) const {
+  return "rediss://" + host + ":" + std::to_string(tls_port_);
+}
 
 void RedisServer::start() {
   launch();

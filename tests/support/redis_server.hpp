@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,16 +18,25 @@ namespace websession::testing {
 // True when tests can start a server. Under CI a missing one is a failure, not a skip.
 bool redis_server_is_installed();
 
+struct RedisTls {
+  std::string certificate_file;
+  std::string key_file;
+  std::string ca_file;  // of its clients
+};
+
 class RedisServer {
  public:
-  // `options`: further lines of its command line, like {"--requirepass", "x"}.
-  explicit RedisServer(std::vector<std::string> options = {});
+  // `options`: further lines of its command line, like {"--requirepass", "x"}. `tls`: files for a
+  // second port, which speaks TLS.
+  explicit RedisServer(std::vector<std::string> options = {}, std::optional<RedisTls> tls = {});
   ~RedisServer();
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
 
   [[nodiscard]] std::string url() const;       // redis://127.0.0.1:port
   [[nodiscard]] std::string unix_url() const;  // unix:///…
+  // rediss://host:port
+  [[nodiscard]] std::string tls_url(const std::string& host = "127.0.0.1") const;
   [[nodiscard]] const std::string& socket_path() const { return socket_path_; }
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
@@ -45,6 +55,8 @@ class RedisServer {
   std::string socket_path_;
   int port_ = 0;
   int reservation_ = -1;  // of the port, also while the server is down
+  int tls_port_ = 0;      // 0: none
+  int tls_reservation_ = -1;
   pid_t pid_ = -1;
 };
 

@@ -1,0 +1,126 @@
+#include "socket.hpp"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+namespace websession::redis {
+
+bool wait_for(int fd, short events, SteadyTime deadline) noexcept {
+  while (true) {
+    const auto left = std::max(deadline - std::chrono::steady_clock::now(),
+                               std::chrono::steady_clock::duration(0));
+    const auto whole = std::chrono::floor<std::chrono::seconds>(left);
+    const timespec timeout{static_cast<time_t>(whole.count()),
+                           static_cast<long>(std::chrono::nanoseconds(left - whole).count())};
+    pollfd waiting{fd, events, 0};
+    const int ready = ::ppoll(&waiting, 1, &timeout, nullptr);
+    if (ready > 0) return true;
+    if (ready == 0) return false;
+    if (errno != EINTR) return true;  // the next call on the socket tells what is wrong
+  }
+}
+
+std::string words(int error) { return std::error_code(error, std::generic_category()).message(); }
+
+Error timed_out() { return make_error(Errc::timeout, "the deadline has passed"); }
+
+Error closed_by_peer() { return make_error(Errc::unavailable, "Redis closed the connection"); }
+
+Error lost(int error) {
+  return make_error(Errc::unavailable, "the connection to Redis was lost (" + words(error) + ")");
+}
+
+Result<Descriptor> SocketDialer::connect_to(const Address& address, SteadyTime deadline) {
+  const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
+  Descriptor socket(::socket(target->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return make_error(Errc::unavailable, "no socket: " + words(errno));
+  if (target->sa_family != AF_UNIX) {
+    const int on = 1;
+    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  }
+  if (::connect(socket.get(), target, address.size) == 0) return socket;
+  if (errno != EINPROGRESS) return make_error(Errc::unavailable, words(errno));
+  if (!wait_for(socket.get(), POLLOUT, deadline)) {
+    return make_error(Errc::timeout, "no answer to the attempt to connect");
+  }
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) return make_error(Errc::unavailable, words(error));
+  return socket;
+}
+
+Result<Descriptor> SocketDialer::dial(SteadyTime deadline) {
+  Error last = make_error(Errc::unavailable, "no address");
+  if (last_good_) {
+    // It must leave time for the others; and it stays, for the time that no name is resolved.
+    const auto now = std::chrono::steady_clock::now();
+    Result<Descriptor> socket = connect_to(*last_good_, now + (deadline - now) / 2);
+    if (socket) return socket;
+  }
+  Result<std::vector<Address>> addresses = find_addresses();
+  if (!addresses) return std::move(addresses).error();
+  for (std::size_t i = 0; i < addresses->size(); ++i) {
+    // An address that does not answer must leave time for the others.
+    const auto now = std::chrono::steady_clock::now();
+    const auto share = (deadline - now) / static_cast<int>(addresses->size() - i);
+    Result<Descriptor> socket = connect_to((*addresses)[i], now + share);
+    if (socket) {
+      last_good_ = (*addresses)[i];
+      return socket;
+    }
+    last = std::move(socket).error();
+  }
+  last.detail = "cannot connect to Redis at " + url_.display() + ": " + last.detail +
+                "; is it running, and is the URL right?";
+  return last;
+}
+
+Result<std::vector<SocketDialer::Address>> SocketDialer::find_addresses() const {
+  return url_.host.empty() ? unix_address() : resolve();
+}
+
+Result<std::vector<SocketDialer::Address>> SocketDialer::unix_address() const {
+  sockaddr_un path{};
+  path.sun_family = AF_UNIX;
+  if (url_.socket_path.size() >= sizeof path.sun_path) {
+    return make_error(Errc::unavailable, "the path of the Redis socket is too long");
+  }
+  std::memcpy(path.sun_path, url_.socket_path.c_str(), url_.socket_path.size() + 1);
+  Address address;
+  std::memcpy(&address.storage, &path, sizeof path);
+  address.size = sizeof path;
+  return std::vector<Address>{address};
+}
+
+Result<std::vector<SocketDialer::Address>> SocketDialer::resolve() const {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  const int error = ::getaddrinfo(url_.host.c_str(), url_.port.c_str(), &hints, &list);
+  if (error != 0) {
+    return make_error(Errc::unavailable, "cannot resolve the Redis host \"" + url_.host +
+                                             "\": " + ::gai_strerror(error));
+  }
+  std::vector<Address> addresses;
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+    Address address;
+    std::memcpy(&address.storage, entry->ai_addr, entry->ai_addrlen);
+    address.size = entry->ai_addrlen;
+    addresses.push_back(address);
+  }
+  ::freeaddrinfo(list);
+  return addresses;
+}
+
+}  // namespace websession::redis

@@ -1,0 +1,73 @@
+// Sockets: what the transports share.
+#pragma once
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "redis_url.hpp"
+#include "websession/clock.hpp"
+#include "websession/result.hpp"
+
+namespace websession::redis {
+
+// An owned file descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) noexcept : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+// Waits for any of poll's events. False: the deadline has passed.
+bool wait_for(int fd, short events, SteadyTime deadline) noexcept;
+
+// An errno for people.
+std::string words(int error);
+
+// The errors of a connection that both kinds of transport give.
+Error timed_out();
+Error closed_by_peer();
+Error lost(int error);
+
+// Makes connected sockets: non-blocking, and closed by exec. Resolves the host each time, and tries
+// the address that worked last time first.
+class SocketDialer {
+ public:
+  explicit SocketDialer(RedisUrl url) : url_(std::move(url)) {}
+
+  // Errors: unavailable, timeout.
+  Result<Descriptor> dial(SteadyTime deadline);
+  void forget_address() noexcept { last_good_.reset(); }
+  [[nodiscard]] const RedisUrl& url() const noexcept { return url_; }
+
+ private:
+  struct Address {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+  };
+  static Result<Descriptor> connect_to(const Address& address, SteadyTime deadline);
+  [[nodiscard]] Result<std::vector<Address>> find_addresses() const;
+  [[nodiscard]] Result<std::vector<Address>> unix_address() const;
+  [[nodiscard]] Result<std::vector<Address>> resolve() const;
+
+  RedisUrl url_;
+  std::optional<Address> last_good_{};
+};
+
+}  // namespace websession::redis

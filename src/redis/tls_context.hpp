@@ -1,0 +1,46 @@
+// What all connections to one server over TLS have in common: whom to trust, and who we are.
+#pragma once
+
+#include <openssl/types.h>
+
+#include <memory>
+#include <string>
+
+#include "websession/redis_store.hpp"
+#include "websession/result.hpp"
+
+namespace websession::redis {
+
+struct FreeSsl {
+  void operator()(SSL* ssl) const noexcept;
+  void operator()(SSL_CTX* context) const noexcept;
+};
+using SslPointer = std::unique_ptr<SSL, FreeSsl>;
+
+// Safe to share between threads: nothing changes after load.
+class TlsContext {
+ public:
+  // Reads the files of the options; a folder of CAs is looked into later, when a certificate is
+  // checked. `host` and `address`: the server's, for people and for its certificate.
+  // Error: invalid_argument, which names the option and shows nothing of a file.
+  static Result<std::shared_ptr<const TlsContext>> load(const TlsOptions& options, std::string host,
+                                                        std::string address);
+
+  // The client's side of a new connection. It reads and writes in memory only.
+  [[nodiscard]] SslPointer open() const;
+
+  // The name or address that the server's certificate must hold.
+  [[nodiscard]] const std::string& server_name() const noexcept { return server_name_; }
+  [[nodiscard]] const std::string& address() const noexcept { return address_; }
+  [[nodiscard]] bool has_certificate() const noexcept { return has_certificate_; }
+
+ private:
+  TlsContext() = default;
+
+  std::unique_ptr<SSL_CTX, FreeSsl> context_{};
+  std::string server_name_{};
+  std::string address_{};
+  bool has_certificate_ = false;
+};
+
+}  // namespace websession::redis
