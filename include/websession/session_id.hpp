@@ -23,6 +23,9 @@ struct IdFormat {
   std::string other_characters{};  // besides A-Z a-z 0-9 - _ ; cookie-safe ones, and never ':'
 };
 
+// Errors: invalid_argument, naming what is wrong.
+Result<void> validate(const IdFormat& format);
+
 // A session id: 24 bytes (192 bits) from OpenSSL's CSPRNG as 32 base64url characters.
 // (OWASP ASVS 5.0 7.2.3 asks for at least 128 bits.)
 class SessionId {

@@ -26,20 +26,38 @@ bool is_cookie_safe(char c) {
          std::string_view("\",;\\:").find(c) == std::string_view::npos;
 }
 
+constexpr std::size_t id_bytes = 24;
+constexpr std::size_t id_characters = id_bytes / 3 * 4;
+
 }  // namespace
+
+Result<void> validate(const IdFormat& format) {
+  if (format.length_min < 16 || format.length_max > length_limit ||
+      format.length_min > id_characters || format.length_max < id_characters) {
+    return make_error(Errc::invalid_argument,
+                      "id_format: lengths are 16 to 256 and must include our own, 32");
+  }
+  if (!std::all_of(format.other_characters.begin(), format.other_characters.end(),
+                   is_cookie_safe)) {
+    return make_error(
+        Errc::invalid_argument,
+        "id_format.other_characters: only characters that a cookie can carry, no ':'");
+  }
+  return {};
+}
 
 bool equal_in_constant_time(std::string_view a, std::string_view b) noexcept {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 Result<SessionId> SessionId::generate() {
-  std::array<unsigned char, 24> bytes{};
+  std::array<unsigned char, id_bytes> bytes{};
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
     return make_error(Errc::no_randomness, "OpenSSL's random generator failed; no id was made");
   }
   // 24 bytes are 8 groups of 3, so there is no padding to think of.
   std::string text;
-  text.reserve(bytes.size() / 3 * 4);
+  text.reserve(id_characters);
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::uint32_t group = (static_cast<std::uint32_t>(bytes[i]) << 16) |
                                 (static_cast<std::uint32_t>(bytes[i + 1]) << 8) | bytes[i + 2];

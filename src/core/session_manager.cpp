@@ -18,21 +18,6 @@ constexpr int create_attempts = 2;
 
 Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
 
-Result<void> validate(const IdFormat& format) {
-  constexpr std::size_t own = 32;
-  if (format.length_min < 16 || format.length_max > 256 || format.length_min > own ||
-      format.length_max < own) {
-    return invalid("id_format: lengths are 16 to 256 and must include our own, 32");
-  }
-  for (const char c : format.other_characters) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= 0x20 || byte >= 0x7f || std::string_view("\",;\\:").find(c) != std::string::npos) {
-      return invalid("id_format.other_characters: only characters that a cookie can carry, no ':'");
-    }
-  }
-  return {};
-}
-
 Result<void> validate(const SessionOptions& options) {
   if (auto valid = validate(options.cookie); !valid) return valid;
   if (auto valid = validate(options.id_format); !valid) return valid;
