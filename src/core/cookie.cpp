@@ -5,14 +5,16 @@
 #include <cctype>
 #include <cstdio>
 
+#include "characters.hpp"
+
 namespace websession {
 namespace {
+
+using internal::is_control;
 
 constexpr std::size_t name_and_value_max = 4096;
 constexpr std::size_t attribute_max = 1024;
 constexpr std::size_t id_bytes_max = 256;  // IdFormat
-
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 // RFC 9110 §5.6.2
 bool is_token_character(char c) {

@@ -2,16 +2,17 @@
 
 #include <algorithm>
 
+#include "characters.hpp"
 #include "session_state.hpp"
 
 namespace websession {
 namespace {
 
+using internal::is_control;
+
 Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
 
 bool is_attribute(std::string_view name) { return !name.starts_with('@'); }
-
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 struct Extent {
   std::size_t bytes = 0;
