@@ -116,6 +116,7 @@ class SessionManager {
   explicit SessionManager(std::shared_ptr<const Shared> shared) noexcept;
 
   [[nodiscard]] Result<std::optional<Session>> load(const SessionId& id) const;
+  [[nodiscard]] Result<void> store_new(Session::State& state, const Fields& attributes) const;
   [[nodiscard]] Result<Outcome> rekey(Session::State& state, const Changes& changes,
                                       const internal::Plan& plan) const;
   [[nodiscard]] Result<Commit::Status> execute(Session::State& state, const internal::Plan& plan,

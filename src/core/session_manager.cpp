@@ -133,11 +133,8 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
 }
 
 Result<Session> SessionManager::create(const Fields& attributes) const {
-  const WallTime now = shared_->clock->wall();
-  const auto ttl = internal::time_to_live(now, shared_->plan, now);
   auto state = std::make_unique<Session::State>();
   state->shared = shared_;
-
   Changes changes;
   for (const Field& field : attributes) {
     if (auto valid = state->check_name(field.name); !valid) {
@@ -147,19 +144,24 @@ Result<Session> SessionManager::create(const Fields& attributes) const {
   }
   Result<Fields> fields = state->with(changes);
   if (!fields) return std::move(fields).error();
-  const Fields complete = with_created(*fields, created_text(now));
+  if (auto stored = store_new(*state, *fields); !stored) return std::move(stored).error();
+  return Session(std::move(state));
+}
 
+// Stores a session that has none yet under a new id. Precondition: the attributes were checked.
+Result<void> SessionManager::store_new(Session::State& state, const Fields& attributes) const {
+  const WallTime now = shared_->clock->wall();
+  const auto ttl = internal::time_to_live(now, shared_->plan, now);
+  const Fields complete = with_created(attributes, created_text(now));
   for (int attempt = 1;; ++attempt) {
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();
     Result<void> created = shared_->store->create(StoreKey(*id), complete, {ttl});
     if (created) {
-      state->stored = {*std::move(id), complete, now, shared_->clock->steady() + ttl};
-      return Session(std::move(state));
+      state.stored = {*std::move(id), complete, now, shared_->clock->steady() + ttl};
+      return {};
     }
-    if (created.error().code != Errc::key_exists || attempt == create_attempts) {
-      return std::move(created).error();
-    }
+    if (created.error().code != Errc::key_exists || attempt == create_attempts) return created;
   }
 }
 
@@ -205,9 +207,7 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
     case Plan::Action::report_gone:
       return Status::gone;
     case Plan::Action::create: {
-      Result<Session> created = create(after);
-      if (!created) return std::move(created).error();
-      state.stored = std::move(created->state_->stored);
+      if (auto stored = store_new(state, after); !stored) return std::move(stored).error();
       return Status::created;
     }
     case Plan::Action::erase: {
