@@ -1,11 +1,12 @@
 #include "websession/session_id.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
+
+#include "random_bytes.hpp"
 
 namespace websession {
 namespace {
@@ -52,16 +53,16 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) noexcept {
 
 Result<SessionId> SessionId::generate() {
   std::array<unsigned char, id_bytes> bytes{};
-  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
+  if (!internal::fill_random(bytes)) {
     return make_error(Errc::no_randomness, "OpenSSL's random generator failed; no id was made");
   }
   // 24 bytes are 8 groups of 3, so there is no padding to think of.
-  std::string text;
-  text.reserve(id_characters);
+  std::string text(id_characters, '\0');
+  char* to = text.data();
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::uint32_t group = (static_cast<std::uint32_t>(bytes[i]) << 16) |
                                 (static_cast<std::uint32_t>(bytes[i + 1]) << 8) | bytes[i + 2];
-    for (int shift = 18; shift >= 0; shift -= 6) text += base64url[(group >> shift) & 63U];
+    for (int shift = 18; shift >= 0; shift -= 6) *to++ = base64url[(group >> shift) & 63U];
   }
   return SessionId(std::move(text));
 }

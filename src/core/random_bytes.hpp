@@ -1,0 +1,15 @@
+// Random bytes for ids, from OpenSSL's CSPRNG by way of a small buffer a thread.
+#pragma once
+
+#include <span>
+
+namespace websession::internal {
+
+// Fills `out`, at most 256 bytes, with bytes that are given to nobody else: to no other thread, and
+// to no other process after a fork. False: the generator failed, and `out` is not to be used.
+//
+// Safe to call from many threads, and at any time in the life of a thread or of the process (from
+// destructors of thread-local and static objects, too). Not from a signal handler.
+[[nodiscard]] bool fill_random(std::span<unsigned char> out) noexcept;
+
+}  // namespace websession::internal
