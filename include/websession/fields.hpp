@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <initializer_list>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "websession/clock.hpp"
 
@@ -32,8 +31,15 @@ class Fields {
   class Iterator;
 
   Fields() noexcept = default;
-  explicit Fields(std::span<const Field> fields);
+  explicit Fields(std::span<const Field> fields);  // quickest when they are in order already
   Fields(std::initializer_list<Field> fields);
+  Fields(const Fields& other) noexcept;
+  Fields(Fields&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  Fields& operator=(Fields other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~Fields();
 
   // The stored text of a field; nullopt when there is none. Valid while this or a copy lives.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
@@ -43,20 +49,22 @@ class Fields {
 
   // The i-th field in the order of names. Precondition: i < size().
   [[nodiscard]] Field operator[](std::size_t i) const noexcept;
-  [[nodiscard]] std::size_t size() const noexcept { return count_; }
-  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+  [[nodiscard]] std::size_t size() const noexcept;
+  [[nodiscard]] bool empty() const noexcept { return block_ == nullptr; }
   [[nodiscard]] Iterator begin() const noexcept;
   [[nodiscard]] Iterator end() const noexcept;
+
+  // Whether any field has a deadline, passed or not.
+  [[nodiscard]] bool has_deadlines() const noexcept;
+  // The size of the block, which copies share.
+  [[nodiscard]] std::size_t block_bytes() const noexcept;
 
   // Same names, texts and deadlines.
   friend bool operator==(const Fields& a, const Fields& b) noexcept;
 
  private:
-  // Position of the first field whose name is not less than `name`.
-  [[nodiscard]] std::size_t lower_bound(std::string_view name) const noexcept;
-
-  std::shared_ptr<const std::byte[]> block_;
-  std::uint32_t count_ = 0;
+  struct Block;
+  Block* block_ = nullptr;  // none: empty
 };
 
 class Fields::Iterator {
@@ -84,6 +92,6 @@ class Fields::Iterator {
 };
 
 inline Fields::Iterator Fields::begin() const noexcept { return {*this, 0}; }
-inline Fields::Iterator Fields::end() const noexcept { return {*this, count_}; }
+inline Fields::Iterator Fields::end() const noexcept { return {*this, size()}; }
 
 }  // namespace websession

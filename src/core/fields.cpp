@@ -1,42 +1,25 @@
 #include "websession/fields.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <cstring>
+#include <limits>
+#include <new>
 #include <stdexcept>
 #include <vector>
 
 namespace websession {
 namespace {
 
-// The block: one Entry a field, in the order of names, then the bytes that they point to.
-struct Entry {
-  std::uint32_t offset;  // of the name; the value follows it
-  std::uint32_t name_size;
-  std::uint32_t value_size;
-  std::uint32_t has_deadline;
-  std::int64_t deadline;
-};
+// Stands for "no deadline" where others have one.
+constexpr std::int64_t never = std::numeric_limits<std::int64_t>::min();
 
-// Copied out rather than cast to: a block of bytes has no alignment to rely on.
-Entry entry_at(const std::byte* block, std::size_t i) {
-  Entry entry;
-  std::memcpy(&entry, block + i * sizeof(Entry), sizeof(Entry));
-  return entry;
-}
-
-std::string_view view(const std::byte* block, std::size_t offset, std::size_t size) {
-  return {reinterpret_cast<const char*>(block) + offset, size};
-}
-
-std::string_view name_at(const std::byte* block, std::size_t i) {
-  const Entry entry = entry_at(block, i);
-  return view(block, entry.offset, entry.name_size);
-}
+bool in_order(const Field& a, const Field& b) { return a.name < b.name; }
 
 std::vector<Field> sorted_unique(std::span<const Field> fields) {
   std::vector<Field> sorted(fields.begin(), fields.end());
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const Field& a, const Field& b) { return a.name < b.name; });
+  std::stable_sort(sorted.begin(), sorted.end(), in_order);
   // Of equal names keep the last: the first one of the reversed range.
   const auto first = std::unique(sorted.rbegin(), sorted.rend(),
                                  [](const Field& a, const Field& b) { return a.name == b.name; });
@@ -46,56 +29,121 @@ std::vector<Field> sorted_unique(std::span<const Field> fields) {
 
 }  // namespace
 
-Fields::Fields(std::span<const Field> fields) {
-  if (fields.empty()) return;
-  const std::vector<Field> sorted = sorted_unique(fields);
-  std::size_t size = sorted.size() * sizeof(Entry);
-  for (const Field& field : sorted) size += field.name.size() + field.value.size();
+// What this header is followed by, without gaps:
+//   ends       two numbers a field, where its name and where its value end in the texts
+//   deadlines  one number a field, if any field has one
+//   texts      name, value, name, value…, in the order of names
+struct Fields::Block {
+  std::atomic<std::uint32_t> references;
+  std::uint32_t count;
+  std::uint32_t texts_at;  // from the start of the block
+
+  // Precondition: strictly in order, not empty.
+  static Block* make(std::span<const Field> fields);
+
+  [[nodiscard]] char* bytes() noexcept { return reinterpret_cast<char*>(this); }
+  [[nodiscard]] const char* bytes() const noexcept { return reinterpret_cast<const char*>(this); }
+  // Of the names and values, one after the other. Precondition: i <= 2 * count.
+  [[nodiscard]] std::uint32_t end_before(std::size_t i) const noexcept {
+    if (i == 0) return 0;
+    std::uint32_t end = 0;
+    std::memcpy(&end, bytes() + sizeof(Block) + (i - 1) * sizeof end, sizeof end);
+    return end;
+  }
+  [[nodiscard]] std::string_view text(std::size_t i) const noexcept {
+    const std::uint32_t begin = end_before(i);
+    return {bytes() + texts_at + begin, end_before(i + 1) - begin};
+  }
+  [[nodiscard]] std::string_view name(std::size_t i) const noexcept { return text(2 * i); }
+  [[nodiscard]] std::size_t deadlines_at() const noexcept {
+    return sizeof(Block) + 2 * count * sizeof(std::uint32_t);
+  }
+  [[nodiscard]] bool has_deadlines() const noexcept { return texts_at != deadlines_at(); }
+  [[nodiscard]] std::optional<WallTime> deadline(std::size_t i) const noexcept {
+    if (!has_deadlines()) return std::nullopt;
+    std::int64_t ms = 0;
+    std::memcpy(&ms, bytes() + deadlines_at() + i * sizeof ms, sizeof ms);
+    if (ms == never) return std::nullopt;
+    return WallTime(std::chrono::milliseconds(ms));
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return texts_at + end_before(2 * count); }
+};
+
+Fields::Block* Fields::Block::make(std::span<const Field> fields) {
+  const bool deadlines = std::any_of(fields.begin(), fields.end(),
+                                     [](const Field& field) { return field.deadline.has_value(); });
+  std::size_t texts_at = sizeof(Block) + fields.size() * 2 * sizeof(std::uint32_t);
+  if (deadlines) texts_at += fields.size() * sizeof(std::int64_t);
+  std::size_t size = texts_at;
+  for (const Field& field : fields) size += field.name.size() + field.value.size();
   if (size > UINT32_MAX) throw std::length_error("websession::Fields: over 4 GiB");
 
-  auto block = std::make_shared_for_overwrite<std::byte[]>(size);
-  std::size_t offset = sorted.size() * sizeof(Entry);
-  for (std::size_t i = 0; i < sorted.size(); ++i) {
-    const Field& field = sorted[i];
-    const Entry entry{static_cast<std::uint32_t>(offset),
-                      static_cast<std::uint32_t>(field.name.size()),
-                      static_cast<std::uint32_t>(field.value.size()), field.deadline ? 1U : 0U,
-                      field.deadline ? field.deadline->time_since_epoch().count() : 0};
-    std::memcpy(block.get() + i * sizeof(Entry), &entry, sizeof(Entry));
-    std::copy_n(reinterpret_cast<const std::byte*>(field.name.data()), field.name.size(),
-                block.get() + offset);
-    offset += field.name.size();
-    std::copy_n(reinterpret_cast<const std::byte*>(field.value.data()), field.value.size(),
-                block.get() + offset);
-    offset += field.value.size();
+  auto* block = new (::operator new(size))
+      Block{{1}, static_cast<std::uint32_t>(fields.size()), static_cast<std::uint32_t>(texts_at)};
+  char* ends = block->bytes() + sizeof(Block);
+  char* until = block->bytes() + block->deadlines_at();
+  char* const texts = block->bytes() + texts_at;
+  std::uint32_t end = 0;
+  const auto append = [&](std::string_view text) {
+    std::copy_n(text.data(), text.size(), texts + end);
+    end += static_cast<std::uint32_t>(text.size());
+    std::memcpy(ends, &end, sizeof end);
+    ends += sizeof end;
+  };
+  for (const Field& field : fields) {
+    append(field.name);
+    append(field.value);
+    if (!deadlines) continue;
+    // A deadline at the very beginning of time moves by a millisecond: it has passed all the same.
+    const std::int64_t ms =
+        field.deadline
+            ? std::max<std::int64_t>(field.deadline->time_since_epoch().count(), never + 1)
+            : never;
+    std::memcpy(until, &ms, sizeof ms);
+    until += sizeof ms;
   }
-  block_ = std::move(block);
-  count_ = static_cast<std::uint32_t>(sorted.size());
+  return block;
+}
+
+Fields::Fields(std::span<const Field> fields) {
+  if (fields.empty()) return;
+  const bool sorted =
+      std::adjacent_find(fields.begin(), fields.end(), [](const Field& a, const Field& b) {
+        return !in_order(a, b);
+      }) == fields.end();
+  block_ = Block::make(sorted ? fields : sorted_unique(fields));
 }
 
 Fields::Fields(std::initializer_list<Field> fields)
     : Fields(std::span<const Field>(fields.begin(), fields.size())) {}
 
-std::size_t Fields::lower_bound(std::string_view name) const noexcept {
+Fields::Fields(const Fields& other) noexcept : block_(other.block_) {
+  if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
+}
+
+Fields::~Fields() {
+  // The last one has to see what the others did with the block before they let go of it.
+  if (block_ == nullptr || block_->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  block_->~Block();
+  ::operator delete(block_);
+}
+
+std::size_t Fields::size() const noexcept { return block_ == nullptr ? 0 : block_->count; }
+
+std::optional<Field> Fields::find_field(std::string_view name) const noexcept {
   std::size_t low = 0;
-  std::size_t high = count_;
+  std::size_t high = size();
   while (low < high) {
     const std::size_t middle = low + (high - low) / 2;
-    if (name_at(block_.get(), middle) < name) {
+    const int order = block_->name(middle).compare(name);
+    if (order == 0) return (*this)[middle];
+    if (order < 0) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
-  return low;
-}
-
-std::optional<Field> Fields::find_field(std::string_view name) const noexcept {
-  const std::size_t i = lower_bound(name);
-  if (i == count_) return std::nullopt;
-  const Field field = (*this)[i];
-  if (field.name != name) return std::nullopt;
-  return field;
+  return std::nullopt;
 }
 
 std::optional<std::string_view> Fields::find(std::string_view name) const noexcept {
@@ -107,15 +155,15 @@ std::optional<std::string_view> Fields::find(std::string_view name) const noexce
 bool Fields::contains(std::string_view name) const noexcept { return find_field(name).has_value(); }
 
 Field Fields::operator[](std::size_t i) const noexcept {
-  const Entry entry = entry_at(block_.get(), i);
-  Field field{view(block_.get(), entry.offset, entry.name_size),
-              view(block_.get(), entry.offset + entry.name_size, entry.value_size), std::nullopt};
-  if (entry.has_deadline != 0) field.deadline = WallTime(std::chrono::milliseconds(entry.deadline));
-  return field;
+  return {block_->name(i), block_->text(2 * i + 1), block_->deadline(i)};
 }
 
+bool Fields::has_deadlines() const noexcept { return block_ != nullptr && block_->has_deadlines(); }
+
+std::size_t Fields::block_bytes() const noexcept { return block_ == nullptr ? 0 : block_->size(); }
+
 bool operator==(const Fields& a, const Fields& b) noexcept {
-  if (a.block_ == b.block_ && a.count_ == b.count_) return true;
+  if (a.block_ == b.block_) return true;
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Field& x, const Field& y) {
     return x.name == y.name && x.value == y.value && x.deadline == y.deadline;
   });
