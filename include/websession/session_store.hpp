@@ -140,6 +140,7 @@ struct Applied {
 };
 
 // What `changes` make of `stored` at the time `now`; pure. Errors: those of SessionStore::update.
+// Precondition: a name stands at most once in set, remove and increment together (validate).
 Result<Applied> apply(const Fields& stored, const Changes& changes, WallTime now);
 
 // The fields that have not expired.

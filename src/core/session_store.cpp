@@ -1,10 +1,12 @@
 #include "websession/session_store.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstddef>
+#include <memory_resource>
 #include <string_view>
-#include <unordered_map>
-#include <unordered_set>
+#include <vector>
 
 namespace websession {
 namespace {
@@ -37,26 +39,65 @@ Result<void> validate_set(std::string_view name, std::string_view value, bool ha
   return {};
 }
 
-// The stored state while changes are applied to it.
-using Draft = std::unordered_map<std::string_view, Field>;
+// Room for the lists that a session of usual size needs for a moment. Larger ones take memory.
+class Scratch {
+ public:
+  [[nodiscard]] std::pmr::memory_resource* get() noexcept { return &resource_; }
 
-bool holds(const Draft& draft, const Changes::Expect& expect) {
-  const auto found = draft.find(expect.name);
-  if (found == draft.end()) return expect.any_of.empty();
-  return std::find(expect.any_of.begin(), expect.any_of.end(), found->second.value) !=
-         expect.any_of.end();
+ private:
+  alignas(std::max_align_t) std::array<std::byte, 2048> bytes_;
+  std::pmr::monotonic_buffer_resource resource_{bytes_.data(), bytes_.size()};
+};
+
+// What happens to the field of one name.
+struct Change {
+  std::string_view name;
+  std::optional<Field> field;  // none: it is removed
+};
+
+// A stored field, if changes see it.
+std::optional<Field> live_field(const Fields& stored, std::string_view name, WallTime now) {
+  std::optional<Field> field = stored.find_field(name);
+  if (field && is_expired(*field, now)) field.reset();
+  return field;
 }
 
-Result<std::int64_t> add(const Draft& draft, const Changes::Increment& increment) {
-  const auto found = draft.find(increment.name);
-  if (found == draft.end()) return increment.by;
-  const std::optional<std::int64_t> before = parse_integer(found->second.value);
+bool holds(const std::optional<Field>& field, const Changes::Expect& expect) {
+  if (!field) return expect.any_of.empty();
+  return std::find(expect.any_of.begin(), expect.any_of.end(), field->value) != expect.any_of.end();
+}
+
+// The value of a counter after the increment.
+Result<std::int64_t> add(const std::optional<Field>& field, const Changes::Increment& increment) {
+  if (!field) return increment.by;
+  const std::optional<std::int64_t> before = parse_integer(field->value);
   if (!before) return name_error(increment.name, "does not hold an integer to add to");
   std::int64_t after = 0;
   if (__builtin_add_overflow(*before, increment.by, &after)) {
     return name_error(increment.name, "would leave the range of a 64-bit integer");
   }
   return after;
+}
+
+// The stored fields with the changes, which are in the order of names, merged into them.
+Fields merge(const Fields& stored, const std::pmr::vector<Change>& changes, bool clear,
+             WallTime now, std::pmr::memory_resource* memory) {
+  std::pmr::vector<Field> merged(memory);
+  merged.reserve(stored.size() + changes.size());
+  auto change = changes.begin();
+  const auto take_changes_before = [&](const std::optional<std::string_view>& name) {
+    for (; change != changes.end() && (!name || change->name < *name); ++change) {
+      if (change->field) merged.push_back(*change->field);
+    }
+  };
+  for (const Field& field : stored) {
+    take_changes_before(field.name);
+    if (change != changes.end() && change->name == field.name) continue;
+    const bool cleared = clear && !field.name.starts_with('@');
+    if (!cleared && !is_expired(field, now)) merged.push_back(field);
+  }
+  take_changes_before(std::nullopt);
+  return Fields(merged);
 }
 
 }  // namespace
@@ -75,74 +116,77 @@ Result<void> validate(const Fields& fields, Lifetime lifetime) {
 
 Result<void> validate(const Changes& changes, Lifetime lifetime) {
   if (auto valid = validate_lifetime(lifetime); !valid) return valid;
-  std::unordered_set<std::string_view> seen;
+  Scratch scratch;
+  std::pmr::vector<std::string_view> names(scratch.get());
+  names.reserve(changes.set.size() + changes.remove.size() + changes.increment.size());
   for (const Changes::Set& set : changes.set) {
     if (auto valid = validate_set(set.name, set.value, set.deadline.has_value()); !valid)
       return valid;
-    if (!seen.insert(set.name).second) return name_error(set.name, "is changed twice");
+    names.push_back(set.name);
   }
   for (const std::string& name : changes.remove) {
     if (kept_by_store(name)) return name_error(name, "is the store's own");
     if (name == created_field) return name_error(name, "cannot be removed");
-    if (!seen.insert(name).second) return name_error(name, "is changed twice");
+    names.push_back(name);
   }
   for (const Changes::Increment& increment : changes.increment) {
     if (increment.name.starts_with('@')) return name_error(increment.name, "cannot be counted");
-    if (!seen.insert(increment.name).second) return name_error(increment.name, "is changed twice");
+    names.push_back(increment.name);
   }
   for (const Changes::Expect& expect : changes.expect) {
     if (kept_by_store(expect.name)) return name_error(expect.name, "is the store's own");
   }
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) return name_error(*twice, "is changed twice");
   return {};
 }
 
 Fields live_fields(const Fields& stored, WallTime now) {
+  if (!stored.has_deadlines()) return stored;
   const bool all_live = std::none_of(stored.begin(), stored.end(),
                                      [now](const Field& field) { return is_expired(field, now); });
   if (all_live) return stored;
-  std::vector<Field> live;
-  for (const Field& field : stored) {
-    if (!is_expired(field, now)) live.push_back(field);
-  }
-  return Fields(live);
+  Scratch scratch;
+  return merge(stored, std::pmr::vector<Change>(scratch.get()), false, now, scratch.get());
 }
 
 Result<Applied> apply(const Fields& stored, const Changes& changes, WallTime now) {
-  Draft draft;
-  for (const Field& field : stored) {
-    if (!is_expired(field, now)) draft.emplace(field.name, field);
-  }
-
   for (const Changes::Expect& expect : changes.expect) {
-    if (holds(draft, expect)) continue;
+    const std::optional<Field> field = live_field(stored, expect.name, now);
+    if (holds(field, expect)) continue;
     Applied conflict{{Outcome::Status::conflict}, {}};
-    const auto found = draft.find(expect.name);
-    if (found != draft.end()) conflict.outcome.found = found->second.value;
+    if (field) conflict.outcome.found = field->value;
     return conflict;
   }
 
-  if (changes.clear) std::erase_if(draft, [](const auto& e) { return !e.first.starts_with('@'); });
-
   Applied applied;
+  Scratch scratch;
+  std::pmr::vector<Change> sorted(scratch.get());
+  sorted.reserve(changes.set.size() + changes.remove.size() + changes.increment.size());
   std::vector<std::string> counter_texts;
-  counter_texts.reserve(changes.increment.size());  // the draft points into them
+  counter_texts.reserve(changes.increment.size());  // the changes point into them
   for (const Changes::Increment& increment : changes.increment) {
-    const Result<std::int64_t> after = add(draft, increment);
+    std::optional<Field> before = live_field(stored, increment.name, now);
+    if (changes.clear && !increment.name.starts_with('@')) before.reset();
+    const Result<std::int64_t> after = add(before, increment);
     if (!after) return after.error();
     applied.outcome.counters.push_back(*after);
     counter_texts.push_back(std::to_string(*after));
-    Field& field = draft.try_emplace(increment.name, Field{increment.name, {}, {}}).first->second;
-    field.value = counter_texts.back();
+    const auto deadline = before ? before->deadline : std::nullopt;
+    sorted.push_back({increment.name, Field{increment.name, counter_texts.back(), deadline}});
   }
   for (const Changes::Set& set : changes.set) {
-    draft.insert_or_assign(set.name, Field{set.name, set.value, set.deadline});
+    sorted.push_back({set.name, Field{set.name, set.value, set.deadline}});
   }
-  for (const std::string& name : changes.remove) draft.erase(name);
-
-  std::vector<Field> result;
-  result.reserve(draft.size());
-  for (const auto& [name, field] : draft) result.push_back(field);
-  applied.fields = Fields(result);
+  for (const std::string& name : changes.remove) sorted.push_back({name, std::nullopt});
+  if (sorted.empty() && !changes.clear) {
+    applied.fields = live_fields(stored, now);
+    return applied;
+  }
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Change& a, const Change& b) { return a.name < b.name; });
+  applied.fields = merge(stored, sorted, changes.clear, now, scratch.get());
   return applied;
 }
 
