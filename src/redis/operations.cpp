@@ -188,6 +188,9 @@ Result<void> Hash::sort_out(std::span<const Reply::Element> flat, WallTime now) 
     }
   }
   apply_deadlines(now);
+  // In order already, they need no memory for being sorted.
+  std::sort(fields.begin(), fields.end(),
+            [](const Field& a, const Field& b) { return a.name < b.name; });
   return {};
 }
 
