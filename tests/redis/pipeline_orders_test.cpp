@@ -25,6 +25,7 @@ enum class Step {
   enter,
   decide,
   reach_deadline,
+  arrive,  // all that is being written, while the call has not returned yet
   write_all,
   write_half,
   write_nothing,
@@ -69,10 +70,14 @@ class World {
           break;
         case At::writing:
         case At::last_write:
-          if (!lost_) add(Step::write_all, i);
-          if (!lost_ && !progress_only) add(Step::write_half, i);
-          if (!lost_ && !progress_only) add(Step::write_nothing, i);
-          if (lost_ || !progress_only) add(Step::lose, i);
+          // A call that fails has passed none of its bytes; but a reader may see the end first.
+          if (!lost_ || arrived_) add(Step::write_all, i);
+          if (!lost_ && !progress_only && !arrived_) {
+            for (const Step step : {Step::arrive, Step::write_half, Step::write_nothing}) {
+              add(step, i);
+            }
+          }
+          if (!arrived_ && (lost_ || !progress_only)) add(Step::lose, i);
           break;
         case At::reading:
           if (!progress_only) add(Step::read_part, i);
@@ -111,6 +116,10 @@ class World {
         caller.knows_not_applied = !pipeline_.abandon(caller.request);
         leave(caller);
         break;
+      case Step::arrive:
+        for (const char byte : bytes_to_write_) receive(byte);
+        arrived_ = true;
+        break;
       case Step::write_all:
       case Step::write_half:
       case Step::write_nothing:
@@ -142,7 +151,7 @@ class World {
   // Everything that what happens next depends on.
   [[nodiscard]] std::string signature() const {
     std::string text = bytes_to_write_ + "|" + unfinished_ + "|" + answers_ + "|" + executed_ +
-                       (lost_ ? "L" : "-") + (late_half_ ? "H" : "-");
+                       (lost_ ? "L" : "-") + (late_half_ ? "H" : "-") + (arrived_ ? "A" : "-");
     for (const Caller& caller : callers_) {
       text += static_cast<char>('a' + static_cast<int>(caller.at));
       text += caller.called ? 'c' : '-';
@@ -217,7 +226,10 @@ class World {
   void end_write(Caller& caller, Step step) {
     std::size_t size = step == Step::write_all ? bytes_to_write_.size() : 0;
     if (step == Step::write_half) size = (bytes_to_write_.size() + 1) / 2;
-    for (const char byte : bytes_to_write_.substr(0, size)) receive(byte);
+    if (!arrived_) {
+      for (const char byte : bytes_to_write_.substr(0, size)) receive(byte);
+    }
+    arrived_ = false;
     pipeline_.end_write(size);
     const bool incomplete = size < bytes_to_write_.size();
     bytes_to_write_.clear();
@@ -263,6 +275,7 @@ class World {
       pipeline_.end_read();
     } else {
       pipeline_.end_write(0);
+      arrived_ = false;
       bytes_to_write_.clear();
     }
     if (!pipeline_.has_failed()) pipeline_.fail(make_error(Errc::unavailable, "lost"));
@@ -310,6 +323,7 @@ class World {
   std::string order_;         // of entering
   std::size_t received_ = 0;  // bytes, by the server
   std::size_t staged_ = 0;    // bytes that cannot be taken back
+  bool arrived_ = false;
   bool lost_ = false;
   bool late_half_ = false;
 };
@@ -317,9 +331,9 @@ class World {
 using Path = std::vector<Choice>;
 
 std::string text_of(const Path& path) {
-  constexpr std::array names{
-      "enter",     "decide",   "reach_deadline", "write_all", "write_half", "write_nothing",
-      "read_part", "read_one", "read_all",       "lose",      "wake"};
+  constexpr std::array names{"enter",     "decide",     "reach_deadline", "arrive",
+                             "write_all", "write_half", "write_nothing",  "read_part",
+                             "read_one",  "read_all",   "lose",           "wake"};
   std::string text;
   for (const Choice& choice : path) {
     text += std::string(1, static_cast<char>('A' + choice.caller)) + " " +
