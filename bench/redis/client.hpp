@@ -9,12 +9,13 @@
 
 namespace websession::bench {
 
-// Where the server is. With a unix socket the port is 0.
+// Where the server is: host and port, or the socket's path.
 struct Target {
   std::string url;  // as websession and Node take it
   std::string host;
   int port = 0;
   std::string socket_path;
+  std::string ca_file;  // of a rediss:// URL
 };
 
 // The sessions that are worked on; each key is prefix + id.

@@ -1,17 +1,16 @@
 // Side-by-side runs of ways to keep sessions in Redis: docs/benchmarks.md.
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <fstream>
-#include <functional>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <string>
-#include <vector>
+#include <optional>
+#include <stdexcept>
 
-#include "measure.hpp"
+#include "contender.hpp"
+#include "delay_proxy.hpp"
+#include "options.hpp"
 #include "redis_server.hpp"
+#include "results.hpp"
 #include "sessions.hpp"
 
 namespace websession::bench {
@@ -19,178 +18,174 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* usage = R"(usage: websession_redis_bench [--option value]...
-  --clients     ours,hiredis-naive,hiredis-pipelined
-  --operations  LOAD,SAVE,CYCLE
-  --threads     1,4,16,64
-  --transport   tcp | unix
-  --seconds     of a run (2)
-  --runs        rounds; each client runs once a round, in rotated order (5)
-  --out         a file for the JSON
-It starts a redis-server of its own.
-)";
+constexpr auto delay_each_way = std::chrono::microseconds(250);
 
-using Options = std::map<std::string, std::string>;
-
-Options parse(int count, char** words) {
-  Options options = {{"clients", "ours,hiredis-naive,hiredis-pipelined"},
-                     {"operations", "LOAD,SAVE,CYCLE"},
-                     {"threads", "1,4,16,64"},
-                     {"transport", "tcp"},
-                     {"seconds", "2"},
-                     {"runs", "5"},
-                     {"out", ""}};
-  for (int i = 1; i < count; i += 2) {
-    const std::string name =
-        std::string(words[i]).substr(std::min<std::size_t>(2, std::string(words[i]).size()));
-    if (i + 1 >= count || !options.contains(name)) {
-      std::fputs(usage, stderr);
-      std::exit(2);
-    }
-    options[name] = words[i + 1];
+// The server, and what may stand before it.
+class Setting {
+ public:
+  explicit Setting(const Options& options)
+      : transport_(options.transport),
+        certificate_(options.certificate),
+        server_(lines(options), tls(options)) {
+    if (transport_ == Transport::delay) proxy_.emplace(server_.port(), delay_each_way);
   }
-  return options;
-}
 
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> words(1);
-  for (const char c : list) {
-    if (c == ',') {
-      words.emplace_back();
+  // How the clients reach it.
+  [[nodiscard]] Target target() const {
+    switch (transport_) {
+      case Transport::unix_socket:
+        return {server_.unix_url(), {}, 0, server_.socket_path(), {}};
+      case Transport::delay:
+        return tcp("redis", proxy_->port());
+      case Transport::tls:
+        return {server_.tls_url("127.0.0.1"), "127.0.0.1", 0, {}, certificate_};
+      case Transport::tcp:
+        break;
+    }
+    return tcp("redis", server_.port());
+  }
+
+  // The short way, for what is not measured.
+  [[nodiscard]] Target direct() const {
+    return {server_.unix_url(), {}, 0, server_.socket_path(), {}};
+  }
+
+  [[nodiscard]] double proxy_cpu_seconds() const { return proxy_ ? proxy_->cpu_seconds() : -1; }
+
+ private:
+  static std::optional<testing::RedisTls> tls(const Options& options) {
+    if (options.transport != Transport::tls) return std::nullopt;
+    return testing::RedisTls{options.certificate, options.key, options.certificate};
+  }
+  static std::vector<std::string> lines(const Options& options) {
+    if (options.transport != Transport::tls) return {};
+    return {"--tls-auth-clients", "no"};
+  }
+
+  [[nodiscard]] Target tcp(const std::string& scheme, int port) const {
+    return {scheme + "://127.0.0.1:" + std::to_string(port), "127.0.0.1", port, {}, certificate_};
+  }
+
+  const Transport transport_;
+  const std::string certificate_;
+  testing::RedisServer server_;
+  std::optional<DelayProxy> proxy_;
+};
+
+// The clients that run, in the order of the list. Names that nobody has are an error.
+std::vector<const Contender*> choose(const std::vector<Contender>& all, const Options& options) {
+  std::vector<const Contender*> chosen;
+  for (const Contender& contender : all) {
+    const auto& names = options.clients;
+    const bool wanted =
+        names.empty() || std::find(names.begin(), names.end(), contender.name) != names.end();
+    if (!wanted) continue;
+    if (contender.obstacle.empty()) {
+      chosen.push_back(&contender);
     } else {
-      words.back() += c;
+      std::printf("not measured here: %s: %s\n", contender.name.c_str(),
+                  contender.obstacle.c_str());
     }
   }
-  return words;
+  return chosen;
 }
 
-Operation operation_of(const std::string& name) {
-  for (const Operation operation : {Operation::load, Operation::save, Operation::cycle}) {
-    if (name == name_of(operation)) return operation;
-  }
-  throw std::runtime_error("no such operation: " + name);
-}
+class Comparison {
+ public:
+  Comparison(const Options& options, const Setting& setting)
+      : options_(options), setting_(setting) {}
 
-std::unique_ptr<Client> make_client(const std::string& name, const Target& target,
-                                    const Keys& keys) {
-  if (name == "ours") return make_ours(target, keys);
-  if (name == "hiredis-naive") return make_hiredis_naive(target, keys);
-  if (name == "hiredis-pipelined") return make_hiredis_pipelined(target, keys);
-  throw std::runtime_error("no such client: " + name);
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-Json json_of(const Sample& sample) {
-  return {{"seconds", sample.seconds},
-          {"requests", sample.requests},
-          {"p50_us", sample.p50_us},
-          {"p99_us", sample.p99_us},
-          {"caller",
-           {{"cpu_seconds", sample.cpu_seconds},
-            {"writes", sample.writes},
-            {"reads", sample.reads},
-            {"waits", sample.waits},
-            {"allocations", sample.allocations},
-            {"context_switches", sample.context_switches}}},
-          {"server",
-           {{"cpu_seconds", sample.server.cpu_seconds},
-            {"writes", sample.server.writes},
-            {"reads", sample.server.reads},
-            {"bytes_in", sample.server.bytes_in},
-            {"bytes_out", sample.server.bytes_out},
-            {"commands", sample.server.commands}}}};
-}
-
-// One line a client, and the ratios of the first client to each other one, run by run.
-void print_cell(const std::vector<std::string>& clients,
-                const std::map<std::string, std::vector<Sample>>& samples) {
-  for (const std::string& client : clients) {
-    const std::vector<Sample>& runs = samples.at(client);
-    const auto median_of = [&runs](auto&& value) {
-      std::vector<double> values;
-      for (const Sample& run : runs) values.push_back(value(run));
-      return median(values);
-    };
-    const auto each = [&median_of](auto&& value) {
-      return median_of([&](const Sample& s) {
-        return static_cast<double>(value(s)) / static_cast<double>(s.requests);
-      });
-    };
-    std::vector<double> ratios;
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-      const Sample& ours = samples.at(clients.front())[i];
-      ratios.push_back(static_cast<double>(ours.requests) / ours.seconds /
-                       (static_cast<double>(runs[i].requests) / runs[i].seconds));
+  // Each round runs every client once and starts with another one, so that a machine that gets
+  // faster or slower meanwhile does so for all.
+  void run_cell(const std::vector<const Contender*>& clients, const Load& load) {
+    std::vector<Runs> cell;
+    for (const Contender* client : clients) cell.push_back({client->name, {}});
+    for (int round = 0; round < options_.rounds; ++round) {
+      for (std::size_t turn = 0; turn < clients.size(); ++turn) {
+        const std::size_t i = (turn + static_cast<std::size_t>(round)) % clients.size();
+        cell[i].samples.push_back(run_once(*clients[i], load, round));
+      }
     }
-    std::printf(
-        "  %-18s %9.0f/s  p50 %7.0f  p99 %7.0f us  cpu %5.1f + %5.1f us  writes %5.3f  reads %5.3f "
-        " alloc %5.2f  switches %5.3f  server reads %5.3f",
-        client.c_str(),
-        median_of([](const Sample& s) { return static_cast<double>(s.requests) / s.seconds; }),
-        median_of([](const Sample& s) { return s.p50_us; }),
-        median_of([](const Sample& s) { return s.p99_us; }),
-        each([](const Sample& s) { return s.cpu_seconds * 1e6; }),
-        each([](const Sample& s) { return s.server.cpu_seconds * 1e6; }),
-        each([](const Sample& s) { return s.writes; }),
-        each([](const Sample& s) { return s.reads; }),
-        each([](const Sample& s) { return s.allocations; }),
-        each([](const Sample& s) { return s.context_switches; }),
-        each([](const Sample& s) { return s.server.reads; }));
-    if (client != clients.front()) {
-      std::printf("  ratio %5.2f (%.2f to %.2f)", median(ratios),
-                  *std::min_element(ratios.begin(), ratios.end()),
-                  *std::max_element(ratios.begin(), ratios.end()));
-    }
-    std::printf("\n");
+    print_cell(load, options_.transport, cell);
   }
-  std::fflush(stdout);
+
+  [[nodiscard]] const Json& runs() const { return runs_; }
+  [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] const std::map<std::string, std::string>& versions() const { return versions_; }
+
+ private:
+  Sample run_once(const Contender& client, const Load& load, int round) {
+    Json run = {{"client", client.name},
+                {"operation", name_of(load.operation)},
+                {"threads", load.threads},
+                {"round", round}};
+    Sample sample;
+    try {
+      const double proxy_before = setting_.proxy_cpu_seconds();
+      sample = client.run(load);
+      if (proxy_before >= 0) {
+        sample.proxy_cpu_seconds = setting_.proxy_cpu_seconds() - proxy_before;
+      }
+      run.update(json_of(sample));
+      if (!sample.version.empty()) versions_[client.name] = sample.version;
+    } catch (const std::exception& error) {
+      failed_ = true;
+      run["error"] = error.what();
+      std::fprintf(stderr, "%s, %zu threads: %s\n", client.name.c_str(), load.threads,
+                   error.what());
+    }
+    runs_.push_back(std::move(run));
+    return sample;
+  }
+
+  const Options& options_;
+  const Setting& setting_;
+  Json runs_ = Json::array();
+  std::map<std::string, std::string> versions_;  // those that a run told
+  bool failed_ = false;
+};
+
+Json json_of(const std::vector<Contender>& all, const Comparison& comparison) {
+  Json clients = Json::object();
+  for (const Contender& contender : all) {
+    Json& entry = clients[contender.name];
+    entry = {{"how", contender.how}, {"version", contender.version}};
+    const auto told = comparison.versions().find(contender.name);
+    if (told != comparison.versions().end()) entry["version"] = told->second;
+    if (!contender.obstacle.empty()) entry["not_measured"] = contender.obstacle;
+  }
+  return clients;
 }
 
 int run(const Options& options) {
-  const testing::RedisServer server;
-  Target target{server.url(), "127.0.0.1", server.port(), ""};
-  if (options.at("transport") == "unix") target = {server.unix_url(), "", 0, server.socket_path()};
-  const Keys keys = store_sessions(target, 1000);
-  ServerMeter meter(target);
-  const std::vector<std::string> clients = split(options.at("clients"));
-  const int rounds = std::stoi(options.at("runs"));
+  const Setting setting(options);
+  const Target target = setting.target();
+  const Keys keys = store_sessions(setting.direct(), options.sessions);
+  ServerMeter server(setting.direct());
+  const std::vector<Contender> all = contenders(options, target, keys, server);
+  const std::vector<const Contender*> clients = choose(all, options);
 
-  Json report;
-  report["transport"] = options.at("transport");
-  report["samples"] = Json::array();
-  for (const std::string& operation : split(options.at("operations"))) {
-    for (const std::string& threads : split(options.at("threads"))) {
-      const Load load{operation_of(operation), std::stoul(threads),
-                      std::chrono::duration<double>(std::stod(options.at("seconds")))};
-      std::map<std::string, std::vector<Sample>> samples;
-      for (int round = 0; round < rounds; ++round) {
-        for (std::size_t turn = 0; turn < clients.size(); ++turn) {
-          const std::string& name =
-              clients[(turn + static_cast<std::size_t>(round)) % clients.size()];
-          const std::unique_ptr<Client> client = make_client(name, target, keys);
-          const Sample sample = measure(*client, keys, load, meter);
-          samples[name].push_back(sample);
-          Json entry = {{"client", name},
-                        {"operation", operation},
-                        {"threads", load.threads},
-                        {"round", round}};
-          entry.update(json_of(sample));
-          report["samples"].push_back(std::move(entry));
-        }
+  Comparison comparison(options, setting);
+  if (!clients.empty()) {
+    for (const Operation operation : options.operations) {
+      for (const std::size_t threads : options.threads) {
+        comparison.run_cell(clients, {operation, threads, options.duration});
       }
-      std::printf("%s, %s, %zu threads\n", operation.c_str(), options.at("transport").c_str(),
-                  load.threads);
-      print_cell(clients, samples);
     }
   }
-  if (!options.at("out").empty()) std::ofstream(options.at("out")) << report.dump(1) << '\n';
-  return 0;
+  const Json report = {{"transport", name_of(options.transport)},
+                       {"redis", server.version()},
+                       {"seconds", options.duration.count()},
+                       {"rounds", options.rounds},
+                       {"sessions", options.sessions},
+                       {"clients", json_of(all, comparison)},
+                       {"runs", comparison.runs()}};
+  if (!options.out.empty()) {
+    std::ofstream file(options.out);
+    file << report.dump(1) << '\n';
+    if (!file.flush()) throw std::runtime_error("cannot write " + options.out);
+  }
+  return comparison.failed() ? 1 : 0;
 }
 
 }  // namespace
@@ -198,7 +193,7 @@ int run(const Options& options) {
 
 int main(int count, char** words) {
   try {
-    return websession::bench::run(websession::bench::parse(count, words));
+    return websession::bench::run(websession::bench::Options::parse(count, words));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "websession_redis_bench: %s\n", error.what());
     return 1;

@@ -74,15 +74,7 @@ class Run {
     gate_.arrive_and_wait();  // all are done
   }
 
-  void wait() { gate_.arrive_and_wait(); }
-
-  void rethrow() {
-    if (failure_) std::rethrow_exception(failure_);
-  }
-
- private:
-  using random_type = std::minstd_rand;
-
+  // Keeps what the function throws; the run ends early then.
   template <class Function>
   void attempt(Function function) {
     try {
@@ -93,6 +85,15 @@ class Run {
       failed_ = true;
     }
   }
+
+  void wait() { gate_.arrive_and_wait(); }
+
+  void rethrow() {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  using random_type = std::minstd_rand;
 
   void request_until(SteadyClock::time_point end, Worker& worker, random_type& random,
                      ThreadResult& result) {
@@ -146,7 +147,7 @@ Sample measure(Client& client, const Keys& keys, const Load& load, ServerMeter& 
     threads.emplace_back([&run, &result, s = seed()] { run.work(s, result); });
   }
   run.wait();
-  server.start();
+  run.attempt([&server] { server.start(); });  // or the threads would wait for ever
   const ProcessUse use_before = process_use();
   const auto start = SteadyClock::now();
   run.wait();
@@ -154,9 +155,9 @@ Sample measure(Client& client, const Keys& keys, const Load& load, ServerMeter& 
   Sample sample;
   sample.seconds = std::chrono::duration<double>(SteadyClock::now() - start).count();
   const ProcessUse use_after = process_use();
-  sample.server = server.stop();
   threads.clear();  // joins
   run.rethrow();
+  sample.server = server.stop();
 
   Histogram latencies;
   Counters counters;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "client.hpp"
@@ -33,6 +34,8 @@ struct Sample {
   std::int64_t waits = -1;
   std::int64_t allocations = -1;
   std::int64_t context_switches = -1;  // voluntary ones: the thread slept
+  double proxy_cpu_seconds = -1;       // -1: there is no proxy
+  std::string version;                 // of the client, where only the run tells
   ServerUse server;
 };
 

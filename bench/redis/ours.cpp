@@ -48,6 +48,7 @@ class OurClient final : public Client {
   OurClient(const Target& target, const Keys& keys) {
     RedisOptions options;
     options.prefix = keys.prefix;
+    options.tls.ca_file = target.ca_file;
     Result<std::shared_ptr<RedisStore>> store = RedisStore::connect(target.url, options);
     if (!store) give_up(store.error());
     store_ = *std::move(store);

@@ -36,6 +36,8 @@ double ServerMeter::cpu_seconds() {
          std::strtod(cpu["used_cpu_sys"].c_str(), nullptr);
 }
 
+std::string ServerMeter::version() { return lines_of(info("server"))["redis_version"]; }
+
 void ServerMeter::start() {
   cpu_at_start_ = cpu_seconds();
   checked(*connection_, redisCommand(connection_.get(), "CONFIG RESETSTAT"));

@@ -22,6 +22,8 @@ class ServerMeter {
  public:
   explicit ServerMeter(const Target& target);
 
+  std::string version();
+
   // Starts counting: resets the server's statistics.
   void start();
   // What was used since.

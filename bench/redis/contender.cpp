@@ -1,0 +1,114 @@
+#include "contender.hpp"
+
+#include <hiredis/hiredis.h>
+
+#include "node_client.hpp"
+#include "websession/redis_store.hpp"
+
+#if defined(WEBSESSION_BENCH_POCO)
+#include <Poco/Version.h>
+#endif
+
+namespace websession::bench {
+namespace {
+
+std::string dotted(int major, int minor, int patch) {
+  return std::to_string(major) + '.' + std::to_string(minor) + '.' + std::to_string(patch);
+}
+
+std::string hiredis_version() { return dotted(HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH); }
+
+constexpr const char* over_tls = "TLS of hiredis needs libhiredis_ssl (1.0 or newer)";
+constexpr const char* tcp_only = "run on plain TCP only";
+
+// A store that does not know the scheme says so when it parses the URL.
+std::string our_obstacle(const Target& target) {
+  const auto store = RedisStore::connect_later(target.url);
+  if (store) return {};
+  return target.url.starts_with("rediss:") ? "this build of websession has no TLS"
+                                           : store.error().detail;
+}
+
+Contender poco(const Options& options, const Target& target, const Keys& keys,
+               ServerMeter& server) {
+  Contender poco{"poco",
+                 "Poco::ObjectPool, as many connections as threads, one borrowed for each "
+                 "operation; its two commands by sendCommands",
+                 {},
+                 {},
+                 {}};
+#if defined(WEBSESSION_BENCH_POCO)
+  poco.version = dotted(POCO_VERSION >> 24, POCO_VERSION >> 16 & 0xff, POCO_VERSION >> 8 & 0xff);
+  if (options.transport != Transport::tcp) poco.obstacle = tcp_only;
+  poco.run = [&](const Load& load) {
+    return measure(*make_poco(target, keys, load.threads), keys, load, server);
+  };
+#else
+  static_cast<void>(options), static_cast<void>(target), static_cast<void>(keys);
+  static_cast<void>(server);
+  poco.obstacle = "libpoco-dev was not there when the program was built";
+#endif
+  return poco;
+}
+
+Contender connect_redis(const Options& options, const Target& target, const Keys& keys,
+                        ServerMeter& server) {
+  const NodeClient node(options.node_directory);
+  Contender contender{"connect-redis",
+                      "one Node process, one connection, as many promises in flight as threads; "
+                      "the session as one JSON text: LOAD = get + touch, SAVE = set",
+                      {},
+                      {},
+                      {}};
+  contender.obstacle =
+      options.transport == Transport::tcp ? node.obstacle().value_or("") : tcp_only;
+  contender.run = [node, &target, &keys, &server](const Load& load) {
+    return node.run(target, keys, load, server);
+  };
+  return contender;
+}
+
+// Peers that Debian 12 does not have. A client for one can be written where it can be compiled.
+std::vector<Contender> absent_peers() {
+#if __has_include(<sw/redis++/redis++.h>)
+  const char* redis_plus_plus = "found, but this program has no client for it yet";
+#else
+  const char* redis_plus_plus = "not found (Debian 12 does not have it)";
+#endif
+#if __has_include(<boost/redis.hpp>)
+  const char* boost_redis = "found, but this program has no client for it yet";
+#else
+  const char* boost_redis = "not found (Boost has it from 1.84 on, Debian 12 has 1.81)";
+#endif
+  return {{"redis-plus-plus", {}, {}, redis_plus_plus, {}},
+          {"boost-redis", {}, {}, boost_redis, {}}};
+}
+
+}  // namespace
+
+std::vector<Contender> contenders(const Options& options, const Target& target, const Keys& keys,
+                                  ServerMeter& server) {
+  const auto threaded = [&](auto make) {
+    return [&target, &keys, &server, make](const Load& load) {
+      return measure(*make(target, keys), keys, load, server);
+    };
+  };
+  const std::string hiredis_obstacle = options.transport == Transport::tls ? over_tls : "";
+  std::vector<Contender> all;
+  all.push_back({"ours", "one RedisStore for all threads, default options: load() and update()",
+                 "this source", our_obstacle(target), threaded(make_ours)});
+  all.push_back({"hiredis-naive",
+                 "one connection a thread, one command a round trip (redisCommand): LOAD = "
+                 "HGETALL, EXPIRE; SAVE = HSET, EXPIRE; the reply copied to an unordered_map",
+                 hiredis_version(), hiredis_obstacle, threaded(make_hiredis_naive)});
+  all.push_back({"hiredis-pipelined",
+                 "the same with the two commands of an operation in one round trip "
+                 "(redisAppendCommand)",
+                 hiredis_version(), hiredis_obstacle, threaded(make_hiredis_pipelined)});
+  all.push_back(poco(options, target, keys, server));
+  all.push_back(connect_redis(options, target, keys, server));
+  for (Contender& peer : absent_peers()) all.push_back(std::move(peer));
+  return all;
+}
+
+}  // namespace websession::bench
