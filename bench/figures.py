@@ -1,0 +1,138 @@
+"""What the benchmarks measured: medians, paired ratios, and the ratios to reach.
+
+The figures of every single run are in results/latest.json; all else is computed from it.
+"""
+
+import json
+from statistics import median
+from typing import NamedTuple
+
+OURS = "ours"
+LABELS = {
+    OURS: "websession",
+    "hiredis-naive": "hiredis, one command a round trip",
+    "hiredis-pipelined": "hiredis, pipelined",
+    "poco": "Poco, pool",
+    "connect-redis": "connect-redis (Node)",
+    "redis-plus-plus": "redis-plus-plus",
+    "boost-redis": "Boost.Redis",
+}
+TRANSPORTS = {
+    "tcp": "TCP",
+    "unix": "unix socket",
+    "delay": "TCP with 0.5 ms of delay",
+    "tls": "TLS",
+}
+OPERATIONS = ("LOAD", "SAVE", "CYCLE")
+
+
+class Target(NamedTuple):
+    """Ours against a peer: the least ratio of throughput, by number of threads."""
+
+    peer: str
+    transport: str
+    operations: tuple
+    least: dict
+
+
+# The design's promises on speed.
+TARGETS = (
+    Target("hiredis-naive", "tcp", ("CYCLE",), {1: 1.9, 2: 2, 4: 2, 16: 4, 64: 5.5}),
+    Target("hiredis-pipelined", "tcp", ("CYCLE", "LOAD", "SAVE"),
+           {1: 0.95, 2: 1, 4: 1, 16: 2, 64: 3}),
+    Target("redis-plus-plus", "tcp", ("CYCLE",), {1: 1.9, 2: 2, 4: 2, 16: 4, 64: 6}),
+    Target("hiredis-pipelined", "delay", ("CYCLE",), {1: 0.95, 2: 0.95, 4: 0.95, 16: 0.95, 64: 1.3}),
+)
+
+
+class Ratio(NamedTuple):
+    """Of paired runs: the median over the rounds, and the extremes."""
+
+    median: float
+    least: float
+    most: float
+
+    def __str__(self):
+        return f"{self.median:.2f}x ({self.least:.2f} to {self.most:.2f})"
+
+
+def throughput(run):
+    return run["requests"] / run["seconds"]
+
+
+def per_request(name):
+    """A function that gives a run's total `name` by its requests; None when it is not known."""
+    def value(run):
+        return None if run[name] is None else run[name] / run["requests"]
+    return value
+
+
+class Figures:
+    def __init__(self, data):
+        self.data = data
+        self.failed = []
+        self._cells = {}
+        for setting in data["redis"]:
+            for run in setting["runs"]:
+                cell = (setting["transport"], run["operation"], run["threads"], run["client"])
+                if "error" in run or run["requests"] == 0:
+                    self.failed.append((*cell, run.get("error", "no request was completed")))
+                else:
+                    self._cells.setdefault(cell, {})[run["round"]] = run
+
+    @classmethod
+    def read(cls, path):
+        with open(path, encoding="utf-8") as file:
+            return cls(json.load(file))
+
+    def runs(self, *cell):
+        """The runs of (transport, operation, threads, client), by round."""
+        return self._cells.get(cell, {})
+
+    def median(self, cell, value):
+        """Over the runs of a cell; None when there is none, or the value is not known."""
+        values = [value(run) for run in self.runs(*cell).values()]
+        return median(values) if values and None not in values else None
+
+    def ratio(self, transport, operation, threads, peer):
+        """Our throughput by the peer's; None when one of them did not run."""
+        ours = self.runs(transport, operation, threads, OURS)
+        theirs = self.runs(transport, operation, threads, peer)
+        ratios = [throughput(ours[i]) / throughput(theirs[i]) for i in ours if i in theirs]
+        return Ratio(median(ratios), min(ratios), max(ratios)) if ratios else None
+
+    def threads(self, transport, operation):
+        return sorted({cell[2] for cell in self._cells if cell[:2] == (transport, operation)})
+
+    def clients(self, transport, operation):
+        """Those that ran, in the order of LABELS."""
+        ran = {cell[3] for cell in self._cells if cell[:2] == (transport, operation)}
+        return [client for client in LABELS if client in ran]
+
+    def not_measured(self):
+        """(transport, client, reason) of all that could not run."""
+        for setting in self.data["redis"]:
+            for client, about in setting["clients"].items():
+                if "not_measured" in about:
+                    yield setting["transport"], client, about["not_measured"]
+
+
+def grouped_obstacles(figures):
+    """The same, with the transports of one client and reason together."""
+    groups = {}
+    for transport, client, reason in figures.not_measured():
+        # A dictionary for its order; there may be several plans of one transport.
+        groups.setdefault((client, reason), {})[TRANSPORTS[transport]] = True
+    for (client, reason), transports in groups.items():
+        yield LABELS[client], ", ".join(transports), reason
+
+
+def verdicts(figures):
+    """(operation, transport, peer, threads, least, Ratio or None) for every target that was meant
+    to be measured: its transport and number of threads were run."""
+    for target in TARGETS:
+        for operation in target.operations:
+            for threads in figures.threads(target.transport, operation):
+                if threads in target.least:
+                    yield (operation, target.transport, target.peer, threads, target.least[threads],
+                           figures.ratio(target.transport, operation, threads, target.peer))

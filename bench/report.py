@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+"""Puts together what the benchmarks measured, and makes tables and plots of it.
+
+    report.py collect OUT [--quick] FILE...   the JSON files of the programs into one
+    report.py table RESULTS                   the ratios, for a terminal
+    report.py page RESULTS PAGE FOLDER        the tables in PAGE, the plots in FOLDER beside it
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+from figures import (LABELS, OPERATIONS, OURS, TRANSPORTS, Figures, grouped_obstacles, per_request,
+                     throughput, verdicts)
+from plot import charts
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+# collect
+
+def output_of(*words):
+    try:
+        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def first_match(pattern, path):
+    try:
+        found = re.search(pattern, pathlib.Path(path).read_text(encoding="utf-8"), re.M)
+    except OSError:
+        return None
+    return found[1] if found else None
+
+
+def machine():
+    """What the figures depend on; nothing that tells one machine from its twins."""
+    return {
+        "processor": first_match(r"^model name\s*: (.*)$", "/proc/cpuinfo"),
+        "cores": len(os.sched_getaffinity(0)),
+        "system": first_match(r'^PRETTY_NAME="(.*)"$', "/etc/os-release"),
+        "kernel": first_match(r"^(\d+\.\d+)", "/proc/sys/kernel/osrelease"),
+        "compiler": output_of("c++", "--version").split("\n")[0],
+    }
+
+
+def revision():
+    changed = output_of("git", "status", "--porcelain", "--untracked-files=no", "src", "include")
+    return output_of("git", "rev-parse", "--short", "HEAD").strip() + ("+" if changed else "")
+
+
+def collect(out, quick, paths):
+    data = {
+        "date": datetime.date.today().isoformat(),
+        "quick": quick,
+        "revision": revision(),
+        "machine": machine(),
+        "redis": [],
+        "parts": [],
+    }
+    for path in paths:
+        content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        if "transport" in content:
+            data["redis"].append(content)
+        else:  # Google Benchmark's; its context names the host, so it is left out
+            data["parts"] += content["benchmarks"]
+    pathlib.Path(out).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(out).write_text(one_line_a_run(data), encoding="utf-8")
+
+
+def one_line_a_run(data):
+    """As JSON. The runs are many; each on one line keeps the file readable, and its diffs."""
+    lines = []
+
+    def fold(item):
+        lines.append(json.dumps(item))
+        return f"@line {len(lines) - 1}"
+
+    folded = dict(data, parts=[fold(part) for part in data["parts"]],
+                  redis=[dict(setting, runs=[fold(run) for run in setting["runs"]])
+                         for setting in data["redis"]])
+    return re.sub(r'"@line (\d+)"', lambda match: lines[int(match[1])],
+                  json.dumps(folded, indent=1)) + "\n"
+
+
+# table
+
+def plain(rows):
+    """Rows of texts in columns."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip()
+
+
+def verdict_rows(figures):
+    for operation, transport, peer, threads, least, ratio in verdicts(figures):
+        reached = ratio and ("met" if ratio.median >= least else "NOT met")
+        yield (operation, TRANSPORTS[transport], LABELS[peer], str(threads),
+               f"{least:.2f}x", str(ratio) if ratio else "–", reached or "not measured here")
+
+
+VERDICT_HEADER = ("", "over", "websession against", "threads", "at least", "ratio (range)", "")
+
+
+def ratio_rows(figures):
+    """Those without a target."""
+    targets = {verdict[:4] for verdict in verdicts(figures)}
+    for transport, where in TRANSPORTS.items():
+        for operation in OPERATIONS:
+            for peer in figures.clients(transport, operation):
+                for threads in figures.threads(transport, operation):
+                    ratio = figures.ratio(transport, operation, threads, peer)
+                    if peer != OURS and ratio and (operation, transport, peer, threads) not in targets:
+                        yield operation, where, LABELS[peer], str(threads), str(ratio)
+
+
+def table(figures):
+    rows = list(verdict_rows(figures))
+    if rows:
+        print("Throughput, paired run by run: median ratio, and its range\n")
+        print("\n".join(plain([VERDICT_HEADER, *rows])))
+    others = list(ratio_rows(figures))
+    if others:
+        print("\nWithout a target\n")
+        print("\n".join(plain(others)))
+    print()
+    for client, transports, reason in grouped_obstacles(figures):
+        print(f"not measured here: {client} ({transports}): {reason}")
+    for transport, operation, threads, client, error in figures.failed:
+        print(f"FAILED: {client}, {operation}, {threads} threads, {transport}: {error}")
+    missed = sum(row[-1] == "NOT met" for row in rows)
+    measured = sum(row[-1] != "not measured here" for row in rows)
+    print(f"{measured - missed} of {measured} measured targets are met.")
+
+
+# page
+
+def markdown(header, rows, left=1):
+    """`left`: the number of columns before those of numbers."""
+    yield "| " + " | ".join(header) + " |"
+    yield "|" + "|".join(["---"] * left + ["---:"] * (len(header) - left)) + "|"
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+
+
+def number(value, digits=2):
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def throughput_section(figures):
+    for transport, where in TRANSPORTS.items():
+        for operation in OPERATIONS:
+            clients = figures.clients(transport, operation)
+            if not clients:
+                continue
+            threads = figures.threads(transport, operation)
+            yield f"\n**{operation}, {where}**: requests a second; p50 / p99 in µs\n"
+            header = ["", *(f"{n} thread{'s' if n > 1 else ''}" for n in threads)]
+            yield from markdown(header, ([LABELS[client]] + [
+                latency_cell(figures, (transport, operation, n, client)) for n in threads
+            ] for client in clients))
+
+
+def latency_cell(figures, cell):
+    p50, p99 = (figures.median(cell, lambda run, name=name: run[name])
+                for name in ("p50_us", "p99_us"))
+    return (f"{number(figures.median(cell, throughput), 0)}<br>"
+            f"{number(p50, 0)} / {number(p99, 0)}")
+
+
+COSTS = (  # header, total of a run, factor, digits
+    ("CPU client, µs", "client_cpu_seconds", 1e6, 1),
+    ("CPU server, µs", "server_cpu_seconds", 1e6, 1),
+    ("writes", "client_writes", 1, 3),
+    ("reads", "client_reads", 1, 3),
+    ("waits", "client_waits", 1, 3),
+    ("sleeps", "client_context_switches", 1, 3),
+    ("allocations", "client_allocations", 1, 1),
+    ("server reads", "server_reads", 1, 3),
+    ("server writes", "server_writes", 1, 3),
+)
+
+
+def cost_section(figures):
+    for operation in OPERATIONS:
+        rows = []
+        for threads in figures.threads("tcp", operation):
+            for client in figures.clients("tcp", operation):
+                cell = ("tcp", operation, threads, client)
+                values = [figures.median(cell, per_request(name)) for _, name, _, _ in COSTS]
+                rows.append([LABELS[client], str(threads)] + [
+                    number(None if value is None else value * factor, digits)
+                    for value, (_, _, factor, digits) in zip(values, COSTS)])
+        if rows:
+            yield f"\n**{operation}, TCP**, a request\n"
+            yield from markdown(["", "threads", *(cost[0] for cost in COSTS)], rows)
+
+
+def commands_a_request(run):
+    return {name: calls / run["requests"] for name, calls in run["commands"].items()}
+
+
+def thousand_section(figures):
+    """The cost per 1,000 requests, at the most threads that ran."""
+    for operation in OPERATIONS:
+        threads = figures.threads("tcp", operation)[-1:]
+        rows = []
+        for client in figures.clients("tcp", operation) if threads else []:
+            cell = ("tcp", operation, threads[0], client)
+            counts = [figures.median(cell, per_request(name)) for name in
+                      ("server_bytes_in", "server_bytes_out", "client_writes", "server_writes")]
+            commands = commands_a_request(next(iter(figures.runs(*cell).values()), None))
+            rows.append([LABELS[client],
+                         ", ".join(f"{name} {calls:.2g}" for name, calls in sorted(commands.items())
+                                   if calls >= 0.001),
+                         number(1000 * sum(commands.values()), 0),
+                         *(number(1000 * count, 0) for count in counts)])
+        if rows:
+            yield f"\n**1,000 times {operation}**, TCP, {threads[0]} threads\n"
+            yield from markdown(["", "commands a request", "commands", "bytes to Redis",
+                                 "bytes from Redis", "writes of the client",
+                                 "writes of the server"], rows, left=2)
+
+
+def parts_section(figures):
+    rows = []
+    for part in figures.data["parts"]:
+        if part.get("run_type") == "aggregate" and part.get("aggregate_name") != "median":
+            continue
+        known = {"name", "real_time", "cpu_time", "items_per_second", "iterations", "threads",
+                 "repetitions", "repetition_index", "family_index", "per_family_instance_index"}
+        counters = ", ".join(f"{name} {value:,.4g}" for name, value in part.items()
+                             if name not in known and isinstance(value, (int, float)))
+        rate = part.get("items_per_second")
+        rows.append([f"`{part['name']}`", f"{part['real_time']:,.1f} {part['time_unit']}",
+                     number(rate and rate / 1e6), counters])
+    if rows:
+        yield from markdown(["", "time", "million a second", "counters"], rows)
+
+
+def machine_section(figures):
+    data = figures.data
+    about = data["machine"]
+    yield (f"{data['date']}, revision {data['revision']}: {about['processor']}, {about['cores']} "
+           f"cores which clients and server share, {about['system']}, kernel {about['kernel']}, "
+           f"{about['compiler']}, Redis {data['redis'][0]['redis']}.")
+    yield ""
+    for setting in data["redis"]:
+        if setting["runs"]:
+            yield (f"- {TRANSPORTS[setting['transport']]}: {setting['rounds']} rounds of "
+                   f"{setting['seconds']:g} s a client, {setting['sessions']:,} sessions")
+
+
+def clients_section(figures):
+    about = figures.data["redis"][0]["clients"]
+    yield from markdown(["client", "version", "how"],
+                        ([LABELS[client], entry["version"], entry["how"]]
+                         for client, entry in about.items() if entry["how"]), left=3)
+
+
+def sections(figures, folder):
+    yield "machine", machine_section(figures)
+    yield "clients", clients_section(figures)
+    yield "ratios", markdown(VERDICT_HEADER, verdict_rows(figures), left=3)
+    yield "other ratios", markdown(VERDICT_HEADER[:4] + ("ratio (range)",), ratio_rows(figures),
+                                   left=3)
+    yield "throughput", throughput_section(figures)
+    yield "plots", (f"![{title}]({folder.name}/{name})\n" for name, title, _ in charts(figures))
+    yield "costs", cost_section(figures)
+    yield "thousand", thousand_section(figures)
+    yield "parts", parts_section(figures)
+    yield "not measured", [*(f"- {client} ({transports}): {reason}"
+                             for client, transports, reason in grouped_obstacles(figures)),
+                           *(f"- failed: {failure}" for failure in figures.failed)]
+
+
+def page(figures, path, folder):
+    text = path.read_text(encoding="utf-8")
+    for name, lines in sections(figures, folder):
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
+        body = "\n".join(lines)
+        text, count = pattern.subn(lambda match: f"{match[1]}{body}\n{match[2]}", text)
+        if count != 1:
+            sys.exit(f"{path} has no place for: {name}")
+    path.write_text(text, encoding="utf-8")
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.svg"):
+        old.unlink()
+    for name, _, svg in charts(figures):
+        (folder / name).write_text(svg, encoding="utf-8")
+
+
+def main(words):
+    match words:
+        case ["collect", out, "--quick", *paths]:
+            collect(out, True, paths)
+        case ["collect", out, *paths]:
+            collect(out, False, paths)
+        case ["table", results]:
+            table(Figures.read(results))
+        case ["page", results, path, folder]:
+            page(Figures.read(results), pathlib.Path(path), pathlib.Path(folder))
+        case _:
+            sys.exit(__doc__)
+
+
+main(sys.argv[1:])
