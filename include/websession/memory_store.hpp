@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "websession/clock.hpp"
@@ -10,12 +11,41 @@
 
 namespace websession {
 
+// How much a MemoryStore may hold. For no cap: std::numeric_limits<std::size_t>::max().
+struct MemoryOptions {
+  std::size_t sessions_max = 1'000'000;
+  // Names, values, keys, and about 100 bytes for each session, as MemoryStats::bytes counts them.
+  // Not counted: what the allocator adds, and the fields of old states that someone still reads.
+  std::size_t bytes_max = std::size_t{512} * 1024 * 1024;
+  std::shared_ptr<const Clock> clock{};  // none: system_clock()
+};
+
+// Sessions that have expired and were not removed yet count, those that a call is just about to
+// add as well.
+struct MemoryStats {
+  std::size_t sessions = 0;
+  std::size_t bytes = 0;
+  // Sessions that ended before their time for want of room, since the store was made.
+  std::uint64_t evicted_anonymous = 0;
+  std::uint64_t evicted_signed_in = 0;
+};
+
 // No thread of its own: every call also removes a few sessions that have expired, so the cost of a
-// call is bounded and expired ones do not pile up while calls come in. Its only errors are
-// key_exists and invalid_argument.
+// call is bounded and expired ones do not pile up while calls come in. All members are safe to call
+// from many threads at once.
+//
+// The caps are never exceeded. When a session would need more room than there is, sessions that
+// have expired leave first, then anonymous ones (without `@user`), the one that ends soonest first,
+// and only when there are none left, and for the sake of a signed-in session, signed-in ones in the
+// same order. An anonymous session never displaces a signed-in one: it gets `overloaded`. (Which
+// one ends soonest is known exactly but for renewals: the search goes past those of 64 sessions.)
+//
+// Errors: key_exists, invalid_argument, overloaded (no room, see above; nothing was written),
+// too_large (the session alone would exceed bytes_max).
 class MemoryStore final : public SessionStore {
  public:
   explicit MemoryStore(std::shared_ptr<const Clock> clock = system_clock());
+  explicit MemoryStore(MemoryOptions options);
   ~MemoryStore() override;
 
   Result<std::optional<Record>> load(const StoreKey& key) override;
@@ -25,8 +55,15 @@ class MemoryStore final : public SessionStore {
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key) override;
 
+  // Removes sessions that have expired, at most so many, and gives how many it removed. Nothing
+  // needs it: expired sessions are absent in every verb, and leave as calls come in or room is
+  // short. Call it from a timer of your own to give memory back in quiet times. Others hardly wait
+  // for it, whatever the number: it holds a part of the store for a few sessions at a time.
+  std::size_t sweep(std::size_t at_most);
+
   // The records held, expired ones that have not been removed yet included.
   [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] MemoryStats stats() const;
 
  private:
   struct Impl;

@@ -2,219 +2,299 @@
 
 #include <algorithm>
 #include <array>
-#include <mutex>
-#include <set>
-#include <unordered_map>
+#include <atomic>
+#include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
+
+#include "entry.hpp"
+#include "shard.hpp"
 
 namespace websession {
 namespace {
 
+using memory::Entry;
+using memory::hash_of;
+using memory::Kind;
+using memory::Room;
+using memory::shard_count;
+using memory::shard_of;
+using memory::Visit;
 using std::chrono::milliseconds;
 
-constexpr std::size_t shard_count = 64;
-// Expired records removed by one call: more than the one that a call can add, so they do not pile
-// up, and few enough that no call stalls.
-constexpr int reaped_per_call = 2;
 // Frozen records that lead from one to the next: only this many regenerations fit into a grace.
 constexpr int successors_max = 64;
+// Records that the search for room puts back because they were renewed; beyond, one that may have
+// been renewed has to do.
+constexpr int renewed_passed_max = 64;
+// A session that grows in another thread while room is made for it needs more room than was made.
+constexpr int attempts_max = 8;
+// So many steps take some tens of microseconds.
+constexpr std::size_t swept_at_once = 64;
 
-struct Entry {
-  Fields fields;
-  SteadyTime expires_at;
-  SteadyTime queued_at;  // where it stands in the shard's queue; never after expires_at
-  std::optional<StoreKey> successor;  // set: frozen
-};
+Error full_error() {
+  return make_error(Errc::overloaded,
+                    "the MemoryStore is full, and only signed-in sessions are left in it: raise "
+                    "MemoryOptions::sessions_max or bytes_max");
+}
+
+Error too_large_error() {
+  return make_error(Errc::too_large, "the session alone would exceed MemoryOptions::bytes_max");
+}
+
+std::size_t growth(std::size_t before, std::size_t after) {
+  return after > before ? after - before : 0;
+}
+
+// What a rekey that was made already answers when it is repeated.
+Outcome repeated_outcome(const Changes& changes, const Entry* present) {
+  Outcome outcome;
+  for (const Changes::Increment& increment : changes.increment) {
+    const auto text = present != nullptr ? present->fields.find(increment.name) : std::nullopt;
+    outcome.counters.push_back(text ? parse_integer(*text).value_or(0) : 0);
+  }
+  return outcome;
+}
 
 }  // namespace
 
-// Each shard has its own lock, its records, and a queue of them by expiry. A renewal does not move
-// a record in the queue; it is put back when its turn comes too early.
 struct MemoryStore::Impl {
-  using Map = std::unordered_map<StoreKey, Entry>;
-  struct Shard {
-    mutable std::mutex mutex;
-    Map entries;
-    std::set<std::pair<SteadyTime, const StoreKey*>> queue;
-
-    void reap(SteadyTime now);
-    Entry* find(const StoreKey& key, SteadyTime now);
-    Entry& insert(const StoreKey& key, Entry entry);
-    void erase(Map::iterator found);
+  // The room that a write needs beyond what its session has.
+  struct Demand {
+    std::size_t sessions;
+    std::size_t bytes;
+    Kind kind;
   };
+  // What the verb gives, or what has to be there for the next attempt.
+  using Attempt = std::variant<Result<Outcome>, Demand>;
 
-  explicit Impl(std::shared_ptr<const Clock> time) : clock(std::move(time)) {}
+  explicit Impl(const MemoryOptions& options)
+      : shared(options.sessions_max, options.bytes_max,
+               options.clock ? options.clock : system_clock()) {}
 
-  Shard& shard_of(const StoreKey& key) {
-    // The map inside a shard uses the low bits, so the shard takes others.
-    return shards[(std::hash<StoreKey>{}(key) >> 48) % shard_count];
-  }
+  [[nodiscard]] Visit visit(std::size_t hash) { return {shared, shards.data(), shard_of(hash)}; }
 
   bool ends_alive(StoreKey key);
+  bool make_room(Room& room, const Demand& demand, const StoreKey* keep);
+  bool evict(Kind kind, std::size_t shard, const StoreKey* keep, int& patience);
 
-  std::shared_ptr<const Clock> clock;
-  std::array<Shard, shard_count> shards;
+  template <class Try>
+  Result<Outcome> with_room(const StoreKey& key, const Try& attempt);
+  Attempt try_update(Room& room, const StoreKey& key, const Changes& changes, Lifetime lifetime);
+  Attempt try_rekey(Room& room, const StoreKey& from, const StoreKey& to, const Changes& changes,
+                    Lifetime lifetime, Grace grace);
+
+  memory::Shared shared;
+  std::array<memory::Shard, shard_count> shards;
+  std::array<std::atomic<std::uint64_t>, memory::kind_count> evicted{};
 };
-
-void MemoryStore::Impl::Shard::reap(SteadyTime now) {
-  for (int i = 0; i < reaped_per_call && !queue.empty(); ++i) {
-    const auto [queued_at, key] = *queue.begin();
-    if (queued_at > now) return;
-    const auto found = entries.find(*key);
-    Entry& entry = found->second;
-    if (entry.expires_at <= now) {
-      erase(found);
-    } else {
-      queue.erase(queue.begin());
-      entry.queued_at = entry.expires_at;
-      queue.emplace(entry.queued_at, key);
-    }
-  }
-}
-
-Entry* MemoryStore::Impl::Shard::find(const StoreKey& key, SteadyTime now) {
-  const auto found = entries.find(key);
-  if (found == entries.end() || found->second.expires_at <= now) return nullptr;
-  return &found->second;
-}
-
-// Precondition: there is no live record of this key.
-Entry& MemoryStore::Impl::Shard::insert(const StoreKey& key, Entry entry) {
-  if (const auto dead = entries.find(key); dead != entries.end()) erase(dead);
-  entry.queued_at = entry.expires_at;
-  const auto inserted = entries.emplace(key, std::move(entry)).first;
-  queue.emplace(inserted->second.queued_at, &inserted->first);
-  return inserted->second;
-}
-
-void MemoryStore::Impl::Shard::erase(Map::iterator found) {
-  queue.erase({found->second.queued_at, &found->first});
-  entries.erase(found);
-}
 
 // Whether the record that the last of the successors leads to is still there.
 bool MemoryStore::Impl::ends_alive(StoreKey key) {
   for (int i = 0; i < successors_max; ++i) {
-    Shard& shard = shard_of(key);
-    const std::lock_guard lock(shard.mutex);
-    const Entry* entry = shard.find(key, clock->steady());
+    const std::size_t hash = hash_of(key.secret());
+    const Visit shard = visit(hash);
+    const Entry* entry = shard.find(hash, key);
     if (entry == nullptr) return false;
-    if (!entry->successor) return true;
+    if (!entry->frozen()) return true;
     key = StoreKey(*entry->successor);
   }
   return false;
 }
 
+// Makes the room as large as demanded, at the cost of others but never of `keep`. False: there is
+// not so much to be had.
+bool MemoryStore::Impl::make_room(Room& room, const Demand& demand, const StoreKey* keep) {
+  int patience = renewed_passed_max;
+  // A shard of whose sessions of a kind only `keep` is left.
+  std::array<std::size_t, memory::kind_count> spent{shard_count, shard_count};
+  while (!room.grow_to(demand.sessions, demand.bytes)) {
+    const SteadyTime now = shared.clock->steady();
+    const auto anonymous = shared.first_due.soonest(Kind::anonymous, spent[0]);
+    const auto signed_in = shared.first_due.soonest(Kind::signed_in, spent[1]);
+    const auto first = anonymous.due <= signed_in.due ? anonymous : signed_in;
+    if (first.due <= now && patience > 0) {
+      if (Visit(shared, shards.data(), first.shard).removed() == 0) --patience;
+    } else if (anonymous.due != SteadyTime::max()) {
+      if (!evict(Kind::anonymous, anonymous.shard, keep, patience)) spent[0] = anonymous.shard;
+    } else if (signed_in.due != SteadyTime::max() && demand.kind == Kind::signed_in) {
+      if (!evict(Kind::signed_in, signed_in.shard, keep, patience)) spent[1] = signed_in.shard;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Removes the session of the shard that ends soonest, or finds that it was renewed. False: there is
+// none but `keep`.
+bool MemoryStore::Impl::evict(Kind kind, std::size_t shard, const StoreKey* keep, int& patience) {
+  Visit visit(shared, shards.data(), shard);
+  memory::ExpiryQueue& queue = visit.queue(kind);
+  if (queue.empty()) return true;  // another call was quicker
+  Entry* entry = &queue.first();
+  if (keep != nullptr && equal_in_constant_time(entry->key(), keep->secret())) {
+    entry = queue.second();
+    if (entry == nullptr) return false;
+  }
+  if (queue.due(*entry) < entry->expires_at && patience > 0) {
+    --patience;
+    queue.move_to_expiry(*entry);
+    return true;
+  }
+  visit.erase(*entry);
+  evicted[static_cast<std::size_t>(kind)].fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+// Repeats the attempt, each time with the room that the last one wanted.
+template <class Try>
+Result<Outcome> MemoryStore::Impl::with_room(const StoreKey& key, const Try& attempt) {
+  Room room(shared.budget);
+  for (int i = 0; i < attempts_max; ++i) {
+    Attempt made = attempt(room);
+    if (auto* result = std::get_if<Result<Outcome>>(&made)) return std::move(*result);
+    if (!make_room(room, std::get<Demand>(made), &key)) break;
+  }
+  return full_error();
+}
+
+MemoryStore::Impl::Attempt MemoryStore::Impl::try_update(Room& room, const StoreKey& key,
+                                                         const Changes& changes,
+                                                         Lifetime lifetime) {
+  const std::size_t hash = hash_of(key.secret());
+  Result<Applied> applied{Applied{}};  // outlives the visit, and so do the fields that are replaced
+  Visit shard = visit(hash);
+  Entry* entry = shard.find(hash, key);
+  if (entry == nullptr || entry->frozen()) return Outcome{Outcome::Status::gone, {}};
+  if (!changes.empty()) {
+    applied = apply(entry->fields, changes, shared.clock->wall());
+    if (!applied) return std::move(applied).error();
+    if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
+    const std::size_t before = entry->bytes();
+    const std::size_t after = Entry::bytes(key.secret().size(), applied->fields);
+    const std::size_t more = growth(before, after);
+    if (more > 0 && after > shared.budget.bytes_max()) return too_large_error();
+    if (!room.grow_to(0, more)) return Demand{0, more, memory::kind_of(applied->fields)};
+    shard.swap_fields(*entry, applied->fields);
+    room.fill(0, more);
+    shared.budget.give(0, growth(after, before));
+  }
+  entry->expires_at = std::max(entry->expires_at, shard.now() + lifetime.ttl);
+  return std::move(applied->outcome);
+}
+
+MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreKey& from,
+                                                        const StoreKey& to, const Changes& changes,
+                                                        Lifetime lifetime, Grace grace) {
+  const std::size_t from_hash = hash_of(from.secret());
+  const std::size_t to_hash = hash_of(to.secret());
+  // Whoever locks two shards begins with the lower one.
+  Visit lower(shared, shards.data(), std::min(shard_of(from_hash), shard_of(to_hash)));
+  std::optional<Visit> higher;
+  if (shard_of(from_hash) != shard_of(to_hash)) {
+    higher.emplace(shared, shards.data(), std::max(shard_of(from_hash), shard_of(to_hash)));
+  }
+  const bool upwards = shard_of(from_hash) < shard_of(to_hash);
+  Visit& old_shard = higher && !upwards ? *higher : lower;
+  Visit& new_shard = higher && upwards ? *higher : lower;
+  const SteadyTime now = std::max(old_shard.now(), new_shard.now());
+
+  Entry* old = old_shard.find(from_hash, from);
+  const Entry* present = new_shard.find(to_hash, to);
+  const bool repeated =
+      old == nullptr ? present != nullptr : old->frozen() && *old->successor == to;
+  if (repeated) return repeated_outcome(changes, present);
+  if (old == nullptr || old->frozen()) return Outcome{Outcome::Status::gone, {}};
+  if (present != nullptr) {
+    return make_error(Errc::key_exists, "there is a session under the new key");
+  }
+  Result<Applied> applied = apply(old->fields, changes, shared.clock->wall());
+  if (!applied) return std::move(applied).error();
+  if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
+
+  const bool keeps_old = grace.duration > milliseconds(0);
+  const std::size_t after = Entry::bytes(to.secret().size(), applied->fields);
+  const std::size_t before = keeps_old ? 0 : old->bytes();
+  const std::size_t successor = keeps_old ? Entry::successor_bytes(to) : 0;
+  const Demand demand{keeps_old ? 1U : 0U, growth(before, after + successor),
+                      memory::kind_of(applied->fields)};
+  if (after > shared.budget.bytes_max()) return too_large_error();
+  if (!room.grow_to(demand.sessions, demand.bytes)) return demand;
+
+  const SteadyTime old_end = old->expires_at;
+  auto moved = Entry::make(to, std::move(applied->fields), std::max(old_end, now + lifetime.ttl));
+  auto marked = keeps_old ? std::make_unique<const StoreKey>(to) : nullptr;
+  new_shard.insert(to_hash, to, std::move(moved));
+  if (keeps_old) {
+    old->successor = std::move(marked);
+    old->expires_at = std::min(old_end, now + grace.duration);
+    old_shard.queue(old->kind()).move_to_expiry(*old);
+  } else {
+    old_shard.extract(*old);
+  }
+  room.fill(demand.sessions, demand.bytes);
+  shared.budget.give(0, growth(after + successor, before));
+  return std::move(applied->outcome);
+}
+
 MemoryStore::MemoryStore(std::shared_ptr<const Clock> clock)
-    : impl_(std::make_unique<Impl>(std::move(clock))) {}
+    : MemoryStore(MemoryOptions{.clock = std::move(clock)}) {}
+MemoryStore::MemoryStore(MemoryOptions options) : impl_(std::make_unique<Impl>(options)) {}
 MemoryStore::~MemoryStore() = default;
 
 Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
+  const std::size_t hash = hash_of(key.secret());
   Record record;
   std::optional<StoreKey> successor;
   {
-    Impl::Shard& shard = impl_->shard_of(key);
-    const std::lock_guard lock(shard.mutex);
-    // Under the lock, here and in every verb: with a time from before it, a session that another
-    // call has just found expired could come back.
-    const SteadyTime now = impl_->clock->steady();
-    shard.reap(now);
-    const Entry* entry = shard.find(key, now);
+    const Visit shard = impl_->visit(hash);
+    const Entry* entry = shard.find(hash, key);
     if (entry == nullptr) return std::optional<Record>();
     record.fields = entry->fields;
-    record.remaining = std::chrono::ceil<milliseconds>(entry->expires_at - now);
-    record.frozen = entry->successor.has_value();
-    successor = entry->successor;
+    record.remaining = std::chrono::ceil<milliseconds>(entry->expires_at - shard.now());
+    record.frozen = entry->frozen();
+    if (record.frozen) successor = *entry->successor;
   }
-  if (successor && !impl_->ends_alive(*successor)) return std::optional<Record>();
-  record.fields = live_fields(record.fields, impl_->clock->wall());
+  if (successor && !impl_->ends_alive(*std::move(successor))) return std::optional<Record>();
+  if (record.fields.has_deadlines()) {
+    record.fields = live_fields(record.fields, impl_->shared.clock->wall());
+  }
   return std::optional<Record>(std::move(record));
 }
 
 Result<void> MemoryStore::create(const StoreKey& key, const Fields& fields, Lifetime lifetime) {
   if (auto valid = validate(fields, lifetime); !valid) return valid;
-  Impl::Shard& shard = impl_->shard_of(key);
-  const std::lock_guard lock(shard.mutex);
-  const SteadyTime now = impl_->clock->steady();
-  shard.reap(now);
-  if (shard.find(key, now) != nullptr) {
+  Entry::Pointer entry = Entry::make(key, fields, SteadyTime());
+  const std::size_t bytes = entry->bytes();
+  if (bytes > impl_->shared.budget.bytes_max()) return too_large_error();
+  Room room(impl_->shared.budget);
+  if (!impl_->make_room(room, {1, bytes, entry->kind()}, nullptr)) return full_error();
+
+  const std::size_t hash = hash_of(key.secret());
+  Visit shard = impl_->visit(hash);
+  if (shard.find(hash, key) != nullptr) {
     return make_error(Errc::key_exists, "there is a session under this key");
   }
-  shard.insert(key, {fields, now + lifetime.ttl, {}, std::nullopt});
+  entry->expires_at = shard.now() + lifetime.ttl;
+  shard.insert(hash, key, std::move(entry));
+  room.fill(1, bytes);
   return {};
 }
 
 Result<Outcome> MemoryStore::update(const StoreKey& key, const Changes& changes,
                                     Lifetime lifetime) {
   if (auto valid = validate(changes, lifetime); !valid) return std::move(valid).error();
-  Impl::Shard& shard = impl_->shard_of(key);
-  const std::lock_guard lock(shard.mutex);
-  const SteadyTime now = impl_->clock->steady();
-  shard.reap(now);
-  Entry* entry = shard.find(key, now);
-  if (entry == nullptr || entry->successor) return Outcome{Outcome::Status::gone, {}};
-  Outcome outcome;
-  if (!changes.empty()) {
-    Result<Applied> applied = apply(entry->fields, changes, impl_->clock->wall());
-    if (!applied) return std::move(applied).error();
-    if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
-    entry->fields = std::move(applied->fields);
-    outcome = std::move(applied->outcome);
-  }
-  entry->expires_at = std::max(entry->expires_at, now + lifetime.ttl);
-  return outcome;
+  return impl_->with_room(
+      key, [&](Room& room) { return impl_->try_update(room, key, changes, lifetime); });
 }
 
 Result<Outcome> MemoryStore::rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                                    Lifetime lifetime, Grace grace) {
   if (auto valid = validate(changes, lifetime); !valid) return std::move(valid).error();
-  Impl::Shard& from_shard = impl_->shard_of(from);
-  Impl::Shard& to_shard = impl_->shard_of(to);
-  std::unique_lock first(from_shard.mutex, std::defer_lock);
-  std::unique_lock second(to_shard.mutex, std::defer_lock);
-  if (&from_shard == &to_shard) {
-    first.lock();
-  } else {
-    std::lock(first, second);
-  }
-  const SteadyTime now = impl_->clock->steady();
-  from_shard.reap(now);
-
-  Entry* old = from_shard.find(from, now);
-  const Entry* present = to_shard.find(to, now);
-  const bool repeated =
-      old == nullptr ? present != nullptr : old->successor.has_value() && *old->successor == to;
-  if (repeated) {
-    Outcome outcome;
-    for (const Changes::Increment& increment : changes.increment) {
-      const auto text = present != nullptr ? present->fields.find(increment.name) : std::nullopt;
-      outcome.counters.push_back(text ? parse_integer(*text).value_or(0) : 0);
-    }
-    return outcome;
-  }
-  if (old == nullptr || old->successor) return Outcome{Outcome::Status::gone, {}};
-  if (present != nullptr) {
-    return make_error(Errc::key_exists, "there is a session under the new key");
-  }
-  Result<Applied> applied = apply(old->fields, changes, impl_->clock->wall());
-  if (!applied) return std::move(applied).error();
-  if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
-
-  const SteadyTime old_end = old->expires_at;
-  if (grace.duration > milliseconds(0)) {
-    old->successor = to;
-    // The queue may now hold it too late: take it out and put it in again.
-    Entry frozen = *old;
-    frozen.expires_at = std::min(old_end, now + grace.duration);
-    from_shard.erase(from_shard.entries.find(from));
-    from_shard.insert(from, std::move(frozen));
-  } else {
-    from_shard.erase(from_shard.entries.find(from));
-  }
-  to_shard.insert(
-      to, {std::move(applied->fields), std::max(old_end, now + lifetime.ttl), {}, std::nullopt});
-  return std::move(applied->outcome);
+  return impl_->with_room(
+      from, [&](Room& room) { return impl_->try_rekey(room, from, to, changes, lifetime, grace); });
 }
 
 Result<bool> MemoryStore::erase(const StoreKey& key) {
@@ -223,37 +303,46 @@ Result<bool> MemoryStore::erase(const StoreKey& key) {
   // The end of the chain goes first, at the moment at which it is the end: then nothing writes any
   // more, and the frozen ones before it can follow.
   while (true) {
-    Impl::Shard& shard = impl_->shard_of(chain.back());
-    const std::lock_guard lock(shard.mutex);
-    const SteadyTime now = impl_->clock->steady();
-    shard.reap(now);
-    const Entry* entry = shard.find(chain.back(), now);
+    const std::size_t hash = hash_of(chain.back().secret());
+    Visit shard = impl_->visit(hash);
+    Entry* entry = shard.find(hash, chain.back());
     if (entry == nullptr) break;
     erased = true;
-    if (!entry->successor) {
-      shard.erase(shard.entries.find(chain.back()));
+    if (!entry->frozen()) {
+      shard.erase(*entry);
       break;
     }
     chain.push_back(*entry->successor);
   }
   chain.pop_back();
   for (const StoreKey& frozen : chain) {
-    Impl::Shard& shard = impl_->shard_of(frozen);
-    const std::lock_guard lock(shard.mutex);
-    if (const auto found = shard.entries.find(frozen); found != shard.entries.end()) {
-      shard.erase(found);
-    }
+    const std::size_t hash = hash_of(frozen.secret());
+    Visit shard = impl_->visit(hash);
+    if (Entry* entry = shard.find(hash, frozen)) shard.erase(*entry);
   }
   return erased;
 }
 
-std::size_t MemoryStore::size() const {
-  std::size_t sum = 0;
-  for (const Impl::Shard& shard : impl_->shards) {
-    const std::lock_guard lock(shard.mutex);
-    sum += shard.entries.size();
+std::size_t MemoryStore::sweep(std::size_t at_most) {
+  std::size_t removed = 0;
+  for (std::size_t i = 0; i < shard_count; ++i) {
+    bool more = true;
+    while (more && removed < at_most) {
+      const Visit visit(impl_->shared, impl_->shards.data(), i,
+                        std::min(swept_at_once, at_most - removed));
+      removed += visit.removed();
+      more = visit.more_due();
+    }
   }
-  return sum;
+  return removed;
+}
+
+std::size_t MemoryStore::size() const { return impl_->shared.budget.sessions(); }
+
+MemoryStats MemoryStore::stats() const {
+  const memory::Budget& budget = impl_->shared.budget;
+  return {budget.sessions(), budget.bytes(), impl_->evicted[0].load(std::memory_order_relaxed),
+          impl_->evicted[1].load(std::memory_order_relaxed)};
 }
 
 }  // namespace websession

@@ -1,0 +1,49 @@
+#include "entry.hpp"
+
+#include <algorithm>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+#include "websession/session_store.hpp"
+
+namespace websession::memory {
+
+Kind kind_of(const Fields& fields) noexcept {
+  return fields.contains(user_field) ? Kind::signed_in : Kind::anonymous;
+}
+
+Entry::Entry(std::size_t key_size, Fields all, SteadyTime end) noexcept
+    : fields(std::move(all)),
+      expires_at(end),
+      key_size_(static_cast<std::uint32_t>(key_size) & 0x7fffffffU),
+      kind_(static_cast<std::uint32_t>(kind_of(fields)) & 1U) {}
+
+Entry::Pointer Entry::make(const StoreKey& key, Fields fields, SteadyTime expires_at) {
+  const std::string& text = key.secret();
+  if (text.size() > INT32_MAX) throw std::length_error("websession::MemoryStore: key over 2 GiB");
+  void* memory = ::operator new(sizeof(Entry) + text.size());
+  Pointer entry(new (memory) Entry(text.size(), std::move(fields), expires_at));
+  std::copy_n(text.data(), text.size(), reinterpret_cast<char*>(entry.get() + 1));
+  return entry;
+}
+
+void Entry::Deleter::operator()(Entry* entry) const noexcept {
+  entry->~Entry();
+  ::operator delete(entry);
+}
+
+std::size_t Entry::bytes(std::size_t key_size, const Fields& fields) noexcept {
+  constexpr std::size_t slots = 48;  // two in the table, which is half full, and one in the queue
+  return sizeof(Entry) + key_size + fields.block_bytes() + slots;
+}
+
+std::size_t Entry::successor_bytes(const StoreKey& successor) noexcept {
+  return sizeof(StoreKey) + successor.secret().size();
+}
+
+std::size_t Entry::bytes() const noexcept {
+  return bytes(key_size_, fields) + (successor ? successor_bytes(*successor) : 0);
+}
+
+}  // namespace websession::memory

@@ -1,0 +1,60 @@
+// A session as the store holds it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "websession/clock.hpp"
+#include "websession/fields.hpp"
+#include "websession/session_id.hpp"
+
+namespace websession::memory {
+
+// Anonymous sessions make room for signed-in ones.
+enum class Kind : std::uint8_t { anonymous, signed_in };
+inline constexpr std::size_t kind_count = 2;
+
+[[nodiscard]] Kind kind_of(const Fields& fields) noexcept;
+
+// One piece of memory holds this and, right after it, the key's characters. The fields are a block
+// of their own, which snapshots share.
+class Entry {
+ public:
+  struct Deleter {
+    void operator()(Entry* entry) const noexcept;
+  };
+  using Pointer = std::unique_ptr<Entry, Deleter>;
+
+  static Pointer make(const StoreKey& key, Fields fields, SteadyTime expires_at);
+
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+  ~Entry() = default;
+
+  [[nodiscard]] std::string_view key() const noexcept {
+    return {reinterpret_cast<const char*>(this + 1), key_size_};
+  }
+  [[nodiscard]] Kind kind() const noexcept { return static_cast<Kind>(kind_); }
+  void set_kind(Kind kind) noexcept { kind_ = static_cast<std::uint32_t>(kind) & 1U; }
+  [[nodiscard]] bool frozen() const noexcept { return successor != nullptr; }
+
+  // What a session takes: this and its key, its fields, its share of the table and the queue.
+  [[nodiscard]] static std::size_t bytes(std::size_t key_size, const Fields& fields) noexcept;
+  [[nodiscard]] static std::size_t successor_bytes(const StoreKey& successor) noexcept;
+  [[nodiscard]] std::size_t bytes() const noexcept;
+
+  Fields fields;
+  SteadyTime expires_at;
+  std::unique_ptr<const StoreKey> successor{};  // set: frozen
+  std::uint32_t place = 0;                      // in its queue
+
+ private:
+  Entry(std::size_t key_size, Fields all, SteadyTime end) noexcept;
+
+  std::uint32_t key_size_ : 31;
+  std::uint32_t kind_ : 1;
+};
+
+}  // namespace websession::memory

@@ -1,0 +1,85 @@
+#include "shard.hpp"
+
+namespace websession::memory {
+
+FirstDue::Soonest FirstDue::soonest(Kind kind, std::size_t but) const noexcept {
+  const Shards& shards = due_[static_cast<std::size_t>(kind)];
+  Soonest soonest{0, SteadyTime::max()};
+  for (std::size_t i = 0; i < shard_count; ++i) {
+    const SteadyTime due = shards[i].load(std::memory_order_relaxed);
+    if (due < soonest.due && i != but) soonest = {i, due};
+  }
+  return soonest;
+}
+
+Visit::Visit(Shared& shared, Shard* shards, std::size_t index, std::size_t reap)
+    : shared_(shared),
+      shard_(shards[index]),
+      index_(index),
+      lock_(shard_.mutex_),
+      now_(shared.clock->steady()) {
+  if (shard_.next_due_ <= now_) this->reap(reap);
+}
+
+Visit::~Visit() {
+  for (const Kind kind : {Kind::anonymous, Kind::signed_in}) {
+    SteadyTime& published = shard_.published_[static_cast<std::size_t>(kind)];
+    const SteadyTime due = queue(kind).first_due();
+    if (published == due) continue;
+    published = due;
+    shared_.first_due.publish(kind, index_, due);
+    shard_.next_due_ = first_due();
+  }
+}
+
+void Visit::reap(std::size_t steps) noexcept {
+  for (std::size_t i = 0; i < steps && more_due(); ++i) {
+    const bool first_kind = queue(Kind::anonymous).first_due() == first_due();
+    ExpiryQueue& due = queue(first_kind ? Kind::anonymous : Kind::signed_in);
+    Entry& entry = due.first();
+    if (entry.expires_at <= now_) {
+      erase(entry);
+      ++removed_;
+    } else {
+      due.move_to_expiry(entry);
+    }
+  }
+}
+
+Entry* Visit::find(std::size_t hash, const StoreKey& key) const noexcept {
+  Entry* entry = shard_.table_.find(hash, key.secret());
+  return entry == nullptr || entry->expires_at <= now_ ? nullptr : entry;
+}
+
+void Visit::insert(std::size_t hash, const StoreKey& key, Entry::Pointer entry) {
+  if (Entry* dead = shard_.table_.find(hash, key.secret())) erase(*dead);
+  // What can fail comes first.
+  shard_.table_.reserve_one();
+  queue(entry->kind()).reserve_one();
+  queue(entry->kind()).push(*entry);
+  shard_.table_.insert(hash, std::move(entry));
+}
+
+void Visit::erase(Entry& entry) noexcept {
+  const Entry::Pointer erased = extract(entry);
+  shared_.budget.give(1, erased->bytes());
+}
+
+Entry::Pointer Visit::extract(Entry& entry) noexcept {
+  queue(entry.kind()).erase(entry);
+  return shard_.table_.extract(hash_of(entry.key()), &entry);
+}
+
+void Visit::swap_fields(Entry& entry, Fields& fields) {
+  const Kind before = entry.kind();
+  const Kind after = kind_of(fields);
+  if (after != before) {
+    queue(after).reserve_one();
+    queue(before).erase(entry);
+    entry.set_kind(after);
+    queue(after).push(entry);
+  }
+  std::swap(entry.fields, fields);
+}
+
+}  // namespace websession::memory
