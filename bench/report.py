@@ -179,6 +179,7 @@ COSTS = (  # header, total of a run, factor, digits
     ("writes", "client_writes", 1, 3),
     ("reads", "client_reads", 1, 3),
     ("waits", "client_waits", 1, 3),
+    ("yields", "client_yields", 1, 3),
     ("sleeps", "client_context_switches", 1, 3),
     ("allocations", "client_allocations", 1, 1),
     ("server reads", "server_reads", 1, 3),

@@ -9,7 +9,7 @@
 
 namespace websession::bench {
 
-// Where the server is: host and port, or the socket's path.
+// Where the server is: host and port, or the socket's path; with TLS, only the URL.
 struct Target {
   std::string url;  // as websession and Node take it
   std::string host;

@@ -1,6 +1,7 @@
 #include "counters.hpp"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -30,12 +31,13 @@ Counters& Counters::operator+=(const Counters& other) noexcept {
   writes += other.writes;
   reads += other.reads;
   waits += other.waits;
+  yields += other.yields;
   allocations += other.allocations;
   return *this;
 }
 
 Counters Counters::operator-(const Counters& other) const noexcept {
-  return {writes - other.writes, reads - other.reads, waits - other.waits,
+  return {writes - other.writes, reads - other.reads, waits - other.waits, yields - other.yields,
           allocations - other.allocations};
 }
 
@@ -112,6 +114,11 @@ int ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* ma
 int poll(pollfd* fds, nfds_t count, int milliseconds) {
   timespec timeout{milliseconds / 1000, milliseconds % 1000 * 1000000L};
   return ppoll(fds, count, milliseconds < 0 ? nullptr : &timeout, nullptr);
+}
+
+int sched_yield() noexcept {
+  ++counters.yields;
+  return static_cast<int>(::syscall(SYS_sched_yield));
 }
 
 int epoll_wait(int fd, epoll_event* events, int max, int milliseconds) {

@@ -11,6 +11,7 @@ struct Counters {
   std::uint64_t writes = 0;       // send, sendto, sendmsg, write, writev
   std::uint64_t reads = 0;        // recv, recvfrom, recvmsg, read, readv
   std::uint64_t waits = 0;        // poll, ppoll, epoll_wait
+  std::uint64_t yields = 0;       // sched_yield
   std::uint64_t allocations = 0;  // malloc, calloc, realloc, operator new, aligned ones
 
   Counters& operator+=(const Counters& other) noexcept;

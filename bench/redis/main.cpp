@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "certificates.hpp"
 #include "contender.hpp"
 #include "delay_proxy.hpp"
 #include "options.hpp"
@@ -25,8 +26,7 @@ class Setting {
  public:
   explicit Setting(const Options& options)
       : transport_(options.transport),
-        certificate_(options.certificate),
-        server_(lines(options), tls(options)) {
+        server_({"--tls-auth-clients", "no"}, tls(options.transport)) {
     if (transport_ == Transport::delay) proxy_.emplace(server_.port(), delay_each_way);
   }
 
@@ -36,13 +36,13 @@ class Setting {
       case Transport::unix_socket:
         return {server_.unix_url(), {}, 0, server_.socket_path(), {}};
       case Transport::delay:
-        return tcp("redis", proxy_->port());
+        return tcp(proxy_->port());
       case Transport::tls:
-        return {server_.tls_url("127.0.0.1"), "127.0.0.1", 0, {}, certificate_};
+        return {server_.tls_url(), {}, 0, {}, authority_->certificate_file()};
       case Transport::tcp:
         break;
     }
-    return tcp("redis", server_.port());
+    return tcp(server_.port());
   }
 
   // The short way, for what is not measured.
@@ -53,27 +53,32 @@ class Setting {
   [[nodiscard]] double proxy_cpu_seconds() const { return proxy_ ? proxy_->cpu_seconds() : -1; }
 
  private:
-  static std::optional<testing::RedisTls> tls(const Options& options) {
-    if (options.transport != Transport::tls) return std::nullopt;
-    return testing::RedisTls{options.certificate, options.key, options.certificate};
-  }
-  static std::vector<std::string> lines(const Options& options) {
-    if (options.transport != Transport::tls) return {};
-    return {"--tls-auth-clients", "no"};
+  // Files that last as long as the authority does.
+  std::optional<testing::RedisTls> tls(Transport transport) {
+    if (transport != Transport::tls) return std::nullopt;
+    const testing::Identity identity = authority_.emplace().issue_for_localhost();
+    return testing::RedisTls{identity.certificate_file, identity.key_file,
+                             authority_->certificate_file()};
   }
 
-  [[nodiscard]] Target tcp(const std::string& scheme, int port) const {
-    return {scheme + "://127.0.0.1:" + std::to_string(port), "127.0.0.1", port, {}, certificate_};
+  static Target tcp(int port) {
+    return {"redis://127.0.0.1:" + std::to_string(port), "127.0.0.1", port, {}, {}};
   }
 
   const Transport transport_;
-  const std::string certificate_;
+  std::optional<testing::Authority> authority_;
   testing::RedisServer server_;
   std::optional<DelayProxy> proxy_;
 };
 
 // The clients that run, in the order of the list. Names that nobody has are an error.
 std::vector<const Contender*> choose(const std::vector<Contender>& all, const Options& options) {
+  for (const std::string& name : options.clients) {
+    const auto has_name = [&name](const Contender& contender) { return contender.name == name; };
+    if (std::none_of(all.begin(), all.end(), has_name)) {
+      throw std::runtime_error("there is no client called " + name);
+    }
+  }
   std::vector<const Contender*> chosen;
   for (const Contender& contender : all) {
     const auto& names = options.clients;

@@ -173,6 +173,7 @@ Sample measure(Client& client, const Keys& keys, const Load& load, ServerMeter& 
   sample.writes = counters.writes;
   sample.reads = counters.reads;
   sample.waits = static_cast<std::int64_t>(counters.waits);
+  sample.yields = static_cast<std::int64_t>(counters.yields);
   sample.allocations = static_cast<std::int64_t>(counters.allocations);
   return sample;
 }

@@ -32,6 +32,7 @@ struct Sample {
   std::uint64_t reads = 0;
   // Not known of clients in another process: -1.
   std::int64_t waits = -1;
+  std::int64_t yields = -1;
   std::int64_t allocations = -1;
   std::int64_t context_switches = -1;  // voluntary ones: the thread slept
   double proxy_cpu_seconds = -1;       // -1: there is no proxy

@@ -17,8 +17,6 @@ constexpr const char* usage = R"(usage: websession_redis_bench [--option value].
   --seconds      of a run (2)
   --runs         rounds; in each, every client runs once, in rotated order (5)
   --sessions     that are worked on (1000)
-  --certificate  the server's, for tls; it is its own CA
-  --key          of the certificate
   --node         the folder of connect_redis.mjs and its node_modules (beside the program)
   --out          a file for the figures of every run, as JSON
 It starts a redis-server of its own.
@@ -52,8 +50,7 @@ std::map<std::string, std::string> pairs_of(int count, char** words) {
       {"seconds", "2"},
       {"runs", "5"},
       {"sessions", "1000"},
-      {"certificate", ""},
-      {"key", ""},
+
       {"node", std::filesystem::read_symlink("/proc/self/exe").parent_path() / "node"},
       {"out", ""}};
   for (int i = 1; i < count; i += 2) {
@@ -79,13 +76,8 @@ Options options_of(const std::map<std::string, std::string>& pairs) {
   options.duration = std::chrono::duration<double>(std::stod(pairs.at("seconds")));
   options.rounds = std::stoi(pairs.at("runs"));
   options.sessions = std::stoul(pairs.at("sessions"));
-  options.certificate = pairs.at("certificate");
-  options.key = pairs.at("key");
   options.node_directory = pairs.at("node");
   options.out = pairs.at("out");
-  if (options.transport == Transport::tls && options.certificate.empty()) {
-    throw std::invalid_argument("tls needs --certificate and --key");
-  }
   return options;
 }
 

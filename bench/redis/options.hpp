@@ -20,8 +20,6 @@ struct Options {
   std::chrono::duration<double> duration{2};
   int rounds = 5;
   std::size_t sessions = 1000;
-  std::string certificate;  // TLS: the server's, which is its own CA, and its key
-  std::string key;
   std::string node_directory;
   std::string out;
 

@@ -81,6 +81,7 @@ nlohmann::ordered_json json_of(const Sample& sample) {
           {"client_writes", sample.writes},
           {"client_reads", sample.reads},
           {"client_waits", known(sample.waits)},
+          {"client_yields", known(sample.yields)},
           {"client_allocations", known(sample.allocations)},
           {"client_context_switches", known(sample.context_switches)},
           {"proxy_cpu_seconds", known(sample.proxy_cpu_seconds)},
