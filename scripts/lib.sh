@@ -9,7 +9,7 @@ build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libssl-dev nlohm
 server_packages=(redis-server nginx curl)
 test_packages=(libgtest-dev)
 lint_packages=(clang clang-format clang-tidy)
-bench_packages=(libbenchmark-dev libpoco-dev openssl python3)
+bench_packages=(libbenchmark-dev libpoco-dev python3)
 
 say() { printf '\n== %s\n' "$*"; }
 
