@@ -114,6 +114,12 @@ Fields::Fields(std::span<const Field> fields) {
   block_ = Block::make(sorted ? fields : sorted_unique(fields));
 }
 
+Fields Fields::of_sorted(std::span<const Field> fields) {
+  Fields made;
+  if (!fields.empty()) made.block_ = Block::make(fields);
+  return made;
+}
+
 Fields::Fields(std::initializer_list<Field> fields)
     : Fields(std::span<const Field>(fields.begin(), fields.size())) {}
 

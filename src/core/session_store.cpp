@@ -84,20 +84,24 @@ Fields merge(const Fields& stored, const std::pmr::vector<Change>& changes, bool
              WallTime now, std::pmr::memory_resource* memory) {
   std::pmr::vector<Field> merged(memory);
   merged.reserve(stored.size() + changes.size());
-  auto change = changes.begin();
-  const auto take_changes_before = [&](const std::optional<std::string_view>& name) {
-    for (; change != changes.end() && (!name || change->name < *name); ++change) {
-      if (change->field) merged.push_back(*change->field);
-    }
+  const auto take = [&merged](const Change& change) {
+    if (change.field) merged.push_back(*change.field);
   };
+  auto change = changes.begin();
   for (const Field& field : stored) {
-    take_changes_before(field.name);
-    if (change != changes.end() && change->name == field.name) continue;
+    int order = 1;  // of the next change, compared with this field
+    while (change != changes.end() && (order = change->name.compare(field.name)) < 0) {
+      take(*change++);
+    }
+    if (order == 0) {
+      take(*change++);
+      continue;
+    }
     const bool cleared = clear && !field.name.starts_with('@');
     if (!cleared && !is_expired(field, now)) merged.push_back(field);
   }
-  take_changes_before(std::nullopt);
-  return Fields(merged);
+  std::for_each(change, changes.end(), take);
+  return Fields::of_sorted(merged);
 }
 
 }  // namespace
@@ -136,6 +140,7 @@ Result<void> validate(const Changes& changes, Lifetime lifetime) {
   for (const Changes::Expect& expect : changes.expect) {
     if (kept_by_store(expect.name)) return name_error(expect.name, "is the store's own");
   }
+  if (names.size() < 2) return {};
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice != names.end()) return name_error(*twice, "is changed twice");

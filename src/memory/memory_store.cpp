@@ -75,6 +75,10 @@ struct MemoryStore::Impl {
 
   [[nodiscard]] Visit visit(std::size_t hash) { return {shared, shards.data(), shard_of(hash)}; }
 
+  // The wall time, if it makes a difference to these fields.
+  [[nodiscard]] WallTime wall_for(const Fields& fields) const {
+    return fields.has_deadlines() ? shared.clock->wall() : WallTime();
+  }
   bool ends_alive(StoreKey key);
   bool make_room(Room& room, const Demand& demand, const StoreKey* keep);
   bool evict(Kind kind, std::size_t shard, const StoreKey* keep, int& patience);
@@ -169,7 +173,7 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_update(Room& room, const Store
   Entry* entry = shard.find(hash, key);
   if (entry == nullptr || entry->frozen()) return Outcome{Outcome::Status::gone, {}};
   if (!changes.empty()) {
-    applied = apply(entry->fields, changes, shared.clock->wall());
+    applied = apply(entry->fields, changes, wall_for(entry->fields));
     if (!applied) return std::move(applied).error();
     if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
     const std::size_t before = entry->bytes();
@@ -210,7 +214,7 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
   if (present != nullptr) {
     return make_error(Errc::key_exists, "there is a session under the new key");
   }
-  Result<Applied> applied = apply(old->fields, changes, shared.clock->wall());
+  Result<Applied> applied = apply(old->fields, changes, wall_for(old->fields));
   if (!applied) return std::move(applied).error();
   if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
 
@@ -258,9 +262,7 @@ Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
     if (record.frozen) successor = *entry->successor;
   }
   if (successor && !impl_->ends_alive(*std::move(successor))) return std::optional<Record>();
-  if (record.fields.has_deadlines()) {
-    record.fields = live_fields(record.fields, impl_->shared.clock->wall());
-  }
+  record.fields = live_fields(record.fields, impl_->wall_for(record.fields));
   return std::optional<Record>(std::move(record));
 }
 
