@@ -19,18 +19,30 @@ Entry::Entry(std::size_t key_size, Fields all, SteadyTime end) noexcept
       key_size_(static_cast<std::uint32_t>(key_size) & 0x7fffffffU),
       kind_(static_cast<std::uint32_t>(kind_of(fields)) & 1U) {}
 
-Entry::Pointer Entry::make(const StoreKey& key, Fields fields, SteadyTime expires_at) {
+bool Entry::fits_cell(std::size_t key_size) noexcept {
+  static_assert(alignof(Entry) <= EntryPool::cell_bytes);
+  static_assert(sizeof(Entry) + 32 == EntryPool::cell_bytes, "a cell is for an entry and our ids");
+  return sizeof(Entry) + key_size <= EntryPool::cell_bytes;
+}
+
+Entry::Pointer Entry::make(EntryPool& pool, const StoreKey& key, Fields fields,
+                           SteadyTime expires_at) {
   const std::string& text = key.secret();
   if (text.size() > INT32_MAX) throw std::length_error("websession::MemoryStore: key over 2 GiB");
-  void* memory = ::operator new(sizeof(Entry) + text.size());
+  void* memory = fits_cell(text.size()) ? pool.take() : ::operator new(sizeof(Entry) + text.size());
   Pointer entry(new (memory) Entry(text.size(), std::move(fields), expires_at));
   std::copy_n(text.data(), text.size(), reinterpret_cast<char*>(entry.get() + 1));
   return entry;
 }
 
 void Entry::Deleter::operator()(Entry* entry) const noexcept {
+  const bool cell = fits_cell(entry->key_size_);
   entry->~Entry();
-  ::operator delete(entry);
+  if (cell) {
+    EntryPool::give(entry);
+  } else {
+    ::operator delete(entry);
+  }
 }
 
 std::size_t Entry::bytes(std::size_t key_size, const Fields& fields) noexcept {

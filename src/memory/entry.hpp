@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 
+#include "entry_pool.hpp"
 #include "websession/clock.hpp"
 #include "websession/fields.hpp"
 #include "websession/session_id.hpp"
@@ -18,8 +19,8 @@ inline constexpr std::size_t kind_count = 2;
 
 [[nodiscard]] Kind kind_of(const Fields& fields) noexcept;
 
-// One piece of memory holds this and, right after it, the key's characters. The fields are a block
-// of their own, which snapshots share.
+// One piece of memory holds this and, right after it, the key's characters: a cell of the pool if
+// the key is no longer than ours. The fields are a block of their own, which snapshots share.
 class Entry {
  public:
   struct Deleter {
@@ -27,7 +28,8 @@ class Entry {
   };
   using Pointer = std::unique_ptr<Entry, Deleter>;
 
-  static Pointer make(const StoreKey& key, Fields fields, SteadyTime expires_at);
+  // The pool has to be there, and to be safe from other threads, when the entry ends, too.
+  static Pointer make(EntryPool& pool, const StoreKey& key, Fields fields, SteadyTime expires_at);
 
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
@@ -52,6 +54,7 @@ class Entry {
 
  private:
   Entry(std::size_t key_size, Fields all, SteadyTime end) noexcept;
+  static bool fits_cell(std::size_t key_size) noexcept;
 
   std::uint32_t key_size_ : 31;
   std::uint32_t kind_ : 1;

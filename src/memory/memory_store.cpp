@@ -228,15 +228,14 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
   if (!room.grow_to(demand.sessions, demand.bytes)) return demand;
 
   const SteadyTime old_end = old->expires_at;
-  auto moved = Entry::make(to, std::move(applied->fields), std::max(old_end, now + lifetime.ttl));
   auto marked = keeps_old ? std::make_unique<const StoreKey>(to) : nullptr;
-  new_shard.insert(to_hash, to, std::move(moved));
+  new_shard.insert(to_hash, to, std::move(applied->fields), std::max(old_end, now + lifetime.ttl));
   if (keeps_old) {
     old->successor = std::move(marked);
     old->expires_at = std::min(old_end, now + grace.duration);
     old_shard.queue(old->kind()).move_to_expiry(*old);
   } else {
-    old_shard.extract(*old);
+    old_shard.erase_and_keep_room(*old);
   }
   room.fill(demand.sessions, demand.bytes);
   shared.budget.give(0, growth(after + successor, before));
@@ -268,19 +267,17 @@ Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
 
 Result<void> MemoryStore::create(const StoreKey& key, const Fields& fields, Lifetime lifetime) {
   if (auto valid = validate(fields, lifetime); !valid) return valid;
-  Entry::Pointer entry = Entry::make(key, fields, SteadyTime());
-  const std::size_t bytes = entry->bytes();
+  const std::size_t bytes = Entry::bytes(key.secret().size(), fields);
   if (bytes > impl_->shared.budget.bytes_max()) return too_large_error();
   Room room(impl_->shared.budget);
-  if (!impl_->make_room(room, {1, bytes, entry->kind()}, nullptr)) return full_error();
+  if (!impl_->make_room(room, {1, bytes, memory::kind_of(fields)}, nullptr)) return full_error();
 
   const std::size_t hash = hash_of(key.secret());
   Visit shard = impl_->visit(hash);
   if (shard.find(hash, key) != nullptr) {
     return make_error(Errc::key_exists, "there is a session under this key");
   }
-  entry->expires_at = shard.now() + lifetime.ttl;
-  shard.insert(hash, key, std::move(entry));
+  shard.insert(hash, key, fields, shard.now() + lifetime.ttl);
   room.fill(1, bytes);
   return {};
 }

@@ -51,9 +51,10 @@ Entry* Visit::find(std::size_t hash, const StoreKey& key) const noexcept {
   return entry == nullptr || entry->expires_at <= now_ ? nullptr : entry;
 }
 
-void Visit::insert(std::size_t hash, const StoreKey& key, Entry::Pointer entry) {
+void Visit::insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyTime expires_at) {
   if (Entry* dead = shard_.table_.find(hash, key.secret())) erase(*dead);
   // What can fail comes first.
+  auto entry = Entry::make(shard_.pool_, key, std::move(fields), expires_at);
   shard_.table_.reserve_one();
   queue(entry->kind()).reserve_one();
   queue(entry->kind()).push(*entry);
@@ -61,13 +62,14 @@ void Visit::insert(std::size_t hash, const StoreKey& key, Entry::Pointer entry) 
 }
 
 void Visit::erase(Entry& entry) noexcept {
-  const Entry::Pointer erased = extract(entry);
-  shared_.budget.give(1, erased->bytes());
+  const std::size_t bytes = entry.bytes();
+  erase_and_keep_room(entry);
+  shared_.budget.give(1, bytes);
 }
 
-Entry::Pointer Visit::extract(Entry& entry) noexcept {
+void Visit::erase_and_keep_room(Entry& entry) noexcept {
   queue(entry.kind()).erase(entry);
-  return shard_.table_.extract(hash_of(entry.key()), &entry);
+  static_cast<void>(shard_.table_.extract(hash_of(entry.key()), &entry));
 }
 
 void Visit::swap_fields(Entry& entry, Fields& fields) {

@@ -73,6 +73,7 @@ class alignas(64) Shard {
   friend class Visit;
   std::mutex mutex_;
   SteadyTime next_due_ = SteadyTime::max();
+  EntryPool pool_;
   KeyTable table_;
   std::array<ExpiryQueue, kind_count> queues_;
   std::array<SteadyTime, kind_count> published_{SteadyTime::max(), SteadyTime::max()};
@@ -99,11 +100,11 @@ class Visit {
 
   // The live record; null when there is none.
   [[nodiscard]] Entry* find(std::size_t hash, const StoreKey& key) const noexcept;
-  // Takes over an entry whose room has been taken. Precondition: find gives null.
-  void insert(std::size_t hash, const StoreKey& key, Entry::Pointer entry);
-  // Removes the record and gives its room back; extract leaves the room to the caller.
+  // Adds a record whose room has been taken. Precondition: find gives null.
+  void insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyTime expires_at);
+  // Removes the record and gives its room back, or leaves the room to the caller.
   void erase(Entry& entry) noexcept;
-  Entry::Pointer extract(Entry& entry) noexcept;
+  void erase_and_keep_room(Entry& entry) noexcept;
 
   // Swaps the fields, and sees to it that the entry queues with its kind.
   void swap_fields(Entry& entry, Fields& fields);
