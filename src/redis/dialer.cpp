@@ -66,13 +66,13 @@ Result<std::shared_ptr<Connection>> Dialer::dial(SteadyTime deadline) {
       connect(std::min(deadline, start + options_.connect_timeout));
   lock.lock();
   dialing_ = false;
+  idle_.notify_all();
   if (made) {
     last_error_.reset();
     backoff_ = milliseconds(0);
   } else {
     note_failure(made.error(), start);
   }
-  idle_.notify_all();
   return made;
 }
 

@@ -44,12 +44,6 @@ Result<void> Lane::connect(SteadyTime deadline) {
   return {};
 }
 
-bool Lane::enter_if_idle() noexcept {
-  std::size_t nobody = 0;
-  if (!nothing_due_ || !callers_.compare_exchange_strong(nobody, 1)) return false;
-  return true;
-}
-
 void Lane::renew_connection() {
   const Lock lock(mutex_);
   set_connection(nullptr);  // who is inside holds it until they leave
@@ -65,20 +59,29 @@ void Lane::set_connection(std::shared_ptr<Connection> connection) {
   nothing_due_ = true;
 }
 
-Result<Replies> Lane::execute(const Commands& commands, SteadyTime deadline) {
+Result<Replies> Lane::execute(const Commands& commands, SteadyTime connect_by,
+                              SteadyTime deadline) {
   Lock lock(mutex_);
-  Result<std::shared_ptr<Connection>> ready = ready_connection(lock, deadline);
+  Result<std::shared_ptr<Connection>> ready = ready_connection(lock, connect_by);
   if (!ready) return std::move(ready).error();
   const std::shared_ptr<Connection> connection = *std::move(ready);
   Pipeline& pipeline = connection->pipeline;
   if (pipeline.pending() >= options_.pending_max) return overloaded(options_.pending_max);
-  Request request;
   if (pipeline.pending() == 0) connection->heard_at = SteadyClock::now();
+  Request request;
+  Result<void> completed;
   pipeline.enqueue(request, commands);
-  Result<void> completed = take_turns(lock, *connection, request, deadline);
-  if (lock.owns_lock()) {
-    say_farewell(lock, *connection, deadline);
-    if (connection == connection_) nothing_due_ = pipeline.pending() == 0;
+  try {
+    completed = take_turns(lock, *connection, request, deadline);
+    if (lock.owns_lock()) {
+      say_farewell(lock, *connection, deadline);
+      if (connection == connection_) nothing_due_ = pipeline.pending() == 0;
+    }
+  } catch (...) {
+    // Out of memory, somewhere on the way. The others must not find the place of one who is gone.
+    if (!lock.owns_lock()) lock.lock();
+    fail(*connection, Error{Errc::unavailable, {}});
+    throw;
   }
   if (!completed) return std::move(completed).error();
   if (request.error) return *std::move(request.error);
@@ -102,7 +105,9 @@ Result<void> Lane::take_turns(Lock& lock, Connection& connection, Request& reque
       request.waiting = true;
       lock.unlock();
       int yields = connection.is_near ? yields_before_sleep : 0;
-      for (; yields > 0 && !request.parker.is_called(); --yields) ::sched_yield();
+      while (yields-- > 0 && !request.parker.is_called() && SteadyClock::now() < deadline) {
+        ::sched_yield();
+      }
       if (request.parker.wait(deadline)) return {};
       lock.lock();
       request.waiting = false;
@@ -228,17 +233,22 @@ Result<std::shared_ptr<Connection>> Lane::ready_connection(Lock& lock, SteadyTim
     }
     connecting_ = true;
     lock.unlock();
-    Result<std::shared_ptr<Connection>> made = dialer_.dial(deadline);
+    // Whatever happens, the others learn of it.
+    Result<std::shared_ptr<Connection>> made = Error{Errc::unavailable, {}};
+    try {
+      made = dialer_.dial(deadline);
+    } catch (...) {
+    }
     lock.lock();
     connecting_ = false;
+    connect_done_.notify_all();
+    last_connect_error_.reset();
     if (made) {
       set_connection(*made);
-      last_connect_error_.reset();
     } else {
-      last_connect_error_ = made.error();
       ++failed_connects_;
+      last_connect_error_ = made.error();
     }
-    connect_done_.notify_all();
     return made;
   }
 }

@@ -35,17 +35,21 @@ class Lane {
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
-  // Sends the commands and gives their replies, error replies among them. Connects if need be.
-  // Safe to call from many threads at once.
+  // Sends the commands and gives their replies, error replies among them. Connects if need be, by
+  // `connect_by`, which is no later than the deadline. Safe to call from many threads at once.
   // Errors: unavailable, timeout, overloaded, corrupt, rejected (login).
-  Result<Replies> execute(const Commands& commands, SteadyTime deadline);
+  Result<Replies> execute(const Commands& commands, SteadyTime connect_by, SteadyTime deadline);
 
   // Connects unless there is a connection.
   Result<void> connect(SteadyTime deadline);
 
-  // Enters a lane that nobody is in and where no answer is due, or the lane whoever is in it. Each
-  // must be followed by leave().
-  [[nodiscard]] bool enter_if_idle() noexcept;
+  // Enters a lane that nobody is in and where no answer is due; one that nobody is in; or the lane
+  // whoever is in it. Each must be followed by leave().
+  [[nodiscard]] bool enter_if_idle() noexcept { return nothing_due_ && enter_if_empty(); }
+  [[nodiscard]] bool enter_if_empty() noexcept {
+    std::size_t nobody = 0;
+    return callers_.compare_exchange_strong(nobody, 1);
+  }
   void enter() noexcept { ++callers_; }
   void leave() noexcept { --callers_; }
 

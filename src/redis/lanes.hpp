@@ -32,13 +32,19 @@ class Lanes {
   void disown() noexcept;
 
  private:
-  // Enters the lane that it gives.
-  Lane& choose(std::size_t callers);
+  struct Choice {
+    Lane* lane;
+    bool is_spare;  // it has yet to connect, while another lane is connected
+  };
+  // Each enters the lane that it gives. Null: there is no such lane.
+  Choice choose(std::size_t callers);
+  Lane* enter_connected() noexcept;
 
   const EngineOptions options_;
   Dialer dialer_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::atomic<std::size_t> callers_ = 0;
+  std::atomic<SteadyTime> no_spare_before_{SteadyTime()};
 };
 
 }  // namespace websession::redis

@@ -56,7 +56,7 @@ class LaneTest : public ::testing::Test {
   }
   Result<Replies> execute_by(SteadyTime deadline, const std::string& bytes, std::size_t replies) {
     const auto append = [&bytes](std::string& out) { out += bytes; };
-    return lane->execute({replies, append}, deadline);
+    return lane->execute({replies, append}, deadline, deadline);
   }
   Result<Replies> execute(const std::string& bytes, std::size_t replies = 1) {
     return execute_by(SteadyClock::now() + options.operation_timeout, bytes, replies);

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "transport.hpp"
 
@@ -48,23 +49,43 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
   std::optional<std::size_t> read_breaks_after;
 
   // Sends something on all connections, or closes them.
-  void send(std::string bytes) {
+  void send(const std::string& bytes) {
     const std::lock_guard lock(mutex_);
-    inbox_ += bytes;
+    for (Fake* connection : connections_) connection->inbox += bytes;
     changed_.notify_all();
   }
   void close_all() {
     const std::lock_guard lock(mutex_);
     ++closed_generation_;
-    inbox_.clear();
+    for (Fake* connection : connections_) connection->inbox.clear();
     changed_.notify_all();
+  }
+  // How often a connection was tried, and something was written.
+  int connects_so_far() {
+    const std::lock_guard lock(mutex_);
+    return connects;
+  }
+  int writes_so_far() {
+    const std::lock_guard lock(mutex_);
+    return writes;
   }
 
  private:
   class Fake final : public redis::Transport {
    public:
+    // With the server's mutex held.
     Fake(std::shared_ptr<FakeRedis> server, int generation)
-        : server_(std::move(server)), generation_(generation) {}
+        : server_(std::move(server)), generation_(generation) {
+      server_->connections_.push_back(this);
+    }
+    Fake(const Fake&) = delete;
+    Fake& operator=(const Fake&) = delete;
+    ~Fake() override {
+      const std::lock_guard lock(server_->mutex_);
+      std::erase(server_->connections_, this);
+    }
+
+    std::string inbox;  // guarded by the server's mutex
 
     Result<std::size_t> write_some(std::string_view bytes, SteadyTime) override {
       const std::lock_guard lock(server_->mutex_);
@@ -77,7 +98,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
         *s.write_breaks_after -= size;
         if (size == 0) return lost();
       }
-      if (!s.silent) s.inbox_ += s.answer_(bytes.substr(0, size));
+      if (!s.silent) inbox += s.answer_(bytes.substr(0, size));
       s.changed_.notify_all();
       return size;
     }
@@ -85,26 +106,25 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
     Result<std::size_t> read_some(std::span<char> buffer, SteadyTime deadline) override {
       std::unique_lock lock(server_->mutex_);
       FakeRedis& s = *server_;
-      const bool ready = s.changed_.wait_until(lock, deadline, [&] {
-        return !s.inbox_.empty() || ended() || s.read_breaks_after == 0U;
-      });
+      const bool ready = s.changed_.wait_until(
+          lock, deadline, [&] { return !inbox.empty() || ended() || s.read_breaks_after == 0U; });
       if (!ready) return make_error(Errc::timeout, "late");
       ++s.reads;
       if (ended() || s.read_breaks_after == 0U) return lost();
-      std::size_t size = std::min({buffer.size(), s.inbox_.size(), s.read_at_most});
+      std::size_t size = std::min({buffer.size(), inbox.size(), s.read_at_most});
       if (s.read_breaks_after) {
         size = std::min(size, *s.read_breaks_after);
         *s.read_breaks_after -= size;
       }
-      std::copy_n(s.inbox_.begin(), size, buffer.begin());
-      s.inbox_.erase(0, size);
+      std::copy_n(inbox.begin(), size, buffer.begin());
+      inbox.erase(0, size);
       return size;
     }
 
     Result<std::size_t> read_ready(std::span<char> buffer) override {
       {
         const std::lock_guard lock(server_->mutex_);
-        if (server_->inbox_.empty() && !ended() && server_->read_breaks_after != 0U) {
+        if (inbox.empty() && !ended() && server_->read_breaks_after != 0U) {
           return std::size_t{0};
         }
       }
@@ -113,7 +133,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
 
     [[nodiscard]] bool is_stale() const noexcept override {
       const std::lock_guard lock(server_->mutex_);
-      return ended() || !server_->inbox_.empty();
+      return ended() || !inbox.empty();
     }
     [[nodiscard]] bool has_ended() const noexcept override {
       const std::lock_guard lock(server_->mutex_);
@@ -122,7 +142,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
     void shut_down() noexcept override {
       const std::lock_guard lock(server_->mutex_);
       shut_down_ = true;
-      server_->inbox_.clear();
+      inbox.clear();
       server_->changed_.notify_all();
     }
     void disown() noexcept override {}
@@ -141,7 +161,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
   Answer answer_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::string inbox_;
+  std::vector<Fake*> connections_;
   int closed_generation_ = 0;
 };
 

@@ -5,13 +5,14 @@
 local call, key, ttl, now = redis.call, KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local name, deadline_name, step = ARGV[3], ARGV[4], ARGV[5]
 if not ttl or ttl < 1 or ttl > 34560000000 or not now then error('bad argument') end
-local head = call('HMGET', key, '@created', '@frozen', deadline_name)
+local head = call('HMGET', key, '@created', '@frozen', deadline_name, name)
 if not head[1] or head[2] then return {'gone'} end
 
+-- A deadline without its attribute is forgotten, as one that has passed.
 -- The first write is one that Redis refuses as a whole: when memory is short, when the counter holds
 -- something else, when it would overflow. After it nothing can fail.
 local deadline = head[3]
-if deadline and (tonumber(deadline) or 0) <= now then
+if deadline and (not head[4] or (tonumber(deadline) or 0) <= now) then
   call('HSET', key, name, step)
   call('HDEL', key, deadline_name)
 else

@@ -1,0 +1,99 @@
+// Who takes which lane, over a server without a socket.
+#include "lanes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+
+#include "fake_redis.hpp"
+
+namespace websession::testing {
+namespace {
+
+using redis::Lanes;
+using redis::Replies;
+using std::chrono::milliseconds;
+using SteadyClock = std::chrono::steady_clock;
+
+// Answers PING, and "ECHO <word>" with the word, unless the word is "hold".
+std::string answer(std::string_view bytes) {
+  std::string out;
+  while (!bytes.empty()) {
+    const std::string_view line = bytes.substr(0, bytes.find("\r\n"));
+    bytes.remove_prefix(line.size() + 2);
+    if (line == "PING") out += "+PONG\r\n";
+    if (line.starts_with("ECHO ") && line != "ECHO hold") {
+      out += "+" + std::string(line.substr(5)) + "\r\n";
+    }
+  }
+  return out;
+}
+
+class LanesTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<FakeRedis> server = std::make_shared<FakeRedis>(answer);
+  const redis::EngineOptions options{.connect_timeout = milliseconds(20'000),
+                                     .operation_timeout = milliseconds(20'000),
+                                     .pending_max = 16,
+                                     .reply_bytes_max = 1024,
+                                     .connections = 2};
+  Lanes lanes{server, redis::Login{}, options};
+
+  Result<Replies> ask(const std::string& word, milliseconds wait = milliseconds(20'000)) {
+    const auto append = [&](std::string& out) { out += "ECHO " + word + "\r\n"; };
+    return lanes.execute({1, append}, SteadyClock::now() + wait);
+  }
+  void expect_echo(const std::string& word) {
+    const Result<Replies> replies = ask(word);
+    ASSERT_TRUE(replies) << replies.error().message();
+    EXPECT_EQ((*replies)[0].text(), word);
+  }
+  // Somebody who stays in a lane until the server says "+hold".
+  std::thread hold() {
+    const int writes = server->writes_so_far();
+    std::thread holder([this] { expect_echo("hold"); });
+    while (server->writes_so_far() == writes) std::this_thread::yield();
+    return holder;
+  }
+};
+
+TEST_F(LanesTest, ASecondCallerHasALaneOfItsOwn) {
+  expect_echo("first");
+  std::thread holder = hold();
+  expect_echo("not held up");
+  EXPECT_EQ(server->connects_so_far(), 2);
+  server->send("+hold\r\n");
+  holder.join();
+}
+
+// With maxclients reached, or a path that is dead for new connections.
+TEST_F(LanesTest, AConnectionThatIsNotToBeHadFailsNobodyWhileAnotherWorks) {
+  expect_echo("first");
+  std::thread holder = hold();
+  server->refuse_connects = true;
+  const int connects = server->connects_so_far();
+  std::thread second([this] { expect_echo("second"); });
+  while (server->connects_so_far() == connects) std::this_thread::yield();
+  server->send("+hold\r\n");
+  holder.join();
+  second.join();
+  for (int i = 0; i < 10; ++i) expect_echo("again");
+  EXPECT_EQ(server->connects_so_far(), connects + 1) << "it is not tried again at once";
+}
+
+TEST_F(LanesTest, LateAnswersDoNotKeepALaneFromUse) {
+  expect_echo("first");
+  std::thread holder = hold();
+  ASSERT_FALSE(ask("hold", milliseconds(20))) << "in the second lane, where an answer stays due";
+  server->send("+hold\r\n");
+  holder.join();
+  holder = hold();  // in the first lane again
+  expect_echo("in the second");
+  server->send("+hold\r\n");
+  holder.join();
+  EXPECT_EQ(server->connects_so_far(), 2);
+}
+
+}  // namespace
+}  // namespace websession::testing
