@@ -45,7 +45,7 @@ struct MemoryStats {
 class MemoryStore final : public SessionStore {
  public:
   explicit MemoryStore(std::shared_ptr<const Clock> clock = system_clock());
-  explicit MemoryStore(MemoryOptions options);
+  explicit MemoryStore(const MemoryOptions& options);
   ~MemoryStore() override;
 
   Result<std::optional<Record>> load(const StoreKey& key) override;

@@ -56,7 +56,7 @@ struct Fields::Block {
   }
   [[nodiscard]] std::string_view name(std::size_t i) const noexcept { return text(2 * i); }
   [[nodiscard]] std::size_t deadlines_at() const noexcept {
-    return sizeof(Block) + 2 * count * sizeof(std::uint32_t);
+    return sizeof(Block) + std::size_t{2} * count * sizeof(std::uint32_t);
   }
   [[nodiscard]] bool has_deadlines() const noexcept { return texts_at != deadlines_at(); }
   [[nodiscard]] std::optional<WallTime> deadline(std::size_t i) const noexcept {
@@ -66,7 +66,9 @@ struct Fields::Block {
     if (ms == never) return std::nullopt;
     return WallTime(std::chrono::milliseconds(ms));
   }
-  [[nodiscard]] std::size_t size() const noexcept { return texts_at + end_before(2 * count); }
+  [[nodiscard]] std::size_t size() const noexcept {
+    return texts_at + end_before(std::size_t{2} * count);
+  }
 };
 
 Fields::Block* Fields::Block::make(std::span<const Field> fields) {

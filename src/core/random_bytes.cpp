@@ -21,8 +21,9 @@ bool generate(unsigned char* bytes, std::size_t size) noexcept {
 // it a buffer in which nothing is left: it cannot repeat what its parent has, whoever forks and
 // however, and nobody has to be told of the fork.
 struct Buffer {
-  std::atomic<std::uint32_t> left;           // bytes[0, left) were given to nobody yet
-  std::array<unsigned char, 85 * 24> bytes;  // enough to make a refill cheap; secrets, so no more
+  std::atomic<std::uint32_t> left;  // bytes[0, left) were given to nobody yet
+  std::array<unsigned char, std::size_t{85} * 24>
+      bytes;  // enough to make a refill cheap; secrets, so no more
 };
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 

@@ -12,7 +12,8 @@ struct alignas(1024) EntryPool::Chunk {
     for (auto& cell : cells) free = new (cell.data()) FreeCell{free};
   }
   [[nodiscard]] static Chunk* of(void* cell) noexcept {
-    return reinterpret_cast<Chunk*>(reinterpret_cast<std::uintptr_t>(cell) & ~std::uintptr_t{1023});
+    const std::uintptr_t within = reinterpret_cast<std::uintptr_t>(cell) % sizeof(Chunk);
+    return reinterpret_cast<Chunk*>(static_cast<std::byte*>(cell) - within);
   }
 
   EntryPool* pool;

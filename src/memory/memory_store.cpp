@@ -89,8 +89,8 @@ struct MemoryStore::Impl {
   Attempt try_rekey(Room& room, const StoreKey& from, const StoreKey& to, const Changes& changes,
                     Lifetime lifetime, Grace grace);
 
-  memory::Shared shared;
   std::array<memory::Shard, shard_count> shards;
+  memory::Shared shared;
   std::array<std::atomic<std::uint64_t>, memory::kind_count> evicted{};
 };
 
@@ -244,7 +244,7 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
 
 MemoryStore::MemoryStore(std::shared_ptr<const Clock> clock)
     : MemoryStore(MemoryOptions{.clock = std::move(clock)}) {}
-MemoryStore::MemoryStore(MemoryOptions options) : impl_(std::make_unique<Impl>(options)) {}
+MemoryStore::MemoryStore(const MemoryOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 MemoryStore::~MemoryStore() = default;
 
 Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
