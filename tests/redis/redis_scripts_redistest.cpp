@@ -113,6 +113,50 @@ TEST_F(RedisScripts, RefusedUpdatesWriteNothing) {
   expect_untouched("time to live x", "ERR", update(live, "x", none));
 }
 
+TEST_F(RedisScripts, RefusedSetsWriteNothing) {
+  const auto set = [&](const std::string& key, const std::string& ttl) {
+    return [=, this] { return call(scripts.set, {key}, {ttl, "2", "a", "@until.a", "b", "2"}); };
+  };
+  expect_untouched("absent", "0", set(absent, "60000"));
+  expect_untouched("frozen", "0", set(frozen, "60000"));
+  expect_untouched("foreign", "0", set(foreign, "60000"));
+  expect_untouched("another type", "WRONGTYPE", set(text, "60000"));
+  for (const char* ttl : {"0", "-1", "x", "", "34560000001"}) {
+    expect_untouched(std::string("time to live ") + ttl, "ERR", set(live, ttl));
+  }
+}
+
+TEST_F(RedisScripts, RefusedCountsWriteNothing) {
+  const auto count = [&](const std::string& key, const std::string& ttl, const std::string& name) {
+    return [=, this] {
+      return call(scripts.count, {key}, {ttl, "1000", name, "@until." + name, "1"});
+    };
+  };
+  probe->text({"HSET", live, "t", "1.5", "max", int64_max});
+  expect_untouched("absent", "gone", count(absent, "60000", "n"));
+  expect_untouched("frozen", "gone", count(frozen, "60000", "n"));
+  expect_untouched("foreign", "gone", count(foreign, "60000", "n"));
+  expect_untouched("another type", "WRONGTYPE", count(text, "60000", "n"));
+  expect_untouched("no integer", "not_integer", count(live, "60000", "t"));
+  expect_untouched("overflow", "overflow", count(live, "60000", "max"));
+  for (const char* ttl : {"0", "-1", "x", "", "34560000001"}) {
+    expect_untouched(std::string("time to live ") + ttl, "ERR", count(live, ttl, "n"));
+  }
+}
+
+TEST_F(RedisScripts, ACountForgetsADeadlineWithoutItsAttribute) {
+  const auto count = [&] {
+    return probe->list(
+        {"EVAL", scripts.count.source(), "1", live, "60000", "1000", "x", "@until.x", "2"});
+  };
+  probe->text({"HSET", live, "@until.x", "2000"});
+  EXPECT_EQ(count(), (std::vector<std::string>{"applied", "2"}));
+  EXPECT_FALSE(probe->hash(live).contains("@until.x"));
+  probe->text({"HSET", live, "@until.x", "2000"});
+  EXPECT_EQ(count(), (std::vector<std::string>{"applied", "4"}));
+  EXPECT_EQ(probe->hash(live).at("@until.x"), "2000") << "one that is to come stays";
+}
+
 // Counters are checked against what is there, so these must not clear first.
 TEST_F(RedisScripts, RefusedCountersWriteNothing) {
   const auto update = [&](const std::vector<std::string>& checks) {
