@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "certificates.hpp"
+#include "fork_support.hpp"
 #include "random.hpp"
 #include "redis_fixture.hpp"
 #include "redis_store_impl.hpp"
@@ -227,6 +228,7 @@ TEST_F(RedisOverTls, AServerThatStallsCostsTheDeadline) {
 
 // The parent's connection lives on, unharmed by what its children do and how they end.
 TEST_F(RedisOverTls, AChildOfAForkConnectsAnew) {
+  if (!child_may_allocate) GTEST_SKIP() << child_may_hang;
   RedisOptions options = trusting();
   options.connections = 1;
   const auto store = RedisStore::connect(server->tls_url(), options).value();
