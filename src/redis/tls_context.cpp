@@ -78,10 +78,11 @@ void FreeSsl::operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
 void FreeSsl::operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& options,
-                                                           std::string host, std::string address) {
+                                                           const std::string& host,
+                                                           std::string address) {
   ERR_clear_error();
   std::shared_ptr<TlsContext> made(new TlsContext);
-  made->server_name_ = options.server_name.empty() ? std::move(host) : options.server_name;
+  made->server_name_ = options.server_name.empty() ? host : options.server_name;
   // A name written with its root, "redis.example.", stands in certificates without the dot.
   if (made->server_name_.ends_with('.')) made->server_name_.pop_back();
   if (made->server_name_.empty() || made->server_name_.size() > name_bytes_max ||

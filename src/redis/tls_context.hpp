@@ -23,7 +23,8 @@ class TlsContext {
   // Reads the files of the options; a folder of CAs is looked into later, when a certificate is
   // checked. `host` and `address`: the server's, for people and for its certificate.
   // Error: invalid_argument, which names the option and shows nothing of a file.
-  static Result<std::shared_ptr<const TlsContext>> load(const TlsOptions& options, std::string host,
+  static Result<std::shared_ptr<const TlsContext>> load(const TlsOptions& options,
+                                                        const std::string& host,
                                                         std::string address);
 
   // The client's side of a new connection. It reads and writes in memory only.
