@@ -4,15 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
 
+#include "base64.hpp"
 #include "random_bytes.hpp"
 
 namespace websession {
 namespace {
-
-constexpr std::string_view base64url =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 bool is_base64url(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -56,15 +53,8 @@ Result<SessionId> SessionId::generate() {
   if (!internal::fill_random(bytes)) {
     return make_error(Errc::no_randomness, "OpenSSL's random generator failed; no id was made");
   }
-  // 24 bytes are 8 groups of 3, so there is no padding to think of.
-  std::string text(id_characters, '\0');
-  char* to = text.data();
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::uint32_t group = (static_cast<std::uint32_t>(bytes[i]) << 16) |
-                                (static_cast<std::uint32_t>(bytes[i + 1]) << 8) | bytes[i + 2];
-    for (int shift = 18; shift >= 0; shift -= 6) *to++ = base64url[(group >> shift) & 63U];
-  }
-  return SessionId(std::move(text));
+  return SessionId(
+      internal::encode_base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
 }
 
 std::optional<SessionId> SessionId::parse(std::string_view text, const IdFormat& format) {
