@@ -91,10 +91,12 @@ void Dialer::note_failure(const Error& error, SteadyTime start) {
 }
 
 Result<std::shared_ptr<Connection>> Dialer::connect(SteadyTime deadline) noexcept try {
+  const std::uint64_t generation = generation_;
   Result<std::unique_ptr<Transport>> transport = connector_->connect(deadline);
   if (!transport) return std::move(transport).error();
   std::shared_ptr<Connection> connection(
       new Connection{.transport = *std::move(transport),
+                     .generation = generation,
                      .parser = ReplyParser(options_.reply_bytes_max),
                      .heard_at = SteadyClock::now()});
   Result<void> logged_in = log_in(*connection, deadline);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,6 +42,7 @@ struct EngineOptions {
 // never closed under them.
 struct Connection {
   std::unique_ptr<Transport> transport;
+  std::uint64_t generation;
   ReplyParser parser;
   SteadyTime heard_at;  // when a byte came last, or was first waited for
   // The answer to a PING came so fast that giving the processor away beats sleeping.
@@ -60,8 +62,13 @@ class Dialer {
   // False: dial() would give the last error, without trying.
   [[nodiscard]] bool may_dial() const noexcept;
 
-  // The next connection resolves the name again.
-  void forget_address() noexcept { forget_address_ = true; }
+  // Connections of an earlier generation are not to be used for new requests.
+  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
+  // Ends this generation, unless that has been done: what several callers find out about the same
+  // connections costs them one renewal. The next connection resolves the name again.
+  void renew(std::uint64_t generation) noexcept {
+    if (generation_.compare_exchange_strong(generation, generation + 1)) forget_address_ = true;
+  }
 
  private:
   Result<std::shared_ptr<Connection>> connect(SteadyTime deadline) noexcept;
@@ -72,6 +79,7 @@ class Dialer {
   const std::shared_ptr<Connector> connector_;
   const Login login_;
   const EngineOptions options_;
+  std::atomic<std::uint64_t> generation_ = 0;
   std::atomic<bool> forget_address_ = false;
 
   std::mutex mutex_;

@@ -35,18 +35,14 @@ Error overloaded(std::size_t pending_max) {
                                           "(pending_max); nothing was sent");
 }
 
-Lane::Lane(Dialer& dialer, EngineOptions options) : dialer_(dialer), options_(options) {}
+Lane::Lane(Dialer& dialer, Silence& silence, EngineOptions options)
+    : dialer_(dialer), silence_(silence), options_(options) {}
 
 Result<void> Lane::connect(SteadyTime deadline) {
   Lock lock(mutex_);
   Result<std::shared_ptr<Connection>> connection = ready_connection(lock, deadline);
   if (!connection) return std::move(connection).error();
   return {};
-}
-
-void Lane::renew_connection() {
-  const Lock lock(mutex_);
-  set_connection(nullptr);  // who is inside holds it until they leave
 }
 
 void Lane::disown() noexcept {
@@ -74,7 +70,7 @@ Result<Replies> Lane::execute(const Commands& commands, SteadyTime connect_by,
   try {
     completed = take_turns(lock, *connection, request, deadline);
     if (lock.owns_lock()) {
-      say_farewell(lock, *connection, deadline);
+      say_farewell(lock, *connection);
       if (connection == connection_) nothing_due_ = pipeline.pending() == 0;
     }
   } catch (...) {
@@ -116,14 +112,16 @@ Result<void> Lane::take_turns(Lock& lock, Connection& connection, Request& reque
 }
 
 // Writes what is queued, for all. A role is taken and given back under the mutex; the I/O between
-// is done without it.
-void Lane::write(Lock& lock, Connection& connection, SteadyTime deadline) {
+// is done without it. False: the socket did not take all of it by the deadline.
+bool Lane::write(Lock& lock, Connection& connection, SteadyTime deadline) {
   const std::string_view bytes = connection.pipeline.begin_write();
   lock.unlock();
   const Result<std::size_t> written = connection.transport->write_some(bytes, deadline);
   lock.lock();
+  const std::size_t size = bytes.size();  // the bytes themselves may go with end_write()
   connection.pipeline.end_write(written ? *written : 0);
   if (!written && written.error().code != Errc::timeout) fail(connection, written.error());
+  return written && *written == size;
 }
 
 // Reads what has come, for all.
@@ -146,6 +144,7 @@ void Lane::read(Lock& lock, Connection& connection, SteadyTime deadline) {
     return;
   }
   connection.heard_at = SteadyClock::now();
+  silence_.end();
   for (Reply& reply : connection.arrived) {
     Result<void> expected = connection.pipeline.on_reply(std::move(reply));
     if (!expected && parsed) parsed = std::move(expected);
@@ -179,24 +178,25 @@ void Lane::fail(Connection& connection, const Error& error) {
 
 // Whoever leaves sees to it that the free roles are taken. A thread that is called for a role and
 // has reached its deadline comes by here as well, so no call is lost.
-void Lane::say_farewell(Lock& lock, Connection& connection, SteadyTime deadline) {
+void Lane::say_farewell(Lock& lock, Connection& connection) {
   while (true) {
     const Pipeline::Farewell farewell = connection.pipeline.farewell();
     if (farewell.heir != nullptr) farewell.heir->parker.call();
     if (farewell.turn == Turn::leave) return;
-    // After the deadline only what the socket takes without waiting.
-    const bool late = SteadyClock::now() >= deadline;
-    write(lock, connection, deadline);
-    if (late) return;
+    // Its own request is over, so it waits for nothing any more: what the socket does not take now,
+    // the reader writes when it looks around.
+    if (!write(lock, connection, SteadyClock::now())) return;
   }
 }
 
 Error Lane::give_up(Connection& connection, const Request& request) {
   Error error = no_answer(options_.operation_timeout);
   error.maybe_applied = connection.pipeline.abandon(request);
-  // A server that has not said a word for two whole timeouts will not answer on this connection:
-  // the path may be dead without either side knowing.
-  if (SteadyClock::now() - connection.heard_at > 2 * options_.operation_timeout) {
+  // A server that has not said a word for two whole timeouts will not answer on any connection that
+  // there is: the path may be dead without either side knowing.
+  const SteadyTime silent_since = silence_.goes_on(connection.heard_at);
+  if (SteadyClock::now() - silent_since > 2 * options_.operation_timeout) {
+    dialer_.renew(connection.generation);
     fail(connection, make_error(Errc::unavailable, "Redis has stopped answering"));
   }
   return error;
@@ -204,6 +204,9 @@ Error Lane::give_up(Connection& connection, const Request& request) {
 
 Result<std::shared_ptr<Connection>> Lane::ready_connection(Lock& lock, SteadyTime deadline) {
   while (true) {
+    if (connection_ && connection_->generation != dialer_.generation()) {
+      set_connection(nullptr);  // who is inside holds it until they leave
+    }
     if (connection_) {
       // A server that went away while nobody was looking: finding that out now, before anything is
       // sent, spares the caller a write whose fate is unknown.
@@ -244,6 +247,7 @@ Result<std::shared_ptr<Connection>> Lane::ready_connection(Lock& lock, SteadyTim
     connect_done_.notify_all();
     last_connect_error_.reset();
     if (made) {
+      silence_.end();
       set_connection(*made);
     } else {
       ++failed_connects_;

@@ -20,6 +20,7 @@
 #include "dialer.hpp"
 #include "patience.hpp"
 #include "pipeline.hpp"
+#include "silence.hpp"
 #include "websession/clock.hpp"
 #include "websession/result.hpp"
 
@@ -30,8 +31,8 @@ Error overloaded(std::size_t pending_max);
 
 class Lane {
  public:
-  // The dialer outlives the lane.
-  Lane(Dialer& dialer, EngineOptions options);
+  // The dialer and the silence, which all lanes share, outlive the lane.
+  Lane(Dialer& dialer, Silence& silence, EngineOptions options);
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
@@ -55,9 +56,6 @@ class Lane {
 
   [[nodiscard]] bool is_connected() const noexcept { return connected_; }
 
-  // The next call connects anew; calls in flight are not disturbed.
-  void renew_connection();
-
   // For the child of a fork: lets go of the parent's connection. The lane is of no use afterwards,
   // and no other of its functions may be called: a thread that is not here may hold its mutex.
   void disown() noexcept;
@@ -68,15 +66,16 @@ class Lane {
   Result<std::shared_ptr<Connection>> ready_connection(Lock& lock, SteadyTime deadline);
   Result<void> take_turns(Lock& lock, Connection& connection, Request& request,
                           SteadyTime deadline);
-  void write(Lock& lock, Connection& connection, SteadyTime deadline);
+  bool write(Lock& lock, Connection& connection, SteadyTime deadline);
   void read(Lock& lock, Connection& connection, SteadyTime deadline);
   Result<std::size_t> receive(Connection& connection, std::span<char> buffer, SteadyTime deadline);
-  void say_farewell(Lock& lock, Connection& connection, SteadyTime deadline);
+  void say_farewell(Lock& lock, Connection& connection);
   void fail(Connection& connection, const Error& error);
   Error give_up(Connection& connection, const Request& request);
   void set_connection(std::shared_ptr<Connection> connection);
 
   Dialer& dialer_;
+  Silence& silence_;
   Patience patience_;
   const EngineOptions options_;
 

@@ -8,18 +8,17 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// Counts a caller for as long as it is inside.
-class Visit {
+// Something to be undone when a caller leaves.
+template <class Function>
+class AtExit {
  public:
-  explicit Visit(std::atomic<std::size_t>& callers) : callers_(callers), number_(++callers) {}
-  ~Visit() { --callers_; }
-  Visit(const Visit&) = delete;
-  Visit& operator=(const Visit&) = delete;
-  [[nodiscard]] std::size_t number() const noexcept { return number_; }
+  explicit AtExit(Function function) : function_(std::move(function)) {}
+  ~AtExit() { function_(); }
+  AtExit(const AtExit&) = delete;
+  AtExit& operator=(const AtExit&) = delete;
 
  private:
-  std::atomic<std::size_t>& callers_;
-  std::size_t number_;
+  Function function_;
 };
 
 // After one that could not be made, so long no connection is tried that others can do without.
@@ -28,10 +27,7 @@ constexpr std::chrono::seconds spare_pause{1};
 // Precondition: the lane was entered.
 Result<Replies> stay(Lane& lane, const Commands& commands, SteadyTime connect_by,
                      SteadyTime deadline) {
-  struct Leave {
-    Lane& lane;
-    ~Leave() { lane.leave(); }
-  } const leave{lane};
+  const AtExit leave([&lane] { lane.leave(); });
   return lane.execute(commands, connect_by, deadline);
 }
 
@@ -40,20 +36,21 @@ Result<Replies> stay(Lane& lane, const Commands& commands, SteadyTime connect_by
 Lanes::Lanes(std::shared_ptr<Connector> connector, Login login, EngineOptions options)
     : options_(options), dialer_(std::move(connector), std::move(login), options) {
   for (std::size_t i = 0; i < options.connections; ++i) {
-    lanes_.push_back(std::make_unique<Lane>(dialer_, options));
+    lanes_.push_back(std::make_unique<Lane>(dialer_, silence_, options));
   }
 }
 
 Result<Replies> Lanes::execute(const Commands& commands, SteadyTime deadline) {
-  const Visit visit(callers_);
-  if (visit.number() > options_.pending_max) return overloaded(options_.pending_max);
-  const Choice choice = choose(visit.number());
+  const std::size_t callers = ++callers_;
+  const AtExit leave([this] { --callers_; });
+  if (callers > options_.pending_max) return overloaded(options_.pending_max);
+  const Choice choice = choose(callers);
+  if (!choice.is_spare) return stay(*choice.lane, commands, deadline, deadline);
+
   const SteadyTime now = SteadyClock::now();
-  const SteadyTime connect_by = choice.is_spare ? now + (deadline - now) / 4 : deadline;
+  const SteadyTime connect_by = now + (deadline - now) / 4;
   Result<Replies> result = stay(*choice.lane, commands, connect_by, deadline);
-  if (result || !choice.is_spare || choice.lane->is_connected() || result.error().maybe_applied) {
-    return result;
-  }
+  if (result || choice.lane->is_connected() || result.error().maybe_applied) return result;
   // One more connection is not to be had (maxclients, a dead path for new ones): that is no reason
   // to fail while there is one that works.
   no_spare_before_ = SteadyClock::now() + spare_pause;
@@ -96,11 +93,6 @@ Lane* Lanes::enter_connected() noexcept {
 }
 
 Result<void> Lanes::connect(SteadyTime deadline) { return lanes_.front()->connect(deadline); }
-
-void Lanes::renew_connections() {
-  dialer_.forget_address();
-  for (const auto& lane : lanes_) lane->renew_connection();
-}
 
 void Lanes::disown() noexcept {
   for (const auto& lane : lanes_) lane->disown();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -25,8 +26,11 @@ class Lanes {
   // Makes the first connection, unless there is one.
   Result<void> connect(SteadyTime deadline);
 
-  // The next calls connect anew, and resolve the name again; calls in flight are not disturbed.
-  void renew_connections();
+  // Connections are of one generation until they are renewed: from then on calls connect anew, and
+  // resolve the name again; calls in flight are not disturbed. renew() does nothing when the
+  // generation that it is to end has ended already.
+  [[nodiscard]] std::uint64_t generation() const noexcept { return dialer_.generation(); }
+  void renew(std::uint64_t generation) noexcept { dialer_.renew(generation); }
 
   // For the child of a fork: lets go of the parent's connections. Of no use afterwards.
   void disown() noexcept;
@@ -42,6 +46,7 @@ class Lanes {
 
   const EngineOptions options_;
   Dialer dialer_;
+  Silence silence_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::atomic<std::size_t> callers_ = 0;
   std::atomic<SteadyTime> no_spare_before_{SteadyTime()};

@@ -147,6 +147,7 @@ struct RedisStore::Impl {
   template <class Append, class Decode>
   auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode)
       -> decltype(decode(std::declval<const Reply&>(), false)) {
+    const std::uint64_t generation = lanes().generation();
     bool repeated = false;
     CallBy by = CallBy::hash;
     const auto append_call = [&](std::string& out) { append(out, by); };
@@ -155,7 +156,7 @@ struct RedisStore::Impl {
     const auto is_error = [&replies] {
       return replies && (*replies)[0].type() == Reply::Type::error;
     };
-    if (is_error() && redis::is_wrong_server((*replies)[0].text())) lanes().renew_connections();
+    if (is_error() && redis::is_wrong_server((*replies)[0].text())) lanes().renew(generation);
     if (is_error() && redis::is_noscript((*replies)[0].text())) {
       by = CallBy::source;
       replies = execute(call, repeat, until, &repeated);

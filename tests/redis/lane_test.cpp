@@ -45,6 +45,7 @@ class LaneTest : public ::testing::Test {
                                .pending_max = 4096,
                                .reply_bytes_max = 64 * 1024};
   std::unique_ptr<redis::Dialer> dialer;
+  redis::Silence silence;
   std::unique_ptr<Lane> lane;
 
   void SetUp() override { make(); }
@@ -52,7 +53,7 @@ class LaneTest : public ::testing::Test {
   void make() {
     lane.reset();
     dialer = std::make_unique<redis::Dialer>(server, redis::Login{}, options);
-    lane = std::make_unique<Lane>(*dialer, options);
+    lane = std::make_unique<Lane>(*dialer, silence, options);
   }
   Result<Replies> execute_by(SteadyTime deadline, const std::string& bytes, std::size_t replies) {
     const auto append = [&bytes](std::string& out) { out += bytes; };

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "fake_redis.hpp"
 
@@ -33,16 +35,21 @@ std::string answer(std::string_view bytes) {
 class LanesTest : public ::testing::Test {
  protected:
   std::shared_ptr<FakeRedis> server = std::make_shared<FakeRedis>(answer);
-  const redis::EngineOptions options{.connect_timeout = milliseconds(20'000),
-                                     .operation_timeout = milliseconds(20'000),
-                                     .pending_max = 16,
-                                     .reply_bytes_max = 1024,
-                                     .connections = 2};
-  Lanes lanes{server, redis::Login{}, options};
+  std::unique_ptr<Lanes> lanes;
+
+  LanesTest() { make(milliseconds(20'000), 2); }
+  void make(milliseconds timeout, std::size_t connections) {
+    const redis::EngineOptions options{.connect_timeout = timeout,
+                                       .operation_timeout = timeout,
+                                       .pending_max = 16,
+                                       .reply_bytes_max = 1024,
+                                       .connections = connections};
+    lanes = std::make_unique<Lanes>(server, redis::Login{}, options);
+  }
 
   Result<Replies> ask(const std::string& word, milliseconds wait = milliseconds(20'000)) {
     const auto append = [&](std::string& out) { out += "ECHO " + word + "\r\n"; };
-    return lanes.execute({1, append}, SteadyClock::now() + wait);
+    return lanes->execute({1, append}, SteadyClock::now() + wait);
   }
   void expect_echo(const std::string& word) {
     const Result<Replies> replies = ask(word);
@@ -93,6 +100,47 @@ TEST_F(LanesTest, LateAnswersDoNotKeepALaneFromUse) {
   server->send("+hold\r\n");
   holder.join();
   EXPECT_EQ(server->connects_so_far(), 2);
+}
+
+// One lane alone would notice after two timeouts of its own callers, and the next one after two
+// more.
+TEST_F(LanesTest, ADeadPathIsLearntByAllLanesAtOnce) {
+  make(milliseconds(50), 4);
+  std::vector<std::thread> holders;
+  for (int i = 0; i < 4; ++i) holders.push_back(hold());
+  server->send("+hold\r\n");
+  for (std::thread& holder : holders) holder.join();
+  ASSERT_EQ(server->connects_so_far(), 4);
+
+  server->silent = true;
+  int calls = 0;
+  while (server->connects_so_far() == 4) {
+    ASSERT_LE(++calls, 4) << "two timeouts, and a margin";
+    ASSERT_FALSE(ask("lost", milliseconds(50)));
+  }
+  server->silent = false;
+  Result<Replies> replies = ask("heard");
+  while (!replies) replies = ask("heard");  // until the breaker closes
+  for (int i = 0; i < 8; ++i) expect_echo("again");
+}
+
+TEST_F(LanesTest, WhatManyFindOutAboutAGenerationCostsOneRenewal) {
+  expect_echo("first");
+  const std::uint64_t generation = lanes->generation();
+  lanes->renew(generation);
+  expect_echo("on a new connection");
+  EXPECT_EQ(server->connects_so_far(), 2);
+  lanes->renew(generation);  // by somebody who was slower to say the same
+  expect_echo("on the same");
+  EXPECT_EQ(server->connects_so_far(), 2);
+}
+
+TEST_F(LanesTest, ARenewalDisturbsNobodyInFlight) {
+  std::thread holder = hold();
+  lanes->renew(lanes->generation());
+  expect_echo("on a new connection");
+  server->send("+hold\r\n");
+  holder.join();
 }
 
 }  // namespace

@@ -45,7 +45,6 @@ struct Caller {
   At at = At::outside;
   Request request{};
   bool called = false;
-  bool late = false;
   bool knows_not_applied = false;  // was told so
   [[nodiscard]] bool inside() const { return at != At::outside && at != At::gone; }
 };
@@ -112,7 +111,6 @@ class World {
         break;
       case Step::reach_deadline:
         caller.request.waiting = false;
-        caller.late = true;
         caller.knows_not_applied = !pipeline_.abandon(caller.request);
         leave(caller);
         break;
@@ -151,11 +149,10 @@ class World {
   // Everything that what happens next depends on.
   [[nodiscard]] std::string signature() const {
     std::string text = bytes_to_write_ + "|" + unfinished_ + "|" + answers_ + "|" + executed_ +
-                       (lost_ ? "L" : "-") + (late_half_ ? "H" : "-") + (arrived_ ? "A" : "-");
+                       (lost_ ? "L" : "-") + (left_half_ ? "H" : "-") + (arrived_ ? "A" : "-");
     for (const Caller& caller : callers_) {
       text += static_cast<char>('a' + static_cast<int>(caller.at));
       text += caller.called ? 'c' : '-';
-      text += caller.late ? 'l' : '-';
       text += caller.knows_not_applied ? 'n' : '-';
       text += caller.request.done ? 'd' : '-';
       text += caller.request.waiting ? 'w' : '-';
@@ -168,11 +165,10 @@ class World {
     return text;
   }
 
-  // Nothing can happen any more but deadlines: then nobody may be inside. A caller that was late
-  // and left half a command in a full socket is the exception: the reader finds it when it looks
-  // around.
+  // Nothing can happen any more but deadlines: then nobody may be inside. A caller that left when
+  // the socket was full is the exception: the reader finds the rest when it looks around.
   [[nodiscard]] bool is_stuck() const {
-    if (late_half_ || !choices(true).empty()) return false;
+    if (left_half_ || !choices(true).empty()) return false;
     return std::any_of(callers_.begin(), callers_.end(),
                        [](const Caller& caller) { return caller.inside(); });
   }
@@ -235,9 +231,9 @@ class World {
     bytes_to_write_.clear();
     if (caller.at == At::writing) {
       caller.at = At::deciding;
-    } else if (caller.late) {
+    } else if (incomplete) {
       caller.at = At::gone;
-      late_half_ = late_half_ || incomplete || pipeline_.has_unwritten();
+      left_half_ = true;
     } else {
       leave(caller);
     }
@@ -325,7 +321,7 @@ class World {
   std::size_t staged_ = 0;    // bytes that cannot be taken back
   bool arrived_ = false;
   bool lost_ = false;
-  bool late_half_ = false;
+  bool left_half_ = false;
 };
 
 using Path = std::vector<Choice>;
