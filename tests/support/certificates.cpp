@@ -6,7 +6,6 @@
 #include <openssl/x509v3.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -69,13 +68,11 @@ struct Authority::Keys {
 };
 
 Authority::Authority() {
-  folder_ = std::filesystem::temp_directory_path() / "websession-ca-XXXXXX";
-  require(::mkdtemp(folder_.data()) != nullptr, "no temporary directory");
-  identity_ = {folder_ + "/ca.pem", folder_ + "/ca.key"};
+  identity_ = {folder_.path() + "/ca.pem", folder_.path() + "/ca.key"};
   Key key(EVP_EC_gen("P-256"));
   // Each authority has a name of its own, as in life: with one name, OpenSSL would complain about
   // the signature instead of the unknown issuer.
-  const std::string name = "CA " + std::filesystem::path(folder_).filename().string();
+  const std::string name = "CA " + std::filesystem::path(folder_.path()).filename().string();
   Certificate made = draft(key.get(), name, 1, {});
   X509_set_issuer_name(made.get(), X509_get_subject_name(made.get()));
   add_extension(made.get(), made.get(), NID_basic_constraints, "critical,CA:TRUE");
@@ -84,18 +81,15 @@ Authority::Authority() {
   write_pem(identity_, made.get(), key.get());
   char hashed[16];
   std::snprintf(hashed, sizeof hashed, "/%08lx.0", X509_subject_name_hash(made.get()));
-  std::filesystem::copy_file(identity_.certificate_file, folder_ + hashed);
+  std::filesystem::copy_file(identity_.certificate_file, folder_.path() + hashed);
   keys_ = std::make_unique<Keys>(Keys{std::move(key), std::move(made)});
 }
 
-Authority::~Authority() {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
-}
+Authority::~Authority() = default;
 
 Identity Authority::issue(const CertificateWish& wish) {
   const std::string name = "certificate " + std::to_string(++issued_);
-  const std::string path = folder_ + "/" + std::to_string(issued_);
+  const std::string path = folder_.path() + "/" + std::to_string(issued_);
   Identity identity{path + ".pem", path + ".key"};
   const Key key(EVP_EC_gen("P-256"));
   const Certificate made = draft(key.get(), name, issued_ + 1, wish);
@@ -114,7 +108,7 @@ Identity Authority::issue_for_localhost() {
 }
 
 std::string Authority::write(const std::string& name, const std::string& text) const {
-  const std::string path = folder_ + "/" + name;
+  const std::string path = folder_.path() + "/" + name;
   std::ofstream(path) << text;
   return path;
 }

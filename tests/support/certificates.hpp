@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "temporary_folder.hpp"
+
 namespace websession::testing {
 
 // A certificate and its key, in files of PEM format.
@@ -36,14 +38,14 @@ class Authority {
 
   [[nodiscard]] const std::string& certificate_file() const { return identity_.certificate_file; }
   // Where the certificate is found by the hash of its name.
-  [[nodiscard]] const std::string& certificate_folder() const { return folder_; }
+  [[nodiscard]] const std::string& certificate_folder() const { return folder_.path(); }
   // A file of the folder, made with this text.
   [[nodiscard]] std::string write(const std::string& name, const std::string& text) const;
 
  private:
   struct Keys;  // of OpenSSL
 
-  std::string folder_;
+  TemporaryFolder folder_{"ca"};
   std::unique_ptr<Keys> keys_;
   Identity identity_;
   int issued_ = 0;

@@ -10,7 +10,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
 #include <stdexcept>
 #include <thread>
 
@@ -64,10 +63,7 @@ bool redis_server_is_installed() {
 
 RedisServer::RedisServer(std::vector<std::string> options, std::optional<RedisTls> tls)
     : options_(std::move(options)) {
-  std::string pattern = std::filesystem::temp_directory_path() / "websession-redis-XXXXXX";
-  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary directory");
-  directory_ = pattern;
-  socket_path_ = directory_ + "/redis.sock";
+  socket_path_ = folder_.path() + "/redis.sock";
   reservation_ = reserve_port(port_);
   if (tls) {
     tls_reservation_ = reserve_port(tls_port_);
@@ -84,8 +80,6 @@ RedisServer::~RedisServer() {
   stop();
   ::close(reservation_);
   if (tls_reservation_ >= 0) ::close(tls_reservation_);
-  std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
 }
 
 std::string RedisServer::url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
@@ -110,7 +104,7 @@ void RedisServer::launch(const std::vector<std::string>& options) {
                                     "--unixsocket",
                                     socket_path_,
                                     "--dir",
-                                    directory_,
+                                    folder_.path(),
                                     "--save",
                                     "",
                                     "--appendonly",
@@ -118,7 +112,7 @@ void RedisServer::launch(const std::vector<std::string>& options) {
                                     "--daemonize",
                                     "no",
                                     "--logfile",
-                                    directory_ + "/redis.log"};
+                                    folder_.path() + "/redis.log"};
   words.insert(words.end(), options_.begin(), options_.end());
   words.insert(words.end(), options.begin(), options.end());
   std::vector<char*> arguments;
@@ -152,7 +146,7 @@ void RedisServer::wait_until_ready() const {
     }
     int status = 0;
     if (::waitpid(pid_, &status, WNOHANG) == pid_) {
-      throw std::runtime_error("redis-server did not start; see " + directory_ + "/redis.log");
+      throw std::runtime_error("redis-server did not start; see " + folder_.path() + "/redis.log");
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "temporary_folder.hpp"
+
 struct redisContext;
 
 namespace websession::testing {
@@ -51,7 +53,7 @@ class RedisServer {
 
  private:
   std::vector<std::string> options_;
-  std::string directory_;
+  TemporaryFolder folder_{"redis"};
   std::string socket_path_;
   int port_ = 0;
   int reservation_ = -1;  // of the port, also while the server is down
