@@ -162,6 +162,10 @@ internal::Plan Session::State::plan() const {
 
 void Session::State::settle(Fields fields, internal::milliseconds ttl) {
   stored->fields = std::move(fields);
+  note_renewal(ttl);
+}
+
+void Session::State::note_renewal(internal::milliseconds ttl) {
   stored->expired.clear();
   stored->fresh = false;
   stored->expires_at = std::max(stored->expires_at, shared->clock->steady() + ttl);
@@ -169,12 +173,14 @@ void Session::State::settle(Fields fields, internal::milliseconds ttl) {
 
 void Session::State::note(const std::string& name, std::optional<std::string> text,
                           std::optional<WallTime> deadline) {
-  std::vector<Field> fields;
-  for (const Field& field : stored->fields) {
-    if (field.name != name) fields.push_back(field);
+  Changes seen;
+  if (text) {
+    seen.set.push_back({name, *std::move(text), deadline});
+  } else {
+    seen.remove.push_back(name);
   }
-  if (text) fields.push_back({name, *text, deadline});
-  stored->fields = Fields(fields);
+  // Nothing in these can be refused.
+  stored->fields = apply(stored->fields, seen, shared->clock->wall()).value().fields;
 }
 
 // One direct operation on `name` in the store.
@@ -212,7 +218,7 @@ Result<Outcome> Session::State::write_now(Changes changes, const std::string& na
   }
   for (const Changes::Set& set : changes.set) note(name, set.value, set.deadline);
   if (!changes.remove.empty()) note(name, std::nullopt, std::nullopt);
-  settle(stored->fields, ttl);
+  note_renewal(ttl);
   return outcome;
 }
 

@@ -70,8 +70,9 @@ struct Session::State {
   [[nodiscard]] Result<Fields> with(const Changes& changes) const;
   [[nodiscard]] internal::milliseconds remaining() const;
   [[nodiscard]] internal::Plan plan() const;
-  // Takes over what a write has made of the session.
+  // Takes over what a write has made of the session, and that every write renews it.
   void settle(Fields fields, internal::milliseconds ttl);
+  void note_renewal(internal::milliseconds ttl);
   Result<Outcome> write_now(Changes changes, const std::string& name);
   // Puts one attribute into the snapshot, as the store was just seen to hold it.
   void note(const std::string& name, std::optional<std::string> text,
