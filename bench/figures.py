@@ -45,6 +45,40 @@ TARGETS = (
 )
 
 
+class MemoryTarget(NamedTuple):
+    """MemoryStore against a map of the program memory_bench: the least ratio, by threads."""
+
+    peer: str
+    operation: str
+    least: dict
+
+
+MEMORY_TARGETS = (
+    MemoryTarget("one mutex, deep copies", "LOAD", {1: 3, 16: 8}),
+    MemoryTarget("one mutex, deep copies", "CYCLE", {1: 2, 16: 4}),
+)
+
+
+class Ceiling(NamedTuple):
+    """The most that a part may take: `figure` of the benchmark `part`, in `unit`."""
+
+    what: str
+    part: str
+    figure: str
+    most: float
+    unit: str
+    factor: float = 1
+
+
+CEILINGS = (
+    Ceiling("an id", "id_generate/threads:1", "real_time", 0.1, "µs", 1e-3),
+    Ceiling("a session in a MemoryStore of a million", "bytes_a_session<Ours>/iterations:1",
+            "bytes_a_session", 550, "bytes"),
+    Ceiling("the slowest call while a million sessions expire",
+            "worst_call_while_a_million_expire/iterations:1", "worst_us", 1000, "µs"),
+)
+
+
 class Ratio(NamedTuple):
     """Of paired runs: the median over the rounds, and the extremes."""
 
@@ -72,6 +106,10 @@ class Figures:
         self.data = data
         self.failed = []
         self._cells = {}
+        self._parts = {}
+        for part in data["parts"]:
+            if part.get("run_type") != "aggregate":
+                self._parts.setdefault(part["run_name"], []).append(part)
         for setting in data["redis"]:
             for run in setting["runs"]:
                 cell = (setting["transport"], run["operation"], run["threads"], run["client"])
@@ -101,6 +139,19 @@ class Figures:
         ratios = [throughput(ours[i]) / throughput(theirs[i]) for i in ours if i in theirs]
         return Ratio(median(ratios), min(ratios), max(ratios)) if ratios else None
 
+    def part(self, name, figure):
+        """The median of a benchmark's repetitions; None when it did not run."""
+        values = [repetition[figure] for repetition in self._parts.get(name, ())]
+        return median(values) if values else None
+
+    def memory_ratio(self, operation, threads, peer):
+        """MemoryStore's throughput by a map's; None when one of them did not run."""
+        ours, theirs = ([repetition["items_per_second"] for repetition in
+                         self._parts.get(f"{operation}/{store}/real_time/threads:{threads}", ())]
+                        for store in ("MemoryStore", peer))
+        ratios = [one / other for one, other in zip(ours, theirs)]
+        return Ratio(median(ratios), min(ratios), max(ratios)) if ratios else None
+
     def threads(self, transport, operation):
         return sorted({cell[2] for cell in self._cells if cell[:2] == (transport, operation)})
 
@@ -127,12 +178,34 @@ def grouped_obstacles(figures):
         yield LABELS[client], ", ".join(transports), reason
 
 
+class Verdict(NamedTuple):
+    operation: str
+    where: str
+    peer: str
+    threads: int
+    least: float
+    ratio: Ratio | None  # none: it could not be measured here
+
+
 def verdicts(figures):
-    """(operation, transport, peer, threads, least, Ratio or None) for every target that was meant
-    to be measured: its transport and number of threads were run."""
+    """One for every target that was meant to be measured: its transport and number of threads were
+    run."""
     for target in TARGETS:
         for operation in target.operations:
             for threads in figures.threads(target.transport, operation):
                 if threads in target.least:
-                    yield (operation, target.transport, target.peer, threads, target.least[threads],
-                           figures.ratio(target.transport, operation, threads, target.peer))
+                    yield Verdict(operation, TRANSPORTS[target.transport], LABELS[target.peer],
+                                  threads, target.least[threads],
+                                  figures.ratio(target.transport, operation, threads, target.peer))
+    for target in MEMORY_TARGETS if figures.data["parts"] else ():
+        for threads, least in target.least.items():
+            yield Verdict(target.operation, "memory", target.peer, threads, least,
+                          figures.memory_ratio(target.operation, threads, target.peer))
+
+
+def ceilings(figures):
+    """(Ceiling, what was measured) of all that were."""
+    for ceiling in CEILINGS:
+        value = figures.part(ceiling.part, ceiling.figure)
+        if value is not None:
+            yield ceiling, value * ceiling.factor

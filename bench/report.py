@@ -14,8 +14,8 @@ import re
 import subprocess
 import sys
 
-from figures import (LABELS, OPERATIONS, OURS, TRANSPORTS, Figures, grouped_obstacles, per_request,
-                     throughput, verdicts)
+from figures import (LABELS, OPERATIONS, OURS, TRANSPORTS, Figures, ceilings, grouped_obstacles,
+                     per_request, throughput, verdicts)
 from plot import charts
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -55,22 +55,26 @@ def revision():
 
 
 def collect(out, quick, paths):
-    data = {
-        "date": datetime.date.today().isoformat(),
-        "quick": quick,
-        "revision": revision(),
-        "machine": machine(),
-        "redis": [],
-        "parts": [],
-    }
+    """What none of the files renews, the side-by-side runs or the parts, stays as it was."""
+    out = pathlib.Path(out)
+    data = {"quick": quick, "machine": machine(), "redis": [], "parts": []}
     for path in paths:
         content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         if "transport" in content:
             data["redis"].append(content)
         else:  # Google Benchmark's; its context names the host, so it is left out
             data["parts"] += content["benchmarks"]
-    pathlib.Path(out).parent.mkdir(parents=True, exist_ok=True)
-    pathlib.Path(out).write_text(one_line_a_run(data), encoding="utf-8")
+    before = json.loads(out.read_text(encoding="utf-8")) if out.exists() and not quick else {}
+    now = {"date": datetime.date.today().isoformat(), "revision": revision()}
+    data["measured"] = {}
+    for section in ("redis", "parts"):
+        if data[section]:
+            data["measured"][section] = now
+        elif before.get(section):
+            data[section] = before[section]
+            data["measured"][section] = before["measured"][section]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(one_line_a_run(data), encoding="utf-8")
 
 
 def one_line_a_run(data):
@@ -98,12 +102,19 @@ def plain(rows):
 
 
 def verdict_rows(figures):
-    for operation, transport, peer, threads, least, ratio in verdicts(figures):
+    for operation, where, peer, threads, least, ratio in verdicts(figures):
         reached = ratio and ("met" if ratio.median >= least else "NOT met")
-        yield (operation, TRANSPORTS[transport], LABELS[peer], str(threads),
-               f"{least:.2f}x", str(ratio) if ratio else "–", reached or "not measured here")
+        yield (operation, where, peer, str(threads), f"{least:.2f}x",
+               str(ratio) if ratio else "–", reached or "not measured here")
 
 
+def ceiling_rows(figures):
+    for ceiling, value in ceilings(figures):
+        yield (ceiling.what, f"{ceiling.most:,g} {ceiling.unit}", f"{value:,.3g} {ceiling.unit}",
+               "met" if value <= ceiling.most else "NOT met")
+
+
+CEILING_HEADER = ("", "at most", "measured", "")
 VERDICT_HEADER = ("", "over", "websession against", "threads", "at least", "ratio (range)", "")
 
 
@@ -115,7 +126,8 @@ def ratio_rows(figures):
             for peer in figures.clients(transport, operation):
                 for threads in figures.threads(transport, operation):
                     ratio = figures.ratio(transport, operation, threads, peer)
-                    if peer != OURS and ratio and (operation, transport, peer, threads) not in targets:
+                    if peer != OURS and ratio and (operation, where, LABELS[peer],
+                                                   threads) not in targets:
                         yield operation, where, LABELS[peer], str(threads), str(ratio)
 
 
@@ -124,6 +136,10 @@ def table(figures):
     if rows:
         print("Throughput, paired run by run: median ratio, and its range\n")
         print("\n".join(plain([VERDICT_HEADER, *rows])))
+    limits = list(ceiling_rows(figures))
+    if limits:
+        print()
+        print("\n".join(plain([CEILING_HEADER, *limits])))
     others = list(ratio_rows(figures))
     if others:
         print("\nWithout a target\n")
@@ -133,6 +149,7 @@ def table(figures):
         print(f"not measured here: {client} ({transports}): {reason}")
     for transport, operation, threads, client, error in figures.failed:
         print(f"FAILED: {client}, {operation}, {threads} threads, {transport}: {error}")
+    rows += limits
     missed = sum(row[-1] == "NOT met" for row in rows)
     measured = sum(row[-1] != "not measured here" for row in rows)
     print(f"{measured - missed} of {measured} measured targets are met.")
@@ -228,17 +245,21 @@ def thousand_section(figures):
                                  "writes of the server"], rows, left=2)
 
 
+def is_one_of_several(part):
+    return part.get("run_type") == "iteration" and part.get("repetitions", 1) > 1
+
+
 def parts_section(figures):
     rows = []
-    for part in figures.data["parts"]:
-        if part.get("run_type") == "aggregate" and part.get("aggregate_name") != "median":
+    for part in sorted(figures.data["parts"], key=lambda part: part["run_name"]):
+        if part.get("aggregate_name", "median") != "median" or is_one_of_several(part):
             continue
         known = {"name", "real_time", "cpu_time", "items_per_second", "iterations", "threads",
                  "repetitions", "repetition_index", "family_index", "per_family_instance_index"}
         counters = ", ".join(f"{name} {value:,.4g}" for name, value in part.items()
                              if name not in known and isinstance(value, (int, float)))
         rate = part.get("items_per_second")
-        rows.append([f"`{part['name']}`", f"{part['real_time']:,.1f} {part['time_unit']}",
+        rows.append([f"`{part['run_name']}`", f"{part['real_time']:,.1f} {part['time_unit']}",
                      number(rate and rate / 1e6), counters])
     if rows:
         yield from markdown(["", "time", "million a second", "counters"], rows)
@@ -247,10 +268,14 @@ def parts_section(figures):
 def machine_section(figures):
     data = figures.data
     about = data["machine"]
-    yield (f"{data['date']}, revision {data['revision']}: {about['processor']}, {about['cores']} "
-           f"cores which clients and server share, {about['system']}, kernel {about['kernel']}, "
-           f"{about['compiler']}, Redis {data['redis'][0]['redis']}.")
+    yield (f"{about['processor']}, {about['cores']} cores which clients and server share, "
+           f"{about['system']}, kernel {about['kernel']}, {about['compiler']}, "
+           f"Redis {data['redis'][0]['redis']}.")
     yield ""
+    for section, what in (("redis", "Side by side"), ("parts", "The parts")):
+        if section in data["measured"]:
+            measured = data["measured"][section]
+            yield f"- {what}: {measured['date']}, revision {measured['revision']}"
     for setting in data["redis"]:
         if setting["runs"]:
             yield (f"- {TRANSPORTS[setting['transport']]}: {setting['rounds']} rounds of "
@@ -268,6 +293,7 @@ def sections(figures, folder):
     yield "machine", machine_section(figures)
     yield "clients", clients_section(figures)
     yield "ratios", markdown(VERDICT_HEADER, verdict_rows(figures), left=3)
+    yield "ceilings", markdown(CEILING_HEADER, ceiling_rows(figures))
     yield "other ratios", markdown(VERDICT_HEADER[:4] + ("ratio (range)",), ratio_rows(figures),
                                    left=3)
     yield "throughput", throughput_section(figures)

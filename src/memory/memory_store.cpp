@@ -261,7 +261,9 @@ Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
     if (record.frozen) successor = *entry->successor;
   }
   if (successor && !impl_->ends_alive(*std::move(successor))) return std::optional<Record>();
-  record.fields = live_fields(record.fields, impl_->wall_for(record.fields));
+  if (record.fields.has_deadlines()) {
+    record.fields = live_fields(record.fields, impl_->shared.clock->wall());
+  }
   return std::optional<Record>(std::move(record));
 }
 
