@@ -1,5 +1,6 @@
 #include "base64.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -14,6 +15,19 @@ constexpr std::string_view standard_digits =
 constexpr std::string_view digits_of(Base64 alphabet) {
   return alphabet == Base64::url ? url_digits : standard_digits;
 }
+
+// The value of each character as a digit, or no_digit.
+constexpr std::uint8_t no_digit = 64;
+constexpr std::array<std::uint8_t, 256> values_of(std::string_view digits) {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(no_digit);
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    values[static_cast<unsigned char>(digits[i])] = static_cast<std::uint8_t>(i);
+  }
+  return values;
+}
+constexpr auto url_values = values_of(url_digits);
+constexpr auto standard_values = values_of(standard_digits);
 
 }  // namespace
 
@@ -40,15 +54,15 @@ std::string encode_base64(std::string_view bytes, Base64 alphabet) {
 
 std::optional<std::string> decode_base64(std::string_view text, Base64 alphabet) {
   if (text.size() % 4 == 1) return std::nullopt;
-  const std::string_view digits = digits_of(alphabet);
+  const auto& values = alphabet == Base64::url ? url_values : standard_values;
   std::string bytes;
   bytes.reserve(text.size() * 3 / 4);
   std::uint32_t bits = 0;
   int held = 0;
   for (const char c : text) {
-    const std::size_t digit = digits.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    bits = (bits << 6U) | static_cast<std::uint32_t>(digit);
+    const std::uint32_t digit = values[static_cast<unsigned char>(c)];
+    if (digit == no_digit) return std::nullopt;
+    bits = (bits << 6U) | digit;
     held += 6;
     if (held < 8) continue;
     held -= 8;

@@ -216,12 +216,12 @@ std::vector<ConformanceCase> change_cases() {
   return {
       {"only_named_attributes_change", "P2", only_named_attributes_change},
       {"removing_all_keeps_the_session", "P1", removing_all_keeps_the_session},
-      {"clear_leaves_the_librarys_fields", "P2", clear_leaves_the_librarys_fields},
+      {"clear_leaves_the_librarys_fields", "P2", clear_leaves_the_librarys_fields, {"b"}},
       {"expect_holds_or_conflicts", "P2", expect_holds_or_conflicts},
-      {"conflict_writes_nothing", "P8", conflict_writes_nothing},
-      {"counters_count", "P2", counters_count},
-      {"counters_at_the_ends", "P2 P8", counters_at_the_ends},
-      {"bad_counter_writes_nothing", "P8", bad_counter_writes_nothing},
+      {"conflict_writes_nothing", "P8", conflict_writes_nothing, {"n"}},
+      {"counters_count", "P2", counters_count, {"n", "fresh", "low"}},
+      {"counters_at_the_ends", "P2 P8", counters_at_the_ends, {"high", "low", "beyond", "zero"}},
+      {"bad_counter_writes_nothing", "P8", bad_counter_writes_nothing, {"bad", "good"}},
       {"bad_changes_are_refused", "P8", bad_changes_are_refused},
       {"library_fields_can_be_set", "P2", library_fields_can_be_set},
   };

@@ -216,7 +216,7 @@ std::vector<ConformanceCase> race_cases() {
   return {
       {"race_erase_against_update", "P1", erase_against_update},
       {"race_updates_of_different_attributes", "P2", updates_of_different_attributes},
-      {"race_increments_add_up", "P2", increments_add_up},
+      {"race_increments_add_up", "P2", increments_add_up, {"n"}},
       {"race_one_consumer_wins", "P2", one_consumer_wins},
       {"race_one_creator_wins", "P1", one_creator_wins},
       {"race_rekey_against_update", "P2 P10", rekey_against_update},

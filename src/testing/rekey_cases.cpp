@@ -129,13 +129,13 @@ void erasing_the_new_id_ends_the_old_one(Trial& t) {
 
 std::vector<ConformanceCase> rekey_cases() {
   return {
-      {"moves_with_changes", "P10", moves_with_changes},
+      {"moves_with_changes", "P10", moves_with_changes, {"n"}},
       {"old_id_never_sees_what_came_after", "P10", old_id_never_sees_what_came_after},
-      {"old_id_is_not_writable", "P10", old_id_is_not_writable},
+      {"old_id_is_not_writable", "P10", old_id_is_not_writable, {"n"}},
       {"old_id_ends_after_the_grace", "P10", old_id_ends_after_the_grace},
       {"grace_never_lengthens", "P10", grace_never_lengthens},
       {"zero_grace_ends_the_old_id", "P10", zero_grace_ends_the_old_id},
-      {"repeated_rekey_is_applied", "P8 P10", repeated_rekey_is_applied},
+      {"repeated_rekey_is_applied", "P8 P10", repeated_rekey_is_applied, {"n"}},
       {"rekey_never_overwrites", "P1 P10", rekey_never_overwrites},
       {"erasing_the_old_id_ends_the_new_one", "P1 P10", erasing_the_old_id_ends_the_new_one},
       {"erasing_the_new_id_ends_the_old_one", "P1 P10", erasing_the_new_id_ends_the_old_one},

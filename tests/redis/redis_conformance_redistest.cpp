@@ -7,27 +7,11 @@
 #include "certificates.hpp"
 #include "print_case.hpp"
 #include "redis_fixture.hpp"
+#include "redis_harness.hpp"
 #include "websession/testing/store_conformance.hpp"
 
 namespace websession::testing {
 namespace {
-
-class RedisHarness final : public StoreHarness {
- public:
-  RedisHarness(std::shared_ptr<RedisStore> store, std::shared_ptr<ManualClock> clock)
-      : store_(std::move(store)), clock_(std::move(clock)) {}
-
-  SessionStore& store() override { return *store_; }
-  ManualClock& clock() override { return *clock_; }
-  void let_pass(milliseconds duration) override {
-    clock_->advance(duration);
-    std::this_thread::sleep_for(duration);  // Redis counts real time
-  }
-
- private:
-  std::shared_ptr<RedisStore> store_;
-  std::shared_ptr<ManualClock> clock_;
-};
 
 class RedisStoreConformance : public RedisTest,
                               public ::testing::WithParamInterface<ConformanceCase> {

@@ -44,6 +44,8 @@ struct ConformanceCase {
   std::string name;     // a C++ identifier
   std::string promise;  // which promise of the README it shows
   void (*run)(Trial&);
+  // The attributes that it counts, for stores that have to be told (EncryptedStore).
+  std::vector<std::string> counters{};
 };
 
 std::vector<ConformanceCase> conformance_cases();

@@ -1,0 +1,96 @@
+// Encryption at rest: a store that keeps its sessions in another one, with their values encrypted.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "websession/key_ring.hpp"
+#include "websession/session_store.hpp"
+
+namespace websession {
+
+struct EncryptionOptions {
+  // The first secret encrypts, all of them decrypt.
+  KeyRing keys{};
+  // Attributes that are kept in clear, so that the store can count them (`increment`). Decide on
+  // them before the first session is stored: a value that was encrypted before its attribute came
+  // to stand here reads as its ciphertext, one that was in clear before it was taken away is
+  // `corrupt`.
+  std::vector<std::string> countable{};
+  // An update that expects a value, and a rekey, are tried again while others change the session
+  // meanwhile, but not after this time; 0 to 1 minute.
+  std::chrono::milliseconds retry_for = std::chrono::milliseconds(500);
+};
+
+// Whoever reads a dump, a backup or the memory of the store that is wrapped learns no value.
+//
+//   auto redis = RedisStore::connect(url).value();
+//   auto keys = KeyRing::make({secret}).value();
+//   auto store = EncryptedStore::make(redis, {.keys = keys, .countable = {"visits"}}).value();
+//
+// What is encrypted: the value of each attribute, with AES-256-GCM and a fresh random nonce. A
+// ciphertext belongs to one session (the store's key for it) and one attribute. One that was
+// altered, cut short, moved to another session or attribute, or sealed with a secret that is not in
+// the ring is `corrupt`, and so is plain text: `load` then gives that error, and never a value.
+//
+// What stays in clear: the keys (so hash the ids, too, where they must not be read), the names of
+// attributes, how long values are, deadlines and times to live, the library's own fields (names
+// that start with '@', among them the principal in `@user`), and the attributes named in
+// `countable`. None of these is protected against being altered: whoever can write to the store can
+// take attributes away, bring back what an attribute of the same session held before, or change
+// `@user`.
+//
+// Counting: `increment` works for the attributes in `countable`; for others it is invalid_argument,
+// and nothing is sent.
+//
+// Comparing: `expect` compares plain values, and Outcome::found is one. The update then takes two
+// round trips at least (a load, and the update on condition that the ciphertexts are still those).
+// `rekey` encrypts all values anew for the new key, so it takes two as well, and carries the whole
+// session. Either is still one atomic step, which a change that comes between makes it repeat;
+// `overloaded` when that has not come to an end within `retry_for`: then nothing was written.
+// It returns by `retry_for` and two operation timeouts of the inner store. All else costs no round
+// trip more than without encryption.
+//
+// Rotating: add the new secret at the end of the ring on all servers, so that all can read what it
+// encrypts; then move it to the front on all. What is written from then on, and every session that
+// is regenerated, is sealed with it. Take the old one away when the absolute timeout has passed.
+// (The eight characters after `enc1.` tell which secret sealed a value.)
+//
+// Limits: a value of n bytes takes 14 + ⌈4 (n + 28) / 3⌉ in the store: 52 bytes, and a third more.
+// SessionOptions::session_bytes_max counts plain bytes. A session that fills its 64 KiB with 256
+// attributes takes 99 KiB, so RedisOptions::record_bytes_max has room for it; MemoryOptions counts
+// what is stored. In Redis, see hash-max-listpack-value in docs/operations.md. Each session is
+// encrypted with a key of its own, derived from the secret and its store key, so the bound on
+// random nonces (NIST SP 800-38D, 8.3: 2^32 values for each key) is one for the writes of one
+// session.
+//
+// Encryption cannot be turned on for sessions that are already stored, since their plain values are
+// `corrupt`: give it a prefix of its own (RedisOptions::prefix), and visitors start anew. The inner
+// store must not be written past this one. It uses a field of its own, `@sealed`, which is not
+// shown.
+//
+// No state but the keys, which are wiped at the end. All members are safe to call from many threads
+// at once.
+class EncryptedStore final : public SessionStore {
+ public:
+  // Errors: invalid_argument (no store, no keys, a bad option).
+  static Result<std::shared_ptr<EncryptedStore>> make(std::shared_ptr<SessionStore> inner,
+                                                      EncryptionOptions options);
+  ~EncryptedStore() override;
+
+  Result<std::optional<Record>> load(const StoreKey& key) override;
+  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override;
+  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override;
+  Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
+                        Lifetime lifetime, Grace grace) override;
+  Result<bool> erase(const StoreKey& key) override;
+
+ private:
+  struct Impl;
+  explicit EncryptedStore(std::unique_ptr<Impl> impl) noexcept;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace websession

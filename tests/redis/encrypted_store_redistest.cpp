@@ -1,0 +1,164 @@
+// EncryptedStore over a RedisStore: the conformance suite, what a stolen dump tells, and what
+// somebody can do who can write to Redis.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "encrypted_harness.hpp"
+#include "print_case.hpp"
+#include "redis_fixture.hpp"
+#include "redis_harness.hpp"
+#include "websession/session_manager.hpp"
+
+namespace websession::testing {
+namespace {
+
+class EncryptedRedisStoreConformance : public RedisTest,
+                                       public ::testing::WithParamInterface<ConformanceCase> {};
+
+TEST_P(EncryptedRedisStoreConformance, Conforms) {
+  RedisOptions options;
+  options.clock = clock;
+  options.operation_timeout = std::chrono::seconds(20);
+  options.record_bytes_max = 1024 * 1024;
+  RedisHarness redis(RedisStore::connect(server->url(), std::move(options)).value(), clock);
+  EncryptedHarness harness(redis, GetParam());
+  for (const std::string& failure : run_conformance_case(GetParam(), harness)) {
+    ADD_FAILURE() << failure;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Case, EncryptedRedisStoreConformance,
+                         ::testing::ValuesIn(conformance_cases()),
+                         [](const auto& tested) { return tested.param.name; });
+
+class EncryptedRedisStore : public RedisTest {
+ protected:
+  // Compressed, a dump would hide a text that is in it.
+  std::vector<std::string> server_options() override { return {"--rdbcompression", "no"}; }
+
+  void SetUp() override {
+    RedisTest::SetUp();
+    if (!server) return;
+    redis = connect();
+    EncryptionOptions options;
+    options.keys = key_ring({std::string(32, 'k')});
+    options.countable = {"visits"};
+    encrypted = EncryptedStore::make(redis, options).value();
+  }
+
+  SessionManager manager(std::shared_ptr<SessionStore> store) {
+    SessionOptions options;
+    options.clock = clock;
+    return SessionManager::make(std::move(store), options).value();
+  }
+
+  // All that Redis would have on disk now.
+  std::string dump() {
+    EXPECT_EQ(probe->text({"SAVE"}), "OK");
+    const auto folder = probe->list({"CONFIG", "GET", "dir"}).at(1);
+    std::ifstream file(std::filesystem::path(folder) / "dump.rdb", std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  std::shared_ptr<RedisStore> redis;
+  std::shared_ptr<EncryptedStore> encrypted;
+};
+
+// Gives its session values of all kinds, in all the ways in which one comes into the store.
+std::vector<std::string> fill(const SessionManager& manager, Session& session,
+                              const std::string& tag) {
+  const std::vector<std::string> secrets = {"name-" + tag,  "card-" + tag, "swapped-" + tag,
+                                            "moved-" + tag, "code-" + tag, "in-json-" + tag};
+  session.set("name", secrets[0]);
+  EXPECT_TRUE(manager.commit(session));
+  session.set("card", secrets[1]);
+  session.set("code", secrets[4], std::chrono::minutes(5));
+  session.set("json", Text{"{\"a\":\"" + secrets[5] + "\"}"});
+  EXPECT_TRUE(manager.commit(session));
+  EXPECT_TRUE(session.compare_and_set("swap", absent, secrets[2]).value());
+  EXPECT_EQ(session.increment("visits", 1).value(), 1);
+  session.regenerate();
+  session.set("moved", secrets[3]);
+  EXPECT_TRUE(manager.commit(session));
+  return secrets;
+}
+
+TEST_F(EncryptedRedisStore, ADumpHoldsNoValue) {
+  const SessionManager m = manager(encrypted);
+  Session session = m.open({}).value();
+  const std::vector<std::string> secrets = fill(m, session, "kept-from-everybody");
+  ASSERT_EQ(session.value("moved", ""), secrets[3]);
+
+  // The same values without encryption are found, or the search would prove nothing.
+  const SessionManager unprotected = manager(redis);
+  Session naked = unprotected.open({}).value();
+  const std::vector<std::string> public_values = fill(unprotected, naked, "for-all-to-see");
+
+  const std::string bytes = dump();
+  for (const std::string& text : public_values) {
+    EXPECT_NE(bytes.find(text), std::string::npos) << text << " should be there";
+  }
+  for (const std::string& secret : secrets) {
+    EXPECT_EQ(bytes.find(secret), std::string::npos) << secret;
+  }
+  EXPECT_EQ(bytes.find("kept-from-everybody"), std::string::npos);
+}
+
+TEST_F(EncryptedRedisStore, OnlyNamesCountersAndTheLibrarysFieldsAreInClear) {
+  const StoreKey key = fresh_key();
+  ASSERT_TRUE(
+      encrypted->create(key, fields({{"@user", "ada"}, {"name", "Ada"}, {"visits", "1"}}), minute));
+  const auto hash = probe->hash(redis_key(key));
+  ASSERT_EQ(hash.size(), 4U);
+  EXPECT_EQ(hash.at("@created"), "1700000000000");
+  EXPECT_EQ(hash.at("@user"), "ada");
+  EXPECT_EQ(hash.at("visits"), "1");
+  EXPECT_EQ(hash.at("name").size(), 14U + 42U) << "3 bytes, sealed";
+}
+
+TEST_F(EncryptedRedisStore, SwappingCiphertextsInRedisGivesCorrupt) {
+  const StoreKey mine = fresh_key();
+  const StoreKey theirs = fresh_key();
+  ASSERT_TRUE(encrypted->create(mine, fields({{"nick", "admin"}, {"role", "user"}}), minute));
+  ASSERT_TRUE(encrypted->create(theirs, fields({{"role", "admin"}}), minute));
+  const std::string role = probe->text({"HGET", redis_key(mine), "role"});
+  const std::vector<std::string> planted = {
+      probe->text({"HGET", redis_key(theirs), "role"}),  // of another session
+      probe->text({"HGET", redis_key(mine), "nick"}),    // of another attribute
+      role.substr(0, role.size() - 16),                  // without most of its tag
+      "admin",
+  };
+  for (const std::string& text : planted) {
+    probe->integer({"HSET", redis_key(mine), "role", text});
+    const Result<std::optional<Record>> record = encrypted->load(mine);
+    ASSERT_FALSE(record) << text;
+    EXPECT_EQ(record.error().code, Errc::corrupt);
+  }
+  probe->integer({"HSET", redis_key(mine), "role", role});
+  EXPECT_EQ(encrypted->load(mine).value().value().fields.find("role"), "user");
+}
+
+// A session as large as one may be fits into the store's limit once it is encrypted.
+TEST_F(EncryptedRedisStore, TheLargestSessionFits) {
+  const SessionManager m = manager(encrypted);
+  Session session = m.open({}).value();
+  for (int i = 0; i < 256; ++i) session.set("a" + std::to_string(1000 + i), std::string(251, 'x'));
+  ASSERT_TRUE(m.commit(session));
+  session.regenerate();
+  ASSERT_TRUE(m.commit(session));
+  const std::string cookie = "sid=" + session.id()->secret();
+  EXPECT_EQ(m.open({.cookie_header = cookie}).value().names().size(), 256U);
+  std::size_t stored = 0;
+  for (const auto& [name, text] : probe->hash("sid_" + session.id()->secret())) {
+    stored += name.size() + text.size();
+  }
+  EXPECT_LT(stored, 100U * 1024U);
+}
+
+}  // namespace
+}  // namespace websession::testing
