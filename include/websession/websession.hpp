@@ -4,6 +4,7 @@
 
 #include "websession/clock.hpp"            // IWYU pragma: export
 #include "websession/cookie.hpp"           // IWYU pragma: export
+#include "websession/csrf.hpp"             // IWYU pragma: export
 #include "websession/fields.hpp"           // IWYU pragma: export
 #include "websession/key_ring.hpp"         // IWYU pragma: export
 #include "websession/memory_store.hpp"     // IWYU pragma: export
