@@ -6,6 +6,7 @@
 #include "websession/cookie.hpp"           // IWYU pragma: export
 #include "websession/csrf.hpp"             // IWYU pragma: export
 #include "websession/fields.hpp"           // IWYU pragma: export
+#include "websession/flash.hpp"            // IWYU pragma: export
 #include "websession/key_ring.hpp"         // IWYU pragma: export
 #include "websession/memory_store.hpp"     // IWYU pragma: export
 #include "websession/result.hpp"           // IWYU pragma: export
