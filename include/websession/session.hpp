@@ -18,6 +18,10 @@
 
 namespace websession {
 
+namespace internal {
+class SessionAccess;
+}
+
 // Says "the attribute is not there" to Session::compare_and_set.
 struct Absent {};
 inline constexpr Absent absent{};
@@ -115,6 +119,7 @@ class Session {
 
  private:
   friend class SessionManager;
+  friend class internal::SessionAccess;  // for the library's own fields
   struct State;
   using Texts = Result<std::vector<std::string>>;
 

@@ -110,4 +110,12 @@ bool fill_random(std::span<unsigned char> out) noexcept {
   return true;
 }
 
+Result<std::string> random_string(std::size_t size) {
+  std::string bytes(size, '\0');
+  if (!fill_random({reinterpret_cast<unsigned char*>(bytes.data()), bytes.size()})) {
+    return make_error(Errc::no_randomness, "the system's random source failed");
+  }
+  return bytes;
+}
+
 }  // namespace websession::internal

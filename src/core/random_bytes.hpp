@@ -1,7 +1,11 @@
 // Random bytes for ids, from OpenSSL's CSPRNG by way of a small buffer a thread.
 #pragma once
 
+#include <cstddef>
 #include <span>
+#include <string>
+
+#include "websession/result.hpp"
 
 namespace websession::internal {
 
@@ -11,5 +15,8 @@ namespace websession::internal {
 // Safe to call from many threads, and at any time in the life of a thread or of the process (from
 // destructors of thread-local and static objects, too). Not from a signal handler.
 [[nodiscard]] bool fill_random(std::span<unsigned char> out) noexcept;
+
+// The same as a string of so many bytes. Error: no_randomness.
+[[nodiscard]] Result<std::string> random_string(std::size_t size);
 
 }  // namespace websession::internal

@@ -70,9 +70,14 @@ void Session::State::fail(Error error) {
   if (!first_error) first_error = std::move(error);
 }
 
-Result<void> Session::State::check_name(std::string_view name) const {
+Result<void> Session::State::check_alive() const {
   if (life == Life::gone) return ended_error();
   if (life != Life::alive) return invalid("the session was invalidated; open a new one");
+  return {};
+}
+
+Result<void> Session::State::check_name(std::string_view name) const {
+  if (auto alive = check_alive(); !alive) return alive;
   if (name.empty()) return invalid("an attribute needs a name");
   if (name.size() > shared->options.name_bytes_max) {
     return invalid("an attribute's name is longer than " +
@@ -101,7 +106,7 @@ void Session::State::change(std::string_view name, std::optional<std::string> te
   }
 }
 
-bool Session::State::has_changes() const { return cleared || !pending.empty(); }
+bool Session::State::has_changes() const { return cleared || !pending.empty() || !library.empty(); }
 
 Changes Session::State::changes() const {
   Changes changes;
@@ -110,6 +115,13 @@ Changes Session::State::changes() const {
     if (change.text) {
       changes.set.push_back({change.name, *change.text, change.deadline});
     } else if (!cleared) {
+      changes.remove.push_back(change.name);
+    }
+  }
+  for (const Pending& change : library) {
+    if (change.text) {
+      changes.set.push_back({change.name, *change.text, change.deadline});
+    } else {
       changes.remove.push_back(change.name);
     }
   }
@@ -150,9 +162,9 @@ internal::Plan Session::State::plan() const {
   std::optional<internal::Loaded> loaded;
   if (stored) loaded = {stored->created, remaining(), stored->frozen};
   internal::Wishes wishes;
-  wishes.has_attributes = std::any_of(pending.begin(), pending.end(), [](const Pending& change) {
-    return change.text.has_value();
-  });
+  const auto sets = [](const Pending& change) { return change.text.has_value(); };
+  wishes.has_attributes = std::any_of(pending.begin(), pending.end(), sets) ||
+                          std::any_of(library.begin(), library.end(), sets);
   wishes.changed = has_changes();
   wishes.regenerate = regenerate;
   wishes.invalidate = life == Life::invalidated;
@@ -183,8 +195,7 @@ void Session::State::note(const std::string& name, std::optional<std::string> te
   stored->fields = apply(stored->fields, seen, shared->clock->wall()).value().fields;
 }
 
-// One direct operation on `name` in the store.
-Result<Outcome> Session::State::write_now(Changes changes, const std::string& name) {
+Result<Outcome> Session::State::write_now(Changes changes) {
   if (next_id) {
     return invalid("a commit with regenerate has failed: repeat it before anything else");
   }
@@ -193,7 +204,9 @@ Result<Outcome> Session::State::write_now(Changes changes, const std::string& na
   Changes after;
   after.set = changes.set;
   for (const Changes::Increment& increment : changes.increment) {
-    if (!find(name)) after.set.push_back({name, std::to_string(increment.by)});
+    if (!find(increment.name)) {
+      after.set.push_back({increment.name, std::to_string(increment.by)});
+    }
   }
   if (auto fits = with(after); !fits) return std::move(fits).error();
 
@@ -206,18 +219,20 @@ Result<Outcome> Session::State::write_now(Changes changes, const std::string& na
       life = Life::gone;
       return ended_error();
     case Outcome::Status::conflict:
-      note(name, outcome->found, std::nullopt);
+      if (changes.expect.size() == 1) note(changes.expect[0].name, outcome->found, std::nullopt);
       return outcome;
     case Outcome::Status::applied:
       break;
   }
-  const std::optional<Field> before = stored->fields.find_field(name);
-  const bool live = before && before->deadline && *before->deadline > shared->clock->wall();
-  for (const std::int64_t counter : outcome->counters) {
-    note(name, std::to_string(counter), live ? before->deadline : std::optional<WallTime>());
+  for (std::size_t i = 0; i < changes.increment.size(); ++i) {
+    const std::string& name = changes.increment[i].name;
+    const std::optional<Field> before = stored->fields.find_field(name);
+    std::optional<WallTime> deadline = before ? before->deadline : std::nullopt;
+    if (deadline && *deadline <= shared->clock->wall()) deadline.reset();
+    note(name, std::to_string(outcome->counters.at(i)), deadline);
   }
-  for (const Changes::Set& set : changes.set) note(name, set.value, set.deadline);
-  if (!changes.remove.empty()) note(name, std::nullopt, std::nullopt);
+  for (const Changes::Set& set : changes.set) note(set.name, set.value, set.deadline);
+  for (const std::string& name : changes.remove) note(name, std::nullopt, std::nullopt);
   note_renewal(ttl);
   return outcome;
 }
@@ -300,7 +315,7 @@ Result<std::int64_t> Session::increment(std::string_view name, std::int64_t by) 
   Changes changes;
   changes.increment.push_back({std::string(name), by});
   if (!state_->is_local(name)) {
-    Result<Outcome> outcome = state_->write_now(std::move(changes), std::string(name));
+    Result<Outcome> outcome = state_->write_now(std::move(changes));
     if (!outcome) return std::move(outcome).error();
     return outcome->counters.at(0);
   }
@@ -360,7 +375,7 @@ Result<bool> Session::replace(std::string_view name, const Texts& any_of,
     changes.remove.emplace_back(name);
   }
   if (!state_->is_local(name)) {
-    const Result<Outcome> outcome = state_->write_now(std::move(changes), std::string(name));
+    const Result<Outcome> outcome = state_->write_now(std::move(changes));
     if (!outcome) return outcome.error();
     return outcome->status == Outcome::Status::applied;
   }

@@ -262,6 +262,7 @@ Result<Commit> SessionManager::commit(Session& session) const {
   // The write has happened, so the session becomes a fresh snapshot of it.
   if (state.life == Life::invalidated) state.life = Life::erased;
   state.pending.clear();
+  state.library.clear();
   state.cleared = false;
   state.regenerate = false;
 

@@ -44,6 +44,8 @@ struct Session::State {
   std::shared_ptr<const SessionManager::Shared> shared;
   std::optional<Stored> stored{};
   std::vector<Pending> pending{};
+  // The same for the library's own fields (see SessionAccess), which clear() leaves alone.
+  std::vector<Pending> library{};
   bool cleared = false;
   bool regenerate = false;
   Life life = Life::alive;
@@ -59,6 +61,8 @@ struct Session::State {
   [[nodiscard]] bool is_local(std::string_view name) const;
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
   void fail(Error error);
+  // Error: the session has ended, for the store or by invalidate.
+  [[nodiscard]] Result<void> check_alive() const;
   [[nodiscard]] Result<void> check_name(std::string_view name) const;
   void change(std::string_view name, std::optional<std::string> text,
               std::optional<WallTime> deadline);
@@ -73,8 +77,10 @@ struct Session::State {
   // Takes over what a write has made of the session, and that every write renews it.
   void settle(Fields fields, internal::milliseconds ttl);
   void note_renewal(internal::milliseconds ttl);
-  Result<Outcome> write_now(Changes changes, const std::string& name);
-  // Puts one attribute into the snapshot, as the store was just seen to hold it.
+  // A direct operation in the store. A conflict shows in the snapshot if there is one expectation:
+  // of several it would not say which one failed.
+  Result<Outcome> write_now(Changes changes);
+  // Puts one field into the snapshot, as the store was just seen to hold it.
   void note(const std::string& name, std::optional<std::string> text,
             std::optional<WallTime> deadline);
 };

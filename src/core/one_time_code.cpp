@@ -1,0 +1,228 @@
+#include "websession/one_time_code.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <utility>
+
+#include "base64.hpp"
+#include "characters.hpp"
+#include "code_digits.hpp"
+#include "digest.hpp"
+#include "random_bytes.hpp"
+#include "session_access.hpp"
+
+namespace websession {
+namespace {
+
+using internal::SessionAccess;
+using std::chrono::milliseconds;
+
+constexpr std::string_view key_purpose = "websession one-time code v1";
+// A random text of the session's own. It is part of every hash, so that a hash copied to another
+// session is worth nothing there. Not the id: that changes, and a new session has none yet.
+constexpr std::string_view anchor_field = "@code";
+constexpr std::string_view field_prefix = "@code.";  // and the purpose
+constexpr std::size_t purpose_bytes_max = 64;
+constexpr std::size_t other_codes_max = 16;
+constexpr int digits_min = 6;
+constexpr int digits_max = 12;
+constexpr int attempts_max = 20;
+constexpr milliseconds valid_for_max = std::chrono::hours(24);
+// What is stored cannot be later: the clock's arithmetic would overflow.
+constexpr std::int64_t end_max = 253'402'300'799'999;  // the end of the year 9999
+// A code is kept a little beyond its end, so that whoever is late hears what is wrong.
+constexpr milliseconds kept_after_end = std::chrono::hours(1);
+constexpr std::size_t nonce_bytes = 16;
+// A verify that meets another change starts again. Those that count an attempt are at most
+// attempts_max; more mean that somebody issues codes all the time.
+constexpr int rounds_max = 4 * attempts_max;
+
+Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+
+// What is stored of a code: "<tries left>:<end, Unix ms>:<nonce>:<hash>", or "used:<end>". The
+// attempts are in the same text as the rest, so that one compare-and-set counts a try and decides
+// what comes of it. The nonce makes the text differ from any other code's, even of the same digits.
+struct Code {
+  bool used = false;
+  std::int64_t tries_left = 0;
+  WallTime end{};
+  std::string_view nonce{};
+  std::string_view hash{};
+
+  [[nodiscard]] std::string text() const {
+    const std::string end_text = std::to_string(end.time_since_epoch().count());
+    if (used) return "used:" + end_text;
+    return std::to_string(tries_left) + ':' + end_text + ':' + std::string(nonce) + ':' +
+           std::string(hash);
+  }
+};
+
+std::string_view take_part(std::string_view& text) {
+  const std::string_view part = text.substr(0, text.find(':'));
+  text.remove_prefix(std::min(part.size() + 1, text.size()));
+  return part;
+}
+
+// The views point into the text.
+std::optional<Code> parse_code(std::string_view text) {
+  Code code;
+  const std::string_view tries = take_part(text);
+  const std::optional<std::int64_t> end = parse_integer(take_part(text));
+  if (!end || *end < 0 || *end > end_max) return std::nullopt;
+  code.end = WallTime(milliseconds(*end));
+  code.used = tries == "used";
+  if (code.used) return code;
+  const std::optional<std::int64_t> left = parse_integer(tries);
+  if (!left || *left < 0 || *left > attempts_max) return std::nullopt;
+  code.tries_left = *left;
+  code.nonce = take_part(text);
+  code.hash = take_part(text);
+  return code;
+}
+
+// What a code is bound to, and the digits. Each part with its size before it, so that no others
+// join to the same text.
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string text;
+  for (const std::string_view part : parts) {
+    text += std::to_string(part.size()) + ':';
+    text += part;
+  }
+  return text;
+}
+
+std::string hash_of(const std::string& key, std::string_view text) {
+  return internal::encode_base64(internal::hmac_sha256(key, text));
+}
+
+Result<void> check_purpose(std::string_view purpose) {
+  if (purpose.empty() || purpose.size() > purpose_bytes_max) {
+    return invalid("the purpose of a one-time code has 1 to 64 bytes");
+  }
+  if (std::any_of(purpose.begin(), purpose.end(), internal::is_control)) {
+    return invalid("the purpose of a one-time code holds a control byte");
+  }
+  return {};
+}
+
+Result<void> check(const CodeOptions& options) {
+  if (options.digits < digits_min || options.digits > digits_max) {
+    return invalid("digits: is 6 to 12; fewer could be guessed");
+  }
+  if (options.valid_for < std::chrono::seconds(1) || options.valid_for > valid_for_max) {
+    return invalid("valid_for: is 1 second to 1 day");
+  }
+  if (options.attempts < 1 || options.attempts > attempts_max) {
+    return invalid("attempts: is 1 to 20; more would help whoever guesses");
+  }
+  return {};
+}
+
+std::string field_of(std::string_view purpose) {
+  return std::string(field_prefix) + std::string(purpose);
+}
+
+Result<std::string> random_digits(std::size_t count) {
+  std::string digits;
+  // One round is all but always enough; a generator that gave nothing but high bytes is broken.
+  for (int round = 0; round < 16; ++round) {
+    const Result<std::string> bytes = internal::random_string(2 * digits_max);
+    if (!bytes) return bytes.error();
+    for (const char byte : *bytes) {
+      const std::optional<char> digit = internal::digit_of(static_cast<unsigned char>(byte));
+      if (digit) digits += *digit;
+      if (digits.size() == count) return digits;
+    }
+  }
+  return make_error(Errc::no_randomness, "the random source gives nothing to make digits of");
+}
+
+// What can be said without a try; nullopt when it takes one.
+std::optional<CodeCheck> settled(const Code& code, WallTime now) {
+  using Status = CodeCheck::Status;
+  if (code.end <= now) return CodeCheck{Status::expired};
+  if (code.used) return CodeCheck{Status::used};
+  if (code.tries_left == 0) return CodeCheck{Status::exhausted};
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<OneTimeCodes> OneTimeCodes::make(const KeyRing& keys) {
+  if (keys.empty()) return invalid("one-time codes need a key ring with a secret");
+  std::vector<std::string> derived;
+  for (const std::string& secret : keys.secrets()) {
+    derived.push_back(internal::derive_key(secret, key_purpose));
+  }
+  return OneTimeCodes(std::move(derived));
+}
+
+Result<std::string> OneTimeCodes::issue(Session& session, std::string_view purpose,
+                                        const CodeOptions& options) const {
+  if (auto valid = check_purpose(purpose); !valid) return std::move(valid).error();
+  if (auto valid = check(options); !valid) return std::move(valid).error();
+  if (auto alive = SessionAccess::check_alive(session); !alive) return std::move(alive).error();
+  const std::string name = field_of(purpose);
+  std::vector<std::string> others = SessionAccess::names(session, field_prefix);
+  std::erase(others, name);
+  if (others.size() >= other_codes_max) {
+    return make_error(Errc::too_large, "the session holds one-time codes for 16 other purposes");
+  }
+  Result<std::string> digits = random_digits(static_cast<std::size_t>(options.digits));
+  if (!digits) return digits;
+  const Result<std::string> nonce = internal::random_string(nonce_bytes);
+  if (!nonce) return nonce;
+  const Result<std::string> anchor = SessionAccess::secret(session, anchor_field);
+  if (!anchor) return anchor;
+
+  Code code;
+  code.tries_left = options.attempts;
+  code.end = SessionAccess::clock(session).wall() + options.valid_for;
+  const std::string nonce_text = internal::encode_base64(*nonce);
+  const std::string hash =
+      hash_of(keys_.front(), joined({*anchor, nonce_text, purpose, options.about, *digits}));
+  code.nonce = nonce_text;
+  code.hash = hash;
+  Result<void> written = SessionAccess::set(session, name, code.text(), code.end + kept_after_end);
+  if (!written) return std::move(written).error();
+  return digits;
+}
+
+Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpose,
+                                       std::string_view typed, std::string_view about) const {
+  if (auto valid = check_purpose(purpose); !valid) return std::move(valid).error();
+  if (auto alive = SessionAccess::check_alive(session); !alive) return std::move(alive).error();
+  const std::string name = field_of(purpose);
+  const std::optional<std::string> digits = internal::typed_digits(typed, digits_max);
+  for (int round = 0; round < rounds_max; ++round) {
+    const auto text = SessionAccess::find(session, name);
+    const auto anchor = SessionAccess::find(session, anchor_field);
+    if (!text || !anchor) return CodeCheck{};
+    const std::optional<Code> code = parse_code(*text);
+    if (!code) return make_error(Errc::corrupt, "a session's one-time code cannot be read");
+    if (const auto check = settled(*code, SessionAccess::clock(session).wall())) return *check;
+
+    const std::string tried = joined({*anchor, code->nonce, purpose, about, digits.value_or("")});
+    bool correct = false;
+    for (const std::string& key : keys_) {
+      if (equal_in_constant_time(hash_of(key, tried), code->hash)) correct = true;
+    }
+    correct = correct && digits;
+    Code next = *code;
+    next.used = correct;
+    --next.tries_left;
+    const int tries_left = static_cast<int>(next.tries_left);
+    const Result<bool> counted =
+        SessionAccess::replace(session, name, *text, next.text(), code->end + kept_after_end);
+    if (!counted) return counted.error();
+    // The answer is given only now that nobody else can use up the same try.
+    if (*counted && correct) return CodeCheck{CodeCheck::Status::correct};
+    if (*counted) return CodeCheck{CodeCheck::Status::wrong, tries_left};
+  }
+  return make_error(Errc::overloaded, "the one-time code is replaced again and again; try later");
+}
+
+}  // namespace websession

@@ -1,0 +1,134 @@
+#include "session_access.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base64.hpp"
+#include "random_bytes.hpp"
+#include "session_state.hpp"
+
+namespace websession::internal {
+namespace {
+
+constexpr std::size_t secret_bytes = 32;
+
+template <class List>
+auto find_change(List& changes, std::string_view name) {
+  return std::find_if(changes.begin(), changes.end(),
+                      [name](const auto& change) { return change.name == name; });
+}
+
+}  // namespace
+
+const Clock& SessionAccess::clock(const Session& session) noexcept {
+  return *session.state_->shared->clock;
+}
+
+Result<void> SessionAccess::check_alive(const Session& session) {
+  return session.state_->check_alive();
+}
+
+bool SessionAccess::is_frozen(const Session& session) noexcept {
+  return session.state_->stored && session.state_->stored->frozen;
+}
+
+void SessionAccess::fail(Session& session, Error error) { session.state_->fail(std::move(error)); }
+
+std::optional<std::string_view> SessionAccess::find(const Session& session, std::string_view name) {
+  const Session::State& state = *session.state_;
+  if (state.life != Session::State::Life::alive) return std::nullopt;
+  std::optional<std::string_view> text;
+  std::optional<WallTime> deadline;
+  if (const auto change = find_change(state.library, name); change != state.library.end()) {
+    if (change->text) text = *change->text;
+    deadline = change->deadline;
+  } else if (const auto field = state.snapshot().find_field(name)) {
+    text = field->value;
+    deadline = field->deadline;
+  }
+  if (deadline && *deadline <= clock(session).wall()) return std::nullopt;
+  return text;
+}
+
+std::vector<std::string> SessionAccess::names(const Session& session, std::string_view prefix) {
+  std::vector<std::string> names;
+  const auto add = [&](std::string_view name) {
+    if (name.starts_with(prefix) && find(session, name)) names.emplace_back(name);
+  };
+  const Session::State& state = *session.state_;
+  for (const Field& field : state.snapshot()) {
+    if (find_change(state.library, field.name) == state.library.end()) add(field.name);
+  }
+  for (const Session::State::Pending& change : state.library) add(change.name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool SessionAccess::is_local(const Session& session, std::string_view name) {
+  const Session::State& state = *session.state_;
+  return !state.stored || find_change(state.library, name) != state.library.end();
+}
+
+void SessionAccess::put(Session& session, std::string_view name, std::optional<std::string> text,
+                        std::optional<WallTime> deadline) {
+  Session::State& state = *session.state_;
+  if (auto alive = state.check_alive(); !alive) return state.fail(std::move(alive).error());
+  withdraw(session, name);
+  state.library.push_back({std::string(name), std::move(text), deadline});
+}
+
+void SessionAccess::withdraw(Session& session, std::string_view name) {
+  std::erase_if(session.state_->library,
+                [name](const auto& change) { return change.name == name; });
+}
+
+Result<void> SessionAccess::set(Session& session, std::string_view name, std::string text,
+                                std::optional<WallTime> deadline) {
+  if (auto alive = check_alive(session); !alive) return alive;
+  if (is_local(session, name)) {
+    put(session, name, std::move(text), deadline);
+    return {};
+  }
+  Changes changes;
+  changes.set.push_back({std::string(name), std::move(text), deadline});
+  Result<Outcome> outcome = write_now(session, std::move(changes));
+  if (!outcome) return std::move(outcome).error();
+  return {};
+}
+
+Result<bool> SessionAccess::replace(Session& session, std::string_view name,
+                                    std::optional<std::string_view> expected, std::string text,
+                                    std::optional<WallTime> deadline) {
+  if (auto alive = check_alive(session); !alive) return std::move(alive).error();
+  if (is_local(session, name)) {
+    if (find(session, name) != expected) return false;
+    put(session, name, std::move(text), deadline);
+    return true;
+  }
+  Changes changes;
+  changes.expect.push_back({std::string(name), {}});
+  if (expected) changes.expect[0].any_of.emplace_back(*expected);
+  changes.set.push_back({std::string(name), std::move(text), deadline});
+  Result<Outcome> outcome = write_now(session, std::move(changes));
+  if (!outcome) return std::move(outcome).error();
+  return outcome->status == Outcome::Status::applied;
+}
+
+Result<std::string> SessionAccess::secret(Session& session, std::string_view name) {
+  if (auto alive = check_alive(session); !alive) return std::move(alive).error();
+  if (const auto known = find(session, name)) return std::string(*known);
+  Result<std::string> bytes = random_string(secret_bytes);
+  if (!bytes) return bytes;
+  std::string ours = encode_base64(*bytes);
+  const Result<bool> first = replace(session, name, std::nullopt, ours, std::nullopt);
+  if (!first) return first.error();
+  if (*first) return ours;
+  // Another request was first, and has shown its secret to someone: it holds.
+  return std::string(find(session, name).value_or(""));
+}
+
+Result<Outcome> SessionAccess::write_now(Session& session, Changes changes) {
+  return session.state_->write_now(std::move(changes));
+}
+
+}  // namespace websession::internal
