@@ -85,7 +85,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
 
   check_find(header, pairs, "sid");
   check_find(header, pairs, "");
-  for (const auto& pair : pairs) check_find(header, pairs, pair.first);
+  // More of them would only take time.
+  for (std::size_t i = 0; i < std::min<std::size_t>(pairs.size(), 8); ++i) {
+    check_find(header, pairs, pairs[i].first);
+  }
 
   std::string again;
   for (const auto& pair : pairs) again += pair.first + "=" + pair.second + "; ";
