@@ -111,7 +111,8 @@ void check_header(const std::string& header, const SetCookie& cookie) {
           "a header is printable ASCII: no CR, LF or other control byte");
   require(taken_apart(header) == expected(cookie), "the header reads back to the same parts");
 
-  const auto cookies = websession::parse_cookies(cookie.name + "=" + cookie.value);
+  const std::string sent = cookie.name + "=" + cookie.value;
+  const auto cookies = websession::parse_cookies(sent);
   require(cookies.size() == 1 && cookies[0].name == cookie.name && cookies[0].value == cookie.value,
           "what a browser sends back reads as the same name and value");
 }
