@@ -67,9 +67,12 @@ Result<void> check_name(std::string_view name) {
 }
 
 Result<void> check_path(std::string_view path) {
-  if (path.empty() || path[0] != '/' ||
+  // A browser would strip the blanks at the end.
+  if (path.empty() || path[0] != '/' || path.back() == ' ' ||
       !std::all_of(path.begin(), path.end(), is_attribute_character)) {
-    return invalid("cookie.path: must start with '/' and hold no ';' or control byte");
+    return invalid(
+        "cookie.path: must start with '/', not end in a blank, and hold no ';', control byte or "
+        "byte that is not ASCII");
   }
   if (path.size() > attribute_max) {
     return make_error(Errc::too_large, "cookie.path: browsers ignore more than 1,024 bytes");

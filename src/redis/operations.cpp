@@ -146,6 +146,8 @@ const Reply* first_error(std::span<const Reply> replies) {
   return found == replies.end() ? nullptr : &*found;
 }
 
+bool in_order(const Field& a, const Field& b) { return a.name < b.name; }
+
 // The fields of a hash, sorted out. What is needed on the way lives on the stack, unless the
 // session is unusually large.
 class Hash {
@@ -158,6 +160,7 @@ class Hash {
   std::string_view successor{};
 
  private:
+  Result<void> take_out_own();
   void apply_deadlines(WallTime now);
 
   std::array<std::byte, 4096> stack_;
@@ -166,42 +169,56 @@ class Hash {
 };
 
 Result<void> Hash::sort_out(std::span<const Reply::Element> flat, WallTime now) {
+  if (flat.size() % 2 != 0) return unexpected();
   fields.reserve(flat.size() / 2);
-  for (std::size_t i = 0; i + 1 < flat.size(); i += 2) {
+  for (std::size_t i = 0; i < flat.size(); i += 2) {
     if (!is_text(flat[i]) || !is_text(flat[i + 1])) return unexpected();
-    const std::string_view name = flat[i].text;
-    const std::string_view text = flat[i + 1].text;
-    if (name.starts_with(until_prefix)) {
-      const std::optional<WallTime> deadline = parse_time(text);
-      if (!deadline) {
-        return make_error(Errc::corrupt, "an attribute's deadline (@until.) is not a number");
-      }
-      deadlines_.emplace_back(name.substr(until_prefix.size()), *deadline);
-    } else if (name == frozen_field) {
-      successor = text;
-    } else {
-      if (name == created_field && !parse_time(text)) {
-        return make_error(Errc::corrupt, "a session's @created is not a number");
-      }
-      has_created = has_created || name == created_field;
-      fields.push_back({name, text, std::nullopt});
-    }
+    fields.push_back({flat[i].text, flat[i + 1].text, std::nullopt});
   }
+  std::sort(fields.begin(), fields.end(), in_order);
+  // No hash names a field twice. Of such two, one could outlive the deadline of both.
+  const auto twice =
+      std::adjacent_find(fields.begin(), fields.end(),
+                         [](const Field& a, const Field& b) { return a.name == b.name; });
+  if (twice != fields.end()) return unexpected();
+  if (auto taken = take_out_own(); !taken) return taken;
   apply_deadlines(now);
-  // In order already, they need no memory for being sorted.
-  std::sort(fields.begin(), fields.end(),
-            [](const Field& a, const Field& b) { return a.name < b.name; });
   return {};
 }
 
+// What the store keeps for itself is not among the fields of a record.
+Result<void> Hash::take_out_own() {
+  auto kept = fields.begin();
+  for (const Field& field : fields) {
+    if (field.name.starts_with(until_prefix)) {
+      const std::optional<WallTime> deadline = parse_time(field.value);
+      if (!deadline) {
+        return make_error(Errc::corrupt, "an attribute's deadline (@until.) is not a number");
+      }
+      deadlines_.emplace_back(field.name.substr(until_prefix.size()), *deadline);
+    } else if (field.name == frozen_field) {
+      successor = field.value;
+    } else {
+      if (field.name == created_field && !parse_time(field.value)) {
+        return make_error(Errc::corrupt, "a session's @created is not a number");
+      }
+      has_created = has_created || field.name == created_field;
+      *kept++ = field;
+    }
+  }
+  fields.erase(kept, fields.end());
+  return {};
+}
+
+// Precondition: the fields are in order, and stay so.
 void Hash::apply_deadlines(WallTime now) {
   for (const auto& [attribute, deadline] : deadlines_) {
-    const std::string_view name = attribute;  // clang 14 captures no structured binding
-    const auto field = std::find_if(fields.begin(), fields.end(),
-                                    [name](const Field& f) { return f.name == name; });
+    const auto field =
+        std::lower_bound(fields.begin(), fields.end(), Field{attribute, {}}, in_order);
+    const bool is_there = field != fields.end() && field->name == attribute;
     const bool is_expired = deadline <= now;
-    if (is_expired) expired.emplace_back(name);
-    if (field == fields.end()) continue;
+    if (is_expired) expired.emplace_back(attribute);
+    if (!is_there) continue;
     if (is_expired) {
       fields.erase(field);
     } else {
@@ -332,8 +349,10 @@ Result<Successor> decode_successor(std::span<const Reply> replies) {
 Result<void> decode_create(const Reply& reply) {
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
   if (reply.type() != Reply::Type::integer) return unexpected(true);
-  if (reply.integer() == 0)
+  if (reply.integer() == 0) {
     return make_error(Errc::key_exists, "there is a session under this key");
+  }
+  if (reply.integer() != 1) return unexpected(true);
   return {};
 }
 
@@ -341,6 +360,7 @@ Result<Outcome> decode_change(const Reply& reply, const Changes& changes) {
   using Status = Outcome::Status;
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
   if (reply.type() == Reply::Type::integer && changes.increment.empty()) {  // set.lua
+    if (reply.integer() != 0 && reply.integer() != 1) return unexpected(true);
     return Outcome{reply.integer() == 1 ? Status::applied : Status::gone};
   }
   if (reply.type() != Reply::Type::array || reply.elements().empty()) return unexpected(true);
@@ -366,7 +386,9 @@ Result<Outcome> decode_change(const Reply& reply, const Changes& changes) {
   }
   Outcome outcome;
   for (std::size_t i = 1; i < reply.elements().size(); ++i) {
-    outcome.counters.push_back(parse_integer(reply.elements()[i].text).value_or(0));
+    const std::optional<std::int64_t> counter = parse_integer(reply.elements()[i].text);
+    if (!counter) return unexpected(true);
+    outcome.counters.push_back(*counter);
   }
   return outcome;
 }

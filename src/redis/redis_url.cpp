@@ -1,5 +1,6 @@
 #include "redis_url.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
@@ -34,6 +35,12 @@ std::optional<std::string> percent_decoded(std::string_view text) {
     decoded += c;
   }
   return decoded;
+}
+
+// What is shown to people must not break out of its line.
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 std::optional<int> number(std::string_view text, int max) {
@@ -89,9 +96,13 @@ Result<RedisUrl> parse_tcp(std::string_view rest) {
     url.port = std::to_string(*port);
     host = host.substr(0, colon);
   }
-  if (bracketed) host = host.substr(1, bracket - 1);
+  if (bracketed) {
+    if (bracket + 1 != host.size()) return invalid("only a port may follow the ']'");
+    host = host.substr(1, bracket - 1);
+  }
   const auto decoded = percent_decoded(host);
-  if (!decoded || decoded->empty() || decoded->find_first_of(" ?#@") != std::string::npos) {
+  if (!decoded || decoded->empty() || decoded->find_first_of(" ?#@") != std::string::npos ||
+      has_control(*decoded)) {
     return invalid("the host is missing or malformed, as in redis://127.0.0.1:6379");
   }
   url.host = *decoded;
@@ -106,8 +117,10 @@ Result<RedisUrl> parse_unix(std::string_view rest) {
   if (auto taken = take_credentials(rest, url); !taken) return std::move(taken).error();
   const std::size_t query = rest.find('?');
   const auto path = percent_decoded(rest.substr(0, query));
-  if (!path || !path->starts_with('/')) {
-    return invalid("the socket must be an absolute path, as in unix:///run/redis/redis.sock");
+  if (!path || !path->starts_with('/') || has_control(*path)) {
+    return invalid(
+        "the socket must be an absolute path without control bytes, as in "
+        "unix:///run/redis/redis.sock");
   }
   url.socket_path = *path;
   if (query != std::string_view::npos) {

@@ -89,6 +89,15 @@ TEST(Serialize, WritesDatesOfManyYears) {
   EXPECT_EQ(expires(-5), "Thu, 01 Jan 1970 00:00:00 GMT");
 }
 
+// Browsers strip the blanks around a path, and would keep the cookie under another one.
+TEST(Serialize, RefusesAPathThatEndsInABlank) {
+  SetCookie blank = cookie();
+  blank.path = "/a b ";
+  EXPECT_EQ(serialize(blank).error().code, Errc::invalid_argument);
+  blank.path = "/a b";
+  EXPECT_EQ(serialize(blank).value(), "sid=abc; Path=/a b");
+}
+
 // Header injection: what could end the header or the cookie is refused in every part.
 TEST(Serialize, RefusesWhatAHeaderCannotCarry) {
   const std::vector<std::function<void(SetCookie&, char)>> parts = {

@@ -75,6 +75,21 @@ TEST(DecodeLoad, WhatCannotBeASessionIsCorrupt) {
   EXPECT_TRUE(corrupt(load(error("WRONGTYPE x"), integer(5))));
 }
 
+// Redis never says so; whoever does could make an attribute outlive its deadline.
+TEST(DecodeLoad, AHashThatNamesAFieldTwiceIsCorrupt) {
+  const auto code = [](std::initializer_list<std::string_view> words) {
+    return load(hash(words), integer(5)).error().code;
+  };
+  EXPECT_EQ(code({"@created", "5", "a", "1", "a", "2", "@until.a", "7"}), Errc::corrupt);
+  EXPECT_EQ(code({"@created", "5", "@created", "5"}), Errc::corrupt);
+  EXPECT_EQ(code({"@created", "5", "@frozen", "x", "@frozen", "y"}), Errc::corrupt);
+  EXPECT_EQ(code({"@created", "5", "@until.a", "7", "@until.a", "2000"}), Errc::corrupt);
+}
+
+TEST(DecodeLoad, ANameWithoutAValueIsCorrupt) {
+  EXPECT_EQ(load(hash({"@created", "5", "a"}), integer(5)).error().code, Errc::corrupt);
+}
+
 TEST(DecodeLoad, ForeignHashesAreSessionsOnlyWhenAdopted) {
   EXPECT_FALSE(load(hash({"a", "1"}), integer(500)).value().has_value());
   EXPECT_FALSE(load(hash({"a", "1"}), integer(-1)).value().has_value());
@@ -101,6 +116,9 @@ TEST(DecodeChange, GivesOutcomesAndErrors) {
   EXPECT_EQ(decode_change(integer(1), counts).error().code, Errc::corrupt);
   EXPECT_EQ(decode_change(integer(1), {}).value().status, Outcome::Status::applied);
   EXPECT_EQ(decode_change(integer(0), {}).value().status, Outcome::Status::gone);
+  EXPECT_EQ(decode_change(integer(7), {}).error().code, Errc::corrupt);
+  EXPECT_EQ(decode_change(hash({"applied", "x"}), counts).error().code, Errc::corrupt)
+      << "a counter that is no number is not taken for 0";
   EXPECT_EQ(decode_change(error("OOM x"), counts).error().code, Errc::rejected);
 }
 
@@ -108,6 +126,7 @@ TEST(DecodeOthers, GiveWhatTheScriptsSay) {
   EXPECT_TRUE(decode_create(integer(1)));
   EXPECT_EQ(decode_create(integer(0)).error().code, Errc::key_exists);
   EXPECT_EQ(decode_create(text("x")).error().code, Errc::corrupt);
+  EXPECT_EQ(decode_create(integer(7)).error().code, Errc::corrupt);
   EXPECT_TRUE(decode_erase(integer(2)).value().any);
   EXPECT_FALSE(decode_erase(integer(0)).value().any);
   EXPECT_EQ(decode_erase(text("sid_next")).value().successor, "sid_next");
