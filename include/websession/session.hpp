@@ -99,7 +99,7 @@ class Session {
 
   // Sets the attribute if it holds `expected` (or is `absent`) now. False: it does not, and the
   // snapshot then shows what it holds. Compares stored texts; a string matches either form of it
-  // (see Text).
+  // (see Text). An `expected` too large for a session is never there, and costs no round trip.
   template <class E, Value D>
   requires(Value<E> || std::same_as<E, Absent>) Result<bool> compare_and_set(std::string_view name,
                                                                              const E& expected,
@@ -124,7 +124,7 @@ class Session {
   static Error with_name(Error error, std::string_view name);
   void put(std::string_view name, Result<std::string> text,
            std::optional<std::chrono::milliseconds> expires_in);
-  Result<bool> replace(std::string_view name, const Texts& any_of,
+  Result<bool> replace(std::string_view name, Texts any_of,
                        std::optional<Result<std::string>> desired);
 
   template <class E>

@@ -85,6 +85,12 @@ Result<void> Session::State::check_name(std::string_view name) const {
   return {};
 }
 
+bool Session::State::is_oversized(std::string_view name, std::string_view text) const {
+  if (name.size() + text.size() <= shared->options.session_bytes_max) return false;
+  const std::optional<std::string_view> held = snapshot().find(name);
+  return !held || text.size() > held->size();
+}
+
 void Session::State::change(std::string_view name, std::optional<std::string> text,
                             std::optional<WallTime> deadline) {
   const std::optional<Field> before = cleared ? std::nullopt : snapshot().find_field(name);
@@ -187,7 +193,12 @@ Result<Outcome> Session::State::write_now(Changes changes, const std::string& na
   Changes after;
   after.set = changes.set;
   for (const Changes::Increment& increment : changes.increment) {
-    if (!find(name)) after.set.push_back({name, std::to_string(increment.by)});
+    const std::optional<std::string_view> text = find(name);
+    const std::optional<std::int64_t> before = text ? parse_integer(*text) : 0;
+    std::int64_t sum = 0;
+    if (before && !__builtin_add_overflow(*before, increment.by, &sum)) {
+      after.set.push_back({name, std::to_string(sum)});
+    }
   }
   if (auto fits = with(after); !fits) return std::move(fits).error();
 
@@ -329,7 +340,7 @@ void Session::put(std::string_view name, Result<std::string> text,
       (*expires_in < std::chrono::milliseconds(1) || *expires_in > ttl_max)) {
     valid = invalid("expires_in is 1 ms to 400 days");
   }
-  if (valid && name.size() + text->size() > state_->shared->options.session_bytes_max) {
+  if (valid && state_->is_oversized(name, *text)) {
     valid = make_error(Errc::too_large, "the value is larger than a whole session may be");
   }
   if (!valid) return state_->fail(with_name(std::move(valid).error(), name));
@@ -339,15 +350,21 @@ void Session::put(std::string_view name, Result<std::string> text,
   state_->change(name, *std::move(text), deadline);
 }
 
-Result<bool> Session::replace(std::string_view name, const Texts& any_of,
+Result<bool> Session::replace(std::string_view name, Texts any_of,
                               std::optional<Result<std::string>> desired) {
   Result<void> valid = state_->check_name(name);
   if (valid && !any_of) valid = any_of.error();
   if (valid && desired && !*desired) valid = desired->error();
   if (!valid) return with_name(std::move(valid).error(), name);
 
+  // What is expected often comes from the visitor, and could be of any size. What no session can
+  // hold is no match; it is not sent.
+  const bool expects_absence = any_of->empty();
+  std::erase_if(*any_of, [&](const std::string& text) { return state_->is_oversized(name, text); });
+  if (any_of->empty() && !expects_absence) return false;
+
   Changes changes;
-  changes.expect.push_back({std::string(name), *any_of});
+  changes.expect.push_back({std::string(name), *std::move(any_of)});
   if (desired) {
     changes.set.push_back({std::string(name), **desired, std::nullopt});
   } else {

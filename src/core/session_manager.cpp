@@ -13,6 +13,9 @@ using std::chrono::milliseconds;
 
 // A Cookie header may hold any number of cookies of one name; only so many cost a round trip.
 constexpr std::size_t cookies_tried_max = 4;
+// The host limits the header's size; this, what work and events one header can cause. Malformed
+// cookies cost no round trip, so more of them are passed over.
+constexpr std::size_t cookies_considered_max = 16;
 // An id is 192 random bits: a second collision in a row means that something else is wrong.
 constexpr int create_attempts = 2;
 
@@ -112,7 +115,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   const std::string& name = shared_->options.cookie.name;
   const std::vector<std::string_view> values = find_cookies(request.cookie_header, name);
   // A browser sends at most one cookie with a __Host- name; a second one was planted.
-  const std::size_t considered = has_host_prefix(name) ? 1 : values.size();
+  const std::size_t considered = has_host_prefix(name) ? 1 : cookies_considered_max;
   std::size_t tried = 0;
   std::optional<Session> session;
   for (std::size_t i = 0; i < std::min(considered, values.size()) && !session; ++i) {

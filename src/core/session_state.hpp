@@ -60,6 +60,8 @@ struct Session::State {
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
   void fail(Error error);
   [[nodiscard]] Result<void> check_name(std::string_view name) const;
+  // Whether the text is larger than a whole session may be, and than what is there already.
+  [[nodiscard]] bool is_oversized(std::string_view name, std::string_view text) const;
   void change(std::string_view name, std::optional<std::string> text,
               std::optional<WallTime> deadline);
 
