@@ -19,6 +19,8 @@
 
 namespace websession {
 
+class Observer;
+
 namespace internal {
 struct Plan;
 }
@@ -46,6 +48,9 @@ struct SessionOptions {
   // Takes warnings about the set-up, such as a Secure cookie on plain http; each is given once. May
   // be called from any thread. Never given an id or a value.
   std::function<void(std::string_view)> on_warning{};
+  // Is told what happens to sessions, and of every call of the store (observer.hpp). None: costs
+  // nothing.
+  std::shared_ptr<Observer> observer{};
   // None: system_clock().
   std::shared_ptr<const Clock> clock{};
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "observed_store.hpp"
 #include "session_state.hpp"
 
 namespace websession {
@@ -84,7 +85,10 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
   shared->plan = {options.idle_timeout, options.absolute_timeout,
                   options.renew_after.value_or(options.idle_timeout / 10), options.regenerate_grace,
                   options.cookie.rolling};
-  shared->store = std::move(store);
+  // What else a store can do (its other interfaces) is to be found out before this.
+  shared->store = options.observer
+                      ? internal::observe(std::move(store), options.observer, shared->clock)
+                      : std::move(store);
   shared->options = std::move(options);
   return SessionManager(std::move(shared));
 }
@@ -120,7 +124,10 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   std::optional<Session> session;
   for (std::size_t i = 0; i < std::min(considered, values.size()) && !session; ++i) {
     const std::optional<SessionId> id = SessionId::parse(values[i], shared_->options.id_format);
-    if (!id) continue;
+    if (!id) {
+      shared_->tell(SessionEvent::Kind::cookie_malformed);
+      continue;
+    }
     if (++tried > cookies_tried_max) break;
     Result<std::optional<Session>> found = load(*id);
     if (!found) return std::move(found).error();
@@ -208,6 +215,7 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
     case Plan::Action::nothing:
       return Status::unchanged;
     case Plan::Action::report_gone:
+      shared_->tell(SessionEvent::Kind::gone, state.stored->id);
       return Status::gone;
     case Plan::Action::create: {
       if (auto stored = store_new(state, after); !stored) return std::move(stored).error();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "session_plan.hpp"
+#include "websession/observer.hpp"
 #include "websession/session_manager.hpp"
 
 namespace websession {
@@ -19,6 +20,14 @@ struct SessionManager::Shared {
   internal::PlanOptions plan;
   std::shared_ptr<const Clock> clock;
   mutable std::atomic<bool> warned_of_plain_http = false;
+
+  // What the store's calls do not tell already.
+  void tell(SessionEvent::Kind kind) const {
+    if (options.observer) options.observer->tell(SessionEvent{kind});
+  }
+  void tell(SessionEvent::Kind kind, const SessionId& id) const {
+    if (options.observer) options.observer->tell(SessionEvent{kind, SessionRef(StoreKey(id))});
+  }
 };
 
 struct Session::State {
