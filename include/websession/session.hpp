@@ -84,6 +84,14 @@ class Session {
 
   // True while the session has not been stored.
   [[nodiscard]] bool is_new() const noexcept;
+  // True when the visitor may have a session, but the store could not be asked for it (see
+  // SessionOptions::on_outage). Then nothing is in it. A commit without changes is `unchanged`;
+  // with changes, a new id or the end of the session asked for, it fails with the store's error,
+  // and so do the direct operations. No cookie is sent or cleared. So a handler that has to know
+  // who asks must not take the visitor for somebody who has not signed in:
+  //
+  //   if (!session.contains("user")) return session.degraded() ? answer(503) : ask_to_sign_in();
+  [[nodiscard]] bool degraded() const noexcept;
   // How long the session lives if no further request comes.
   [[nodiscard]] std::chrono::milliseconds expires_in() const;
   // The id; nullptr while the session has not been stored. A secret.

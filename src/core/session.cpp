@@ -91,13 +91,18 @@ bool Session::State::is_oversized(std::string_view name, std::string_view text) 
   return !held || text.size() > held->size();
 }
 
+Result<void> Session::State::check_direct(std::string_view name) const {
+  if (auto valid = check_name(name); !valid) return valid;
+  if (outage) return *outage;
+  return {};
+}
+
 void Session::State::change(std::string_view name, std::optional<std::string> text,
                             std::optional<WallTime> deadline) {
   const std::optional<Field> before = cleared ? std::nullopt : snapshot().find_field(name);
   const bool same = text ? before && before->value == *text && !before->deadline && !deadline
                          : !before.has_value();
-  const bool known = !stored || cleared || stored->fresh;
-  if (same && known) {
+  if (same && (cleared || knows_store())) {
     std::erase_if(pending, [name](const Pending& change) { return change.name == name; });
   } else if (Pending* change = find_pending(name)) {
     change->text = std::move(text);
@@ -270,10 +275,8 @@ void Session::clear() {
   }
   state_->pending.clear();
   const Fields& fields = state_->snapshot();
-  const bool known = !state_->stored || state_->stored->fresh;
-  state_->cleared = !known || std::any_of(fields.begin(), fields.end(), [](const Field& field) {
-    return is_attribute(field.name);
-  });
+  const auto counts = [](const Field& field) { return is_attribute(field.name); };
+  state_->cleared = !state_->knows_store() || std::any_of(fields.begin(), fields.end(), counts);
 }
 
 void Session::regenerate() { state_->regenerate = true; }
@@ -283,6 +286,8 @@ void Session::invalidate() {
 }
 
 bool Session::is_new() const noexcept { return !state_->stored; }
+
+bool Session::degraded() const noexcept { return state_->outage.has_value(); }
 
 std::chrono::milliseconds Session::expires_in() const {
   if (state_->life != State::Life::alive) return {};
@@ -299,7 +304,7 @@ const SessionId* Session::id() const noexcept {
 }
 
 Result<std::int64_t> Session::increment(std::string_view name, std::int64_t by) {
-  if (auto valid = state_->check_name(name); !valid) {
+  if (auto valid = state_->check_direct(name); !valid) {
     return with_name(std::move(valid).error(), name);
   }
   Changes changes;
@@ -352,7 +357,7 @@ void Session::put(std::string_view name, Result<std::string> text,
 
 Result<bool> Session::replace(std::string_view name, Texts any_of,
                               std::optional<Result<std::string>> desired) {
-  Result<void> valid = state_->check_name(name);
+  Result<void> valid = state_->check_direct(name);
   if (valid && !any_of) valid = any_of.error();
   if (valid && desired && !*desired) valid = desired->error();
   if (!valid) return with_name(std::move(valid).error(), name);

@@ -62,6 +62,12 @@ Result<std::optional<WallTime>> created_of(const Fields& fields) {
   return std::optional<WallTime>(milliseconds(*ms));
 }
 
+// Whether the store could not be asked, rather than having answered something bad.
+bool is_outage(const Error& error) {
+  return error.code == Errc::unavailable || error.code == Errc::timeout ||
+         error.code == Errc::overloaded;
+}
+
 std::string created_text(WallTime now) { return std::to_string(now.time_since_epoch().count()); }
 
 // The fields with `@created` added.
@@ -122,7 +128,8 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   const std::size_t considered = has_host_prefix(name) ? 1 : cookies_considered_max;
   std::size_t tried = 0;
   std::optional<Session> session;
-  for (std::size_t i = 0; i < std::min(considered, values.size()) && !session; ++i) {
+  std::optional<Error> outage;
+  for (std::size_t i = 0; i < std::min(considered, values.size()) && !session && !outage; ++i) {
     const std::optional<SessionId> id = SessionId::parse(values[i], shared_->options.id_format);
     if (!id) {
       shared_->tell(SessionEvent::Kind::cookie_malformed);
@@ -130,12 +137,20 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
     }
     if (++tried > cookies_tried_max) break;
     Result<std::optional<Session>> found = load(*id);
-    if (!found) return std::move(found).error();
-    session = *std::move(found);
+    if (found) {
+      session = *std::move(found);
+    } else if (shared_->options.on_outage == Outage::anonymous && is_outage(found.error())) {
+      shared_->tell(SessionEvent::Kind::degraded, *id);
+      outage = std::move(found).error();
+      outage->detail = "the session could not be loaded: " + outage->detail;
+    } else {
+      return std::move(found).error();
+    }
   }
   if (!session) {
     session = Session(std::make_unique<Session::State>());
     session->state_->shared = shared_;
+    session->state_->outage = std::move(outage);
   }
   session->state_->brought_cookie = !values.empty();
   session->state_->https = request.https;
@@ -253,6 +268,7 @@ Result<Commit> SessionManager::commit(Session& session) const {
   if (state.life == Life::gone) return Commit{Commit::Status::gone, {}};
   if (state.first_error) return *state.first_error;
   if (state.life == Life::erased) return Commit{};
+  if (state.outage && state.has_wishes()) return *state.outage;
 
   const Plan plan = state.plan();
   Result<Commit::Status> status = Commit::Status::unchanged;
