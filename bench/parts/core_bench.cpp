@@ -7,9 +7,11 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "session_data.hpp"
 #include "websession/cookie.hpp"
+#include "websession/counters.hpp"
 #include "websession/memory_store.hpp"
 #include "websession/session_manager.hpp"
 #include "websession/value.hpp"
@@ -105,7 +107,9 @@ BENCHMARK(fields_apply_one_change);
 
 // Sessions, on a MemoryStore
 
-SessionManager manager() { return SessionManager::make(std::make_shared<MemoryStore>()).value(); }
+SessionManager manager(SessionOptions options = {}) {
+  return SessionManager::make(std::make_shared<MemoryStore>(), std::move(options)).value();
+}
 
 // A visitor without a cookie, for whom nothing is stored.
 void session_of_a_passer_by(benchmark::State& state) {
@@ -123,8 +127,7 @@ std::string stored_session(const SessionManager& sessions) {
   return "sid=" + session.id()->secret();
 }
 
-void session_that_is_read(benchmark::State& state) {
-  const SessionManager sessions = manager();
+void read_session(benchmark::State& state, const SessionManager& sessions) {
   const std::string cookie = stored_session(sessions);
   for (auto _ : state) {
     Session session = sessions.open({cookie, true}).value();
@@ -132,7 +135,16 @@ void session_that_is_read(benchmark::State& state) {
     benchmark::DoNotOptimize(sessions.commit(session));
   }
 }
+
+void session_that_is_read(benchmark::State& state) { read_session(state, manager()); }
 BENCHMARK(session_that_is_read);
+
+void session_that_is_read_and_counted(benchmark::State& state) {
+  SessionOptions options;
+  options.observer = std::make_shared<Counters>();
+  read_session(state, manager(std::move(options)));
+}
+BENCHMARK(session_that_is_read_and_counted);
 
 void session_that_is_changed(benchmark::State& state) {
   const SessionManager sessions = manager();

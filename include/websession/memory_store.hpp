@@ -11,6 +11,8 @@
 
 namespace websession {
 
+class Observer;
+
 // How much a MemoryStore may hold. For no cap: std::numeric_limits<std::size_t>::max().
 struct MemoryOptions {
   std::size_t sessions_max = 1'000'000;
@@ -18,6 +20,9 @@ struct MemoryOptions {
   // Not counted: what the allocator adds, and the fields of old states that someone still reads.
   std::size_t bytes_max = std::size_t{512} * 1024 * 1024;
   std::shared_ptr<const Clock> clock{};  // none: system_clock()
+  // Is told of every session that ends for want of room (observer.hpp). The managers have an
+  // observer of their own, which may be the same.
+  std::shared_ptr<Observer> observer{};
 };
 
 // Sessions that have expired and were not removed yet count, those that a call is just about to

@@ -88,6 +88,14 @@ class Session {
 
   // True while the session has not been stored.
   [[nodiscard]] bool is_new() const noexcept;
+  // True when the visitor may have a session, but the store could not be asked for it (see
+  // SessionOptions::on_outage). Then nothing is in it. A commit without changes is `unchanged`;
+  // with changes, a new id or the end of the session asked for, it fails with the store's error,
+  // and so do the direct operations. No cookie is sent or cleared. So a handler that has to know
+  // who asks must not take the visitor for somebody who has not signed in:
+  //
+  //   if (!session.contains("user")) return session.degraded() ? answer(503) : ask_to_sign_in();
+  [[nodiscard]] bool degraded() const noexcept;
   // How long the session lives if no further request comes.
   [[nodiscard]] std::chrono::milliseconds expires_in() const;
   // The id; nullptr while the session has not been stored. A secret.
@@ -103,7 +111,7 @@ class Session {
 
   // Sets the attribute if it holds `expected` (or is `absent`) now. False: it does not, and the
   // snapshot then shows what it holds. Compares stored texts; a string matches either form of it
-  // (see Text).
+  // (see Text). An `expected` too large for a session is never there, and costs no round trip.
   template <class E, Value D>
   requires(Value<E> || std::same_as<E, Absent>) Result<bool> compare_and_set(std::string_view name,
                                                                              const E& expected,
@@ -129,7 +137,7 @@ class Session {
   static Error with_name(Error error, std::string_view name);
   void put(std::string_view name, Result<std::string> text,
            std::optional<std::chrono::milliseconds> expires_in);
-  Result<bool> replace(std::string_view name, const Texts& any_of,
+  Result<bool> replace(std::string_view name, Texts any_of,
                        std::optional<Result<std::string>> desired);
 
   template <class E>

@@ -19,9 +19,23 @@
 
 namespace websession {
 
+class Observer;
+
 namespace internal {
 struct Plan;
 }
+
+// What SessionManager::open does for a visitor with a session cookie when the store cannot be
+// asked. That is: unavailable, timeout and overloaded. Other errors (rejected, corrupt…) need
+// somebody to act, and are always given back.
+enum class Outage {
+  // Gives the error back, for a 503.
+  fail,
+  // Serves the visitor without the session: an empty Session that is Session::degraded(). It writes
+  // nothing and sends no cookie, so once the store is back the visitor has the session again, and
+  // is still signed in. For sites most of whose pages need no session.
+  anonymous,
+};
 
 struct SessionOptions {
   CookieOptions cookie{};
@@ -46,6 +60,10 @@ struct SessionOptions {
   // Takes warnings about the set-up, such as a Secure cookie on plain http; each is given once. May
   // be called from any thread. Never given an id or a value.
   std::function<void(std::string_view)> on_warning{};
+  // Is told what happens to sessions, and of every call of the store (observer.hpp). None: costs
+  // nothing.
+  std::shared_ptr<Observer> observer{};
+  Outage on_outage = Outage::fail;
   // None: system_clock().
   std::shared_ptr<const Clock> clock{};
 };
@@ -88,8 +106,8 @@ class SessionManager {
 
   // The session of a request, or a new one when it brings no id that the store knows: an id is
   // never taken up from outside. At most one round trip, unless several cookies bear the name, or
-  // the id was replaced a moment ago. A store that cannot be reached is an error, never a new
-  // session.
+  // the id was replaced a moment ago. A store that cannot be reached is an error (or a degraded
+  // session, see SessionOptions::on_outage), never a new session.
   [[nodiscard]] Result<Session> open(const RequestInfo& request) const;
 
   // Writes what changed, in at most one round trip (two when a lost `regenerate` is repeated), and

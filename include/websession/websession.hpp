@@ -4,12 +4,14 @@
 
 #include "websession/clock.hpp"            // IWYU pragma: export
 #include "websession/cookie.hpp"           // IWYU pragma: export
-#include "websession/encrypted_store.hpp"  // IWYU pragma: export
+#include "websession/counters.hpp"         // IWYU pragma: export
 #include "websession/csrf.hpp"             // IWYU pragma: export
+#include "websession/encrypted_store.hpp"  // IWYU pragma: export
 #include "websession/fields.hpp"           // IWYU pragma: export
 #include "websession/flash.hpp"            // IWYU pragma: export
 #include "websession/key_ring.hpp"         // IWYU pragma: export
 #include "websession/memory_store.hpp"     // IWYU pragma: export
+#include "websession/observer.hpp"         // IWYU pragma: export
 #include "websession/one_time_code.hpp"    // IWYU pragma: export
 #include "websession/result.hpp"           // IWYU pragma: export
 #include "websession/session.hpp"          // IWYU pragma: export

@@ -90,13 +90,24 @@ Result<void> Session::State::check_name(std::string_view name) const {
   return {};
 }
 
+bool Session::State::is_oversized(std::string_view name, std::string_view text) const {
+  if (name.size() + text.size() <= shared->options.session_bytes_max) return false;
+  const std::optional<std::string_view> held = snapshot().find(name);
+  return !held || text.size() > held->size();
+}
+
+Result<void> Session::State::check_direct(std::string_view name) const {
+  if (auto valid = check_name(name); !valid) return valid;
+  if (outage) return *outage;
+  return {};
+}
+
 void Session::State::change(std::string_view name, std::optional<std::string> text,
                             std::optional<WallTime> deadline) {
   const std::optional<Field> before = cleared ? std::nullopt : snapshot().find_field(name);
   const bool same = text ? before && before->value == *text && !before->deadline && !deadline
                          : !before.has_value();
-  const bool known = !stored || cleared || stored->fresh;
-  if (same && known) {
+  if (same && (cleared || knows_store())) {
     std::erase_if(pending, [name](const Pending& change) { return change.name == name; });
   } else if (Pending* change = find_pending(name)) {
     change->text = std::move(text);
@@ -204,8 +215,11 @@ Result<Outcome> Session::State::write_now(Changes changes) {
   Changes after;
   after.set = changes.set;
   for (const Changes::Increment& increment : changes.increment) {
-    if (!find(increment.name)) {
-      after.set.push_back({increment.name, std::to_string(increment.by)});
+    const std::optional<std::string_view> text = find(increment.name);
+    const std::optional<std::int64_t> before = text ? parse_integer(*text) : 0;
+    std::int64_t sum = 0;
+    if (before && !__builtin_add_overflow(*before, increment.by, &sum)) {
+      after.set.push_back({increment.name, std::to_string(sum)});
     }
   }
   if (auto fits = with(after); !fits) return std::move(fits).error();
@@ -280,10 +294,8 @@ void Session::clear() {
   }
   state_->pending.clear();
   const Fields& fields = state_->snapshot();
-  const bool known = !state_->stored || state_->stored->fresh;
-  state_->cleared = !known || std::any_of(fields.begin(), fields.end(), [](const Field& field) {
-    return is_attribute(field.name);
-  });
+  const auto counts = [](const Field& field) { return is_attribute(field.name); };
+  state_->cleared = !state_->knows_store() || std::any_of(fields.begin(), fields.end(), counts);
 }
 
 void Session::regenerate() { state_->regenerate = true; }
@@ -293,6 +305,8 @@ void Session::invalidate() {
 }
 
 bool Session::is_new() const noexcept { return !state_->stored; }
+
+bool Session::degraded() const noexcept { return state_->outage.has_value(); }
 
 std::chrono::milliseconds Session::expires_in() const {
   if (state_->life != State::Life::alive) return {};
@@ -309,7 +323,7 @@ const SessionId* Session::id() const noexcept {
 }
 
 Result<std::int64_t> Session::increment(std::string_view name, std::int64_t by) {
-  if (auto valid = state_->check_name(name); !valid) {
+  if (auto valid = state_->check_direct(name); !valid) {
     return with_name(std::move(valid).error(), name);
   }
   Changes changes;
@@ -350,7 +364,7 @@ void Session::put(std::string_view name, Result<std::string> text,
       (*expires_in < std::chrono::milliseconds(1) || *expires_in > ttl_max)) {
     valid = invalid("expires_in is 1 ms to 400 days");
   }
-  if (valid && name.size() + text->size() > state_->shared->options.session_bytes_max) {
+  if (valid && state_->is_oversized(name, *text)) {
     valid = make_error(Errc::too_large, "the value is larger than a whole session may be");
   }
   if (!valid) return state_->fail(with_name(std::move(valid).error(), name));
@@ -360,15 +374,21 @@ void Session::put(std::string_view name, Result<std::string> text,
   state_->change(name, *std::move(text), deadline);
 }
 
-Result<bool> Session::replace(std::string_view name, const Texts& any_of,
+Result<bool> Session::replace(std::string_view name, Texts any_of,
                               std::optional<Result<std::string>> desired) {
-  Result<void> valid = state_->check_name(name);
+  Result<void> valid = state_->check_direct(name);
   if (valid && !any_of) valid = any_of.error();
   if (valid && desired && !*desired) valid = desired->error();
   if (!valid) return with_name(std::move(valid).error(), name);
 
+  // What is expected often comes from the visitor, and could be of any size. What no session can
+  // hold is no match; it is not sent.
+  const bool expects_absence = any_of->empty();
+  std::erase_if(*any_of, [&](const std::string& text) { return state_->is_oversized(name, text); });
+  if (any_of->empty() && !expects_absence) return false;
+
   Changes changes;
-  changes.expect.push_back({std::string(name), *any_of});
+  changes.expect.push_back({std::string(name), *std::move(any_of)});
   if (desired) {
     changes.set.push_back({std::string(name), **desired, std::nullopt});
   } else {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "observed_store.hpp"
 #include "session_state.hpp"
 
 namespace websession {
@@ -13,6 +14,9 @@ using std::chrono::milliseconds;
 
 // A Cookie header may hold any number of cookies of one name; only so many cost a round trip.
 constexpr std::size_t cookies_tried_max = 4;
+// The host limits the header's size; this, what work and events one header can cause. Malformed
+// cookies cost no round trip, so more of them are passed over.
+constexpr std::size_t cookies_considered_max = 16;
 // An id is 192 random bits: a second collision in a row means that something else is wrong.
 constexpr int create_attempts = 2;
 
@@ -58,6 +62,12 @@ Result<std::optional<WallTime>> created_of(const Fields& fields) {
   return std::optional<WallTime>(milliseconds(*ms));
 }
 
+// Whether the store could not be asked, rather than having answered something bad.
+bool is_outage(const Error& error) {
+  return error.code == Errc::unavailable || error.code == Errc::timeout ||
+         error.code == Errc::overloaded;
+}
+
 std::string created_text(WallTime now) { return std::to_string(now.time_since_epoch().count()); }
 
 // The fields with `@created` added.
@@ -81,7 +91,10 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
   shared->plan = {options.idle_timeout, options.absolute_timeout,
                   options.renew_after.value_or(options.idle_timeout / 10), options.regenerate_grace,
                   options.cookie.rolling};
-  shared->store = std::move(store);
+  // What else a store can do (its other interfaces) is to be found out before this.
+  shared->store = options.observer
+                      ? internal::observe(std::move(store), options.observer, shared->clock)
+                      : std::move(store);
   shared->options = std::move(options);
   return SessionManager(std::move(shared));
 }
@@ -112,20 +125,32 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   const std::string& name = shared_->options.cookie.name;
   const std::vector<std::string_view> values = find_cookies(request.cookie_header, name);
   // A browser sends at most one cookie with a __Host- name; a second one was planted.
-  const std::size_t considered = has_host_prefix(name) ? 1 : values.size();
+  const std::size_t considered = has_host_prefix(name) ? 1 : cookies_considered_max;
   std::size_t tried = 0;
   std::optional<Session> session;
-  for (std::size_t i = 0; i < std::min(considered, values.size()) && !session; ++i) {
+  std::optional<Error> outage;
+  for (std::size_t i = 0; i < std::min(considered, values.size()) && !session && !outage; ++i) {
     const std::optional<SessionId> id = SessionId::parse(values[i], shared_->options.id_format);
-    if (!id) continue;
+    if (!id) {
+      shared_->tell(SessionEvent::Kind::cookie_malformed);
+      continue;
+    }
     if (++tried > cookies_tried_max) break;
     Result<std::optional<Session>> found = load(*id);
-    if (!found) return std::move(found).error();
-    session = *std::move(found);
+    if (found) {
+      session = *std::move(found);
+    } else if (shared_->options.on_outage == Outage::anonymous && is_outage(found.error())) {
+      shared_->tell(SessionEvent::Kind::degraded, *id);
+      outage = std::move(found).error();
+      outage->detail = "the session could not be loaded: " + outage->detail;
+    } else {
+      return std::move(found).error();
+    }
   }
   if (!session) {
     session = Session(std::make_unique<Session::State>());
     session->state_->shared = shared_;
+    session->state_->outage = std::move(outage);
   }
   session->state_->brought_cookie = !values.empty();
   session->state_->https = request.https;
@@ -205,6 +230,7 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
     case Plan::Action::nothing:
       return Status::unchanged;
     case Plan::Action::report_gone:
+      shared_->tell(SessionEvent::Kind::gone, state.stored->id);
       return Status::gone;
     case Plan::Action::create: {
       if (auto stored = store_new(state, after); !stored) return std::move(stored).error();
@@ -242,6 +268,7 @@ Result<Commit> SessionManager::commit(Session& session) const {
   if (state.life == Life::gone) return Commit{Commit::Status::gone, {}};
   if (state.first_error) return *state.first_error;
   if (state.life == Life::erased) return Commit{};
+  if (state.outage && state.has_wishes()) return *state.outage;
 
   const Plan plan = state.plan();
   Result<Commit::Status> status = Commit::Status::unchanged;

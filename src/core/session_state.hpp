@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "session_plan.hpp"
+#include "websession/observer.hpp"
 #include "websession/session_manager.hpp"
 
 namespace websession {
@@ -19,6 +20,14 @@ struct SessionManager::Shared {
   internal::PlanOptions plan;
   std::shared_ptr<const Clock> clock;
   mutable std::atomic<bool> warned_of_plain_http = false;
+
+  // What the store's calls do not tell already.
+  void tell(SessionEvent::Kind kind) const {
+    if (options.observer) options.observer->tell(SessionEvent{kind});
+  }
+  void tell(SessionEvent::Kind kind, const SessionId& id) const {
+    if (options.observer) options.observer->tell(SessionEvent{kind, SessionRef(StoreKey(id))});
+  }
 };
 
 struct Session::State {
@@ -50,6 +59,7 @@ struct Session::State {
   bool regenerate = false;
   Life life = Life::alive;
   std::optional<Error> first_error{};
+  std::optional<Error> outage{};  // degraded: why the session could not be loaded
   bool brought_cookie = false;
   bool https = false;
   // The id of a regenerate whose answer was lost: trying again with it is safe, a new one is not.
@@ -64,10 +74,20 @@ struct Session::State {
   // Error: the session has ended, for the store or by invalidate.
   [[nodiscard]] Result<void> check_alive() const;
   [[nodiscard]] Result<void> check_name(std::string_view name) const;
+  // Whether the text is larger than a whole session may be, and than what is there already.
+  [[nodiscard]] bool is_oversized(std::string_view name, std::string_view text) const;
+  // For direct operations: the name, and that there is something to operate on.
+  [[nodiscard]] Result<void> check_direct(std::string_view name) const;
+  // Whether what the snapshot says may be taken for what the store holds.
+  [[nodiscard]] bool knows_store() const { return !outage && (!stored || stored->fresh); }
   void change(std::string_view name, std::optional<std::string> text,
               std::optional<WallTime> deadline);
 
   [[nodiscard]] bool has_changes() const;
+  // Whether a commit has been asked for something.
+  [[nodiscard]] bool has_wishes() const {
+    return has_changes() || regenerate || life != Life::alive;
+  }
   [[nodiscard]] Changes changes() const;
   [[nodiscard]] const Fields& snapshot() const;
   // The session as it will be. Error: too_large, when it grows beyond a limit.

@@ -10,6 +10,7 @@
 
 #include "entry.hpp"
 #include "shard.hpp"
+#include "websession/observer.hpp"
 
 namespace websession {
 namespace {
@@ -71,7 +72,8 @@ struct MemoryStore::Impl {
 
   explicit Impl(const MemoryOptions& options)
       : shared(options.sessions_max, options.bytes_max,
-               options.clock ? options.clock : system_clock()) {}
+               options.clock ? options.clock : system_clock()),
+        observer(options.observer) {}
 
   [[nodiscard]] Visit visit(std::size_t hash) { return {shared, shards.data(), shard_of(hash)}; }
 
@@ -82,6 +84,7 @@ struct MemoryStore::Impl {
   bool ends_alive(StoreKey key);
   bool make_room(Room& room, const Demand& demand, const StoreKey* keep);
   bool evict(Kind kind, std::size_t shard, const StoreKey* keep, int& patience);
+  void count_evicted(Kind kind, const std::optional<StoreKey>& key);
 
   template <class Try>
   Result<Outcome> with_room(const StoreKey& key, const Try& attempt);
@@ -92,6 +95,7 @@ struct MemoryStore::Impl {
   std::array<memory::Shard, shard_count> shards;
   memory::Shared shared;
   std::array<std::atomic<std::uint64_t>, memory::kind_count> evicted{};
+  const std::shared_ptr<Observer> observer;
 };
 
 // Whether the record that the last of the successors leads to is still there.
@@ -134,22 +138,34 @@ bool MemoryStore::Impl::make_room(Room& room, const Demand& demand, const StoreK
 // Removes the session of the shard that ends soonest, or finds that it was renewed. False: there is
 // none but `keep`.
 bool MemoryStore::Impl::evict(Kind kind, std::size_t shard, const StoreKey* keep, int& patience) {
-  Visit visit(shared, shards.data(), shard);
-  memory::ExpiryQueue& queue = visit.queue(kind);
-  if (queue.empty()) return true;  // another call was quicker
-  Entry* entry = &queue.first();
-  if (keep != nullptr && equal_in_constant_time(entry->key(), keep->secret())) {
-    entry = queue.second();
-    if (entry == nullptr) return false;
+  std::optional<StoreKey> key;  // for the observer, which is told when the lock is released
+  {
+    Visit visit(shared, shards.data(), shard);
+    memory::ExpiryQueue& queue = visit.queue(kind);
+    if (queue.empty()) return true;  // another call was quicker
+    Entry* entry = &queue.first();
+    if (keep != nullptr && equal_in_constant_time(entry->key(), keep->secret())) {
+      entry = queue.second();
+      if (entry == nullptr) return false;
+    }
+    if (queue.due(*entry) < entry->expires_at && patience > 0) {
+      --patience;
+      queue.move_to_expiry(*entry);
+      return true;
+    }
+    if (observer) key.emplace(std::string(entry->key()));
+    visit.erase(*entry);
   }
-  if (queue.due(*entry) < entry->expires_at && patience > 0) {
-    --patience;
-    queue.move_to_expiry(*entry);
-    return true;
-  }
-  visit.erase(*entry);
-  evicted[static_cast<std::size_t>(kind)].fetch_add(1, std::memory_order_relaxed);
+  count_evicted(kind, key);
   return true;
+}
+
+void MemoryStore::Impl::count_evicted(Kind kind, const std::optional<StoreKey>& key) {
+  evicted[static_cast<std::size_t>(kind)].fetch_add(1, std::memory_order_relaxed);
+  if (!key) return;
+  observer->tell(SessionEvent{kind == Kind::signed_in ? SessionEvent::Kind::evicted_signed_in
+                                                      : SessionEvent::Kind::evicted_anonymous,
+                              SessionRef(*key)});
 }
 
 // Repeats the attempt, each time with the room that the last one wanted.

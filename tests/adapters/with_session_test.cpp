@@ -93,6 +93,27 @@ TEST_F(WithSession, AnOutageFailsTheResponse) {
   }
 }
 
+// P9: where the application prefers pages without the session to none at all.
+TEST_F(WithSession, ADegradedResponseSendsNoCookieAndOneThatWritesFails) {
+  SessionOptions options;
+  options.on_outage = Outage::anonymous;
+  manager = SessionManager::make(store, options).value();
+  stored();
+  store->fail_all(make_error(Errc::timeout, "late"));
+  with_session(manager, exchange, [](Session& session) {
+    EXPECT_TRUE(session.degraded());
+    EXPECT_EQ(session.value("a", 0), 0);
+  });
+  EXPECT_TRUE(exchange.errors.empty());
+  EXPECT_TRUE(exchange.headers.empty());
+  with_session(manager, exchange, [](Session& session) { session.invalidate(); });
+  ASSERT_EQ(exchange.errors.size(), 1U);
+  EXPECT_EQ(http_status(exchange.errors[0]), 503);
+  EXPECT_TRUE(exchange.headers.empty());
+  store->recover();
+  with_session(manager, exchange, [](Session& session) { EXPECT_EQ(session.value("a", 0), 1); });
+}
+
 TEST_F(WithSession, GoneSendsNoCookie) {
   stored();
   with_session(manager, exchange, [&](Session& session) {

@@ -10,6 +10,7 @@
 
 #include "random.hpp"
 #include "websession/memory_store.hpp"
+#include "websession/observer.hpp"
 #include "websession/testing/manual_clock.hpp"
 
 namespace websession::testing {
@@ -209,6 +210,70 @@ TEST_F(Capped, RegenerateInAFullStore) {
   EXPECT_TRUE(has(11));
   EXPECT_FALSE(has(2));
   expect_evicted(1, 0);
+}
+
+// Each eviction is told, with the label that the session has elsewhere, and under no lock: an
+// observer that asks the store for something waits for nobody.
+TEST_F(Capped, AnObserverIsToldOfEvictions) {
+  class Asking final : public Observer {
+   public:
+    std::vector<std::string> told{};
+    MemoryStore* store = nullptr;
+    std::size_t expected = 0;  // the number of the next one to go
+    std::size_t held = 0;
+    [[nodiscard]] std::string label_of(std::size_t i) const { return label(SessionRef(key(i))); }
+
+   protected:
+    void on_session(const SessionEvent& event) override {
+      told.emplace_back(to_text(event.kind));
+      EXPECT_EQ(label(event.session), label_of(expected++));
+      for (std::size_t i = 0; i < 20; ++i) held += store->load(key(i)).value() ? 1 : 0;
+    }
+  };
+  const auto observer = std::make_shared<Asking>();
+  store_ = std::make_unique<MemoryStore>(
+      MemoryOptions{.sessions_max = 2, .clock = clock_, .observer = observer});
+  observer->store = store_.get();
+  for (std::size_t i = 0; i < 2; ++i) create(i, anonymous());
+  EXPECT_TRUE(observer->told.empty());
+  for (std::size_t i = 2; i < 5; ++i) create(i, signed_in());
+  EXPECT_EQ(observer->told, std::vector<std::string>(
+                                {"evicted_anonymous", "evicted_anonymous", "evicted_signed_in"}));
+  EXPECT_EQ(observer->held, 3U) << "each time the other one; the newcomer is not there yet";
+  EXPECT_FALSE(store_->create(key(9), anonymous(), minute)) << "refused: nobody was evicted";
+  clock_->advance(milliseconds(5000));
+  EXPECT_EQ(store_->sweep(9), 2U);
+  EXPECT_EQ(observer->told.size(), 3U) << "those whose time had come are not evicted";
+  expect_evicted(2, 1);
+}
+
+// A flood of visitors who have not signed in, against a full house of some who have: whatever is
+// created, grows or regenerates, no signed-in session ends while there is an anonymous one.
+TEST_F(Capped, AFloodEndsNoSignedInSession) {
+  open(100, 60'000);
+  for (std::size_t i = 0; i < 20; ++i) create(i, signed_in());  // these would end first
+  Random random;
+  std::size_t refused = 0;
+  for (std::size_t i = 1000; i < 5000; ++i) {
+    const std::size_t other = 1000 + random.below(i - 999);
+    const std::string value(random.below(4000), 'x');
+    switch (random.below(3)) {
+      case 0:
+        refused += store_->create(key(i), anonymous(value), {milliseconds(i)}) ? 0 : 1;
+        break;
+      case 1:
+        static_cast<void>(store_->update(key(other), set("a", value), {milliseconds(i)}));
+        break;
+      default:
+        static_cast<void>(store_->rekey(key(other), key(i), set("a", value), {milliseconds(i)},
+                                        {milliseconds(500)}));
+        break;
+    }
+    ASSERT_EQ(store_->stats().evicted_signed_in, 0U);
+  }
+  for (std::size_t i = 0; i < 20; ++i) EXPECT_TRUE(has(i)) << i;
+  EXPECT_EQ(refused, 0U) << "there was always an anonymous one to end";
+  EXPECT_GT(store_->stats().evicted_anonymous, 100U);
 }
 
 TEST_F(Capped, AKeyThatExistsTakesNoRoom) {

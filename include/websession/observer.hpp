@@ -1,0 +1,108 @@
+// What the library tells of itself, for logs, metrics and alarms. Ready-made: counters.hpp.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "websession/result.hpp"
+#include "websession/session_id.hpp"
+
+namespace websession {
+
+// Stands for a session in an event, and gives no id away: all that can be had of it is a label
+// (Observer::label). To be used during the call that it was given to, and not kept.
+class SessionRef {
+ public:
+  SessionRef() noexcept = default;  // of no session
+  explicit SessionRef(const StoreKey& key) noexcept : key_(&key) {}
+
+ private:
+  friend class Observer;
+  const StoreKey* key_ = nullptr;
+};
+
+// What happened to a session, or to a cookie that names none.
+struct SessionEvent {
+  enum class Kind {
+    created,
+    loaded,
+    not_found,    // an id that the store does not know: its session ended, or somebody guesses
+    renewed,      // only its time to live
+    updated,      // its attributes
+    regenerated,  // `session` has the new id, `previous` the old one
+    erased,
+    gone,                  // a change came too late: the session had ended, or been replaced
+    conflict,              // an attribute was not what compare_and_set or consume expected
+    evicted_anonymous,     // ended before its time, as the MemoryStore was full
+    evicted_signed_in,     // the same, when no anonymous session was left to end
+    degraded,              // served without its session (SessionOptions::on_outage)
+    cookie_malformed,      // refused: it does not have the form of an id; of no session
+    cookie_bad_signature,  // refused: not signed by a key of ours; of no session
+  };
+
+  Kind kind{};
+  SessionRef session{};
+  SessionRef previous{};
+};
+
+enum class StoreVerb { load, create, update, rekey, erase };
+
+// One call of the store, whatever came of it.
+struct StoreCall {
+  StoreVerb verb{};
+  SessionRef session{};
+  std::chrono::nanoseconds latency{};
+  const Error* error = nullptr;  // none: it succeeded; found nothing, gone and conflict included
+};
+
+// The words of a log line or a metric, as the enumerators are spelled.
+[[nodiscard]] std::string_view to_text(SessionEvent::Kind kind) noexcept;
+[[nodiscard]] std::string_view to_text(StoreVerb verb) noexcept;
+
+// Give it to SessionOptions::observer and MemoryOptions::observer; several managers and stores may
+// share one. Override what you want to know:
+//
+//   class Log final : public websession::Observer {
+//     void on_store_call(const websession::StoreCall& call) override {
+//       if (call.error) log("session store: {} {}", label(call.session), call.error->message());
+//     }
+//   };
+//
+// It is told by the thread of the request, at once and under no lock, possibly by many threads at
+// the same time. The request waits, so be quick. Exceptions are dropped: by then the store has
+// done its part, and a visitor must not lose the cookie because a log is full.
+//
+// Nothing in an event can be turned into an id, a cookie or a value, so all of it may be logged.
+// Where no observer is set, none of this costs anything: no clock is read and nothing is hashed.
+class Observer {
+ public:
+  // Labels mean something within this process only.
+  Observer();
+  // For the same labels on all servers, and after a restart. The salt (32 random bytes, say) is
+  // a secret: with it, somebody who has an id could find its lines in a log. An empty one: as
+  // above.
+  explicit Observer(std::string label_salt);
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+  virtual ~Observer() = default;
+
+  // For those who have something to tell: stores, and observers that pass it on to others.
+  void tell(const SessionEvent& event) noexcept;
+  void tell(const StoreCall& call) noexcept;
+
+ protected:
+  virtual void on_session(const SessionEvent&) {}
+  virtual void on_store_call(const StoreCall&) {}
+
+  // Names a session in a log: 12 characters of A-Z a-z 0-9 - _, a salted hash (HMAC-SHA256) of what
+  // the store knows it by. The same for the same session as long as it keeps its id. Computed only
+  // when it is asked for. Empty for an event of no session, and if there was no randomness for the
+  // salt.
+  [[nodiscard]] std::string label(const SessionRef& session) const;
+
+ private:
+  std::string salt_;
+};
+
+}  // namespace websession

@@ -1,0 +1,89 @@
+#include "observed_store.hpp"
+
+#include <type_traits>
+#include <utility>
+
+namespace websession::internal {
+namespace {
+
+using Kind = SessionEvent::Kind;
+
+class ObservedStore final : public SessionStore {
+ public:
+  ObservedStore(std::shared_ptr<SessionStore> store, std::shared_ptr<Observer> observer,
+                std::shared_ptr<const Clock> clock)
+      : store_(std::move(store)), observer_(std::move(observer)), clock_(std::move(clock)) {}
+
+  Result<std::optional<Record>> load(const StoreKey& key) override {
+    auto record = timed(StoreVerb::load, key, [&] { return store_->load(key); });
+    if (record) tell(*record ? Kind::loaded : Kind::not_found, key);
+    return record;
+  }
+
+  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
+    auto created =
+        timed(StoreVerb::create, key, [&] { return store_->create(key, fields, lifetime); });
+    if (created) tell(Kind::created, key);
+    return created;
+  }
+
+  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
+    auto outcome =
+        timed(StoreVerb::update, key, [&] { return store_->update(key, changes, lifetime); });
+    if (outcome && outcome->status == Outcome::Status::applied) {
+      tell(changes.empty() ? Kind::renewed : Kind::updated, key);
+    } else if (outcome) {
+      tell_refusal(outcome->status, key);
+    }
+    return outcome;
+  }
+
+  Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
+                        Lifetime lifetime, Grace grace) override {
+    auto outcome = timed(StoreVerb::rekey, from,
+                         [&] { return store_->rekey(from, to, changes, lifetime, grace); });
+    if (outcome && outcome->status == Outcome::Status::applied) {
+      observer_->tell(SessionEvent{Kind::regenerated, SessionRef(to), SessionRef(from)});
+    } else if (outcome) {
+      tell_refusal(outcome->status, from);
+    }
+    return outcome;
+  }
+
+  Result<bool> erase(const StoreKey& key) override {
+    auto erased = timed(StoreVerb::erase, key, [&] { return store_->erase(key); });
+    if (erased && *erased) tell(Kind::erased, key);
+    return erased;
+  }
+
+ private:
+  template <class Call>
+  std::invoke_result_t<const Call&> timed(StoreVerb verb, const StoreKey& key, const Call& call) {
+    const SteadyTime start = clock_->steady();
+    std::invoke_result_t<const Call&> result = call();
+    StoreCall told{verb, SessionRef(key), clock_->steady() - start};
+    if (!result) told.error = &result.error();
+    observer_->tell(told);
+    return result;
+  }
+  void tell(Kind kind, const StoreKey& key) {
+    observer_->tell(SessionEvent{kind, SessionRef(key)});
+  }
+  void tell_refusal(Outcome::Status status, const StoreKey& key) {
+    tell(status == Outcome::Status::gone ? Kind::gone : Kind::conflict, key);
+  }
+
+  std::shared_ptr<SessionStore> store_;
+  std::shared_ptr<Observer> observer_;
+  std::shared_ptr<const Clock> clock_;
+};
+
+}  // namespace
+
+std::shared_ptr<SessionStore> observe(std::shared_ptr<SessionStore> store,
+                                      std::shared_ptr<Observer> observer,
+                                      std::shared_ptr<const Clock> clock) {
+  return std::make_shared<ObservedStore>(std::move(store), std::move(observer), std::move(clock));
+}
+
+}  // namespace websession::internal
