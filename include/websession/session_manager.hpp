@@ -16,6 +16,7 @@
 #include "websession/session.hpp"
 #include "websession/session_id.hpp"
 #include "websession/session_store.hpp"
+#include "websession/signed_cookie.hpp"
 
 namespace websession {
 
@@ -26,6 +27,9 @@ struct Plan;
 struct SessionOptions {
   CookieOptions cookie{};
   IdFormat id_format{};
+  // With keys in it, the cookie holds a signed id, and any other cookie counts as malformed. Those
+  // from before signing was switched on do so, too: that logs everyone out, rotating keys does not.
+  CookieSigning signing{};
 
   // A session ends when no request came for this long, or when it is this old, whichever is first
   // (OWASP ASVS 5.0 7.3.1 and 7.3.2). At most 400 days each.

@@ -77,6 +77,12 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
   if (!store) return invalid("store: must not be null");
   if (auto valid = validate(options); !valid) return std::move(valid).error();
   auto shared = std::make_shared<Shared>();
+  if (!options.signing.keys.empty()) {
+    Result<CookieSigner> signer =
+        CookieSigner::make(options.cookie.name, options.signing, options.id_format);
+    if (!signer) return std::move(signer).error();
+    shared->signer = *std::move(signer);
+  }
   shared->clock = options.clock ? options.clock : system_clock();
   shared->plan = {options.idle_timeout, options.absolute_timeout,
                   options.renew_after.value_or(options.idle_timeout / 10), options.regenerate_grace,
@@ -116,7 +122,9 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   std::size_t tried = 0;
   std::optional<Session> session;
   for (std::size_t i = 0; i < std::min(considered, values.size()) && !session; ++i) {
-    const std::optional<SessionId> id = SessionId::parse(values[i], shared_->options.id_format);
+    const std::optional<SessionId> id =
+        shared_->signer ? shared_->signer->verify(values[i])
+                        : SessionId::parse(values[i], shared_->options.id_format);
     if (!id) continue;
     if (++tried > cookies_tried_max) break;
     Result<std::optional<Session>> found = load(*id);
@@ -287,7 +295,8 @@ std::vector<Header> SessionManager::cookie_headers(const Session::State& state, 
     cookie.max_age = std::chrono::seconds(0);
     cookie.expires = WallTime();
   } else {
-    cookie.value = state.stored->id.secret();
+    const SessionId& id = state.stored->id;
+    cookie.value = shared_->signer ? shared_->signer->sign(id) : id.secret();
     if (options.persistent) {
       const WallTime now = shared_->clock->wall();
       cookie.max_age = std::chrono::ceil<std::chrono::seconds>(

@@ -16,6 +16,7 @@ namespace websession {
 struct SessionManager::Shared {
   std::shared_ptr<SessionStore> store;
   SessionOptions options;
+  std::optional<CookieSigner> signer{};  // none: cookies are not signed
   internal::PlanOptions plan;
   std::shared_ptr<const Clock> clock;
   mutable std::atomic<bool> warned_of_plain_http = false;
