@@ -8,13 +8,14 @@
 #include <string_view>
 #include <vector>
 
+#include "id_store.hpp"
 #include "session_plan.hpp"
 #include "websession/session_manager.hpp"
 
 namespace websession {
 
 struct SessionManager::Shared {
-  std::shared_ptr<SessionStore> store;
+  internal::IdStore store;
   SessionOptions options;
   std::optional<CookieSigner> signer{};  // none: cookies are not signed
   internal::PlanOptions plan;
@@ -39,6 +40,7 @@ struct Session::State {
     // Nothing was written since `fields` was loaded, or may have been. Only then is setting what is
     // there already no change: it is as if this request had run right after its load.
     bool fresh = true;
+    internal::KeyForm seen{};  // under which key the store had it
   };
   enum class Life { alive, invalidated, erased, gone };
 
