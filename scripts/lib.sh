@@ -72,6 +72,20 @@ without_starting_services() (
     --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >/dev/null
 )
 
+# Any Node will do that is there already, wherever it comes from.
+install_node() {
+  if ! command -v node >/dev/null; then install_packages nodejs; fi
+  if ! command -v npm >/dev/null; then install_packages npm; fi
+}
+
+# install_npm_packages DIRECTORY: those of its lock file, unless they are there. Fails when npm does.
+install_npm_packages() {
+  local lock=$1/package-lock.json installed=$1/installed.json
+  if cmp -s "$lock" "$installed"; then return; fi
+  say "installing npm packages in ${1#"$root"/}"
+  (cd "$1" && npm ci --ignore-scripts --silent) && cp "$lock" "$installed"
+}
+
 # build PRESET [TARGET...]
 build() {
   local preset=$1 target

@@ -48,8 +48,8 @@ class SessionId {
   std::string text_;
 };
 
-// What a store is asked by: today the id itself, without the store's own prefix. As secret as the
-// id. Hashable.
+// What a store is asked by, without its own prefix: the id itself, or a hash of it (IdStorage).
+// Treat it as secret as an id. Hashable.
 class StoreKey {
  public:
   explicit StoreKey(std::string secret) : text_(std::move(secret)) {}
@@ -63,6 +63,31 @@ class StoreKey {
 
  private:
   std::string text_;
+};
+
+// What the keys of a store hold of the ids. A plain id that is read from a dump, a backup or a
+// `MONITOR` of the store is a login. Its SHA-256 is none, whatever cookie it is presented as; and
+// since an id is random, nobody finds the id that belongs to a hash.
+//
+// A new application takes `hashed_only`. A running one goes through the states in this order, and
+// nobody is logged out: deploy each state to all processes before the next one, since only
+// neighbours understand each other (going back works in the same way). When every process has been
+// `hashed` for one absolute timeout, no plain key is left, and `hashed_only` saves what looking for
+// them costs.
+//
+// Programs that look for plain keys themselves do not find the others.
+enum class IdStorage {
+  // Keys are ids.
+  plain,
+  // Understands both; new sessions get plain keys. An unknown id costs two look-ups.
+  plain_and_hashed,
+  // Understands both; new sessions get hashed keys, and the others are moved to theirs when they
+  // are
+  // loaded (one that was regenerated a moment ago a little later), which costs each of them two
+  // round trips. An unknown id costs three look-ups.
+  hashed,
+  // Keys are hashes.
+  hashed_only,
 };
 
 }  // namespace websession

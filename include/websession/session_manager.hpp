@@ -16,6 +16,7 @@
 #include "websession/session.hpp"
 #include "websession/session_id.hpp"
 #include "websession/session_store.hpp"
+#include "websession/signed_cookie.hpp"
 
 namespace websession {
 
@@ -40,6 +41,12 @@ enum class Outage {
 struct SessionOptions {
   CookieOptions cookie{};
   IdFormat id_format{};
+  // With keys in it, the cookie holds a signed id, and any other cookie counts as malformed. Those
+  // from before signing was switched on do so, too: that logs everyone out, rotating keys does not.
+  CookieSigning signing{};
+  // What the store's keys hold of the ids. With hashes of them, whoever reads the store or a dump
+  // of it finds no login. An application that has sessions already goes there in steps.
+  IdStorage id_storage = IdStorage::plain;
 
   // A session ends when no request came for this long, or when it is this old, whichever is first
   // (OWASP ASVS 5.0 7.3.1 and 7.3.2). At most 400 days each.
@@ -105,9 +112,10 @@ class SessionManager {
                                      SessionOptions options = {});
 
   // The session of a request, or a new one when it brings no id that the store knows: an id is
-  // never taken up from outside. At most one round trip, unless several cookies bear the name, or
-  // the id was replaced a moment ago. A store that cannot be reached is an error (or a degraded
-  // session, see SessionOptions::on_outage), never a new session.
+  // never taken up from outside. At most one round trip, unless several cookies bear the name, the
+  // id was replaced a moment ago, or ids are on their way from plain to hashed keys (IdStorage). A
+  // store that cannot be reached is an error (or a degraded session, see
+  // SessionOptions::on_outage), never a new session.
   [[nodiscard]] Result<Session> open(const RequestInfo& request) const;
 
   // Writes what changed, in at most one round trip (two when a lost `regenerate` is repeated), and

@@ -226,7 +226,7 @@ Result<Outcome> Session::State::write_now(Changes changes) {
 
   const auto ttl = internal::time_to_live(stored->created, shared->plan, shared->clock->wall());
   stored->fresh = false;
-  Result<Outcome> outcome = shared->store->update(StoreKey(stored->id), changes, {ttl});
+  Result<Outcome> outcome = shared->store.update(stored->id, stored->seen, changes, {ttl});
   if (!outcome) return outcome;
   switch (outcome->status) {
     case Outcome::Status::gone:

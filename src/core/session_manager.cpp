@@ -87,14 +87,20 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
   if (!store) return invalid("store: must not be null");
   if (auto valid = validate(options); !valid) return std::move(valid).error();
   auto shared = std::make_shared<Shared>();
+  if (!options.signing.keys.empty()) {
+    Result<CookieSigner> signer =
+        CookieSigner::make(options.cookie.name, options.signing, options.id_format);
+    if (!signer) return std::move(signer).error();
+    shared->signer = *std::move(signer);
+  }
   shared->clock = options.clock ? options.clock : system_clock();
   shared->plan = {options.idle_timeout, options.absolute_timeout,
                   options.renew_after.value_or(options.idle_timeout / 10), options.regenerate_grace,
                   options.cookie.rolling};
   // What else a store can do (its other interfaces) is to be found out before this.
-  shared->store = options.observer
-                      ? internal::observe(std::move(store), options.observer, shared->clock)
-                      : std::move(store);
+  if (options.observer)
+    store = internal::observe(std::move(store), options.observer, shared->clock);
+  shared->store = internal::IdStore(std::move(store), options.id_storage, shared->clock);
   shared->options = std::move(options);
   return SessionManager(std::move(shared));
 }
@@ -102,10 +108,11 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
 const SessionOptions& SessionManager::options() const noexcept { return shared_->options; }
 
 Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
-  Result<std::optional<Record>> record = shared_->store->load(StoreKey(id));
-  if (!record) return std::move(record).error();
-  if (!*record) return std::optional<Session>();
-  Result<std::optional<WallTime>> created = created_of((*record)->fields);
+  Result<std::optional<internal::IdStore::Found>> found = shared_->store.load(id);
+  if (!found) return std::move(found).error();
+  if (!*found) return std::optional<Session>();
+  Record& record = (*found)->record;
+  Result<std::optional<WallTime>> created = created_of(record.fields);
   if (!created) return std::move(created).error();
   if (internal::absolute_left(*created, shared_->plan, shared_->clock->wall()) <= milliseconds(0)) {
     return std::optional<Session>();  // the option was shortened, or a clock is off: it is over
@@ -113,11 +120,12 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
   auto state = std::make_unique<Session::State>();
   state->shared = shared_;
   state->stored = {id,
-                   std::move((*record)->fields),
+                   std::move(record.fields),
                    *created,
-                   shared_->clock->steady() + std::min((*record)->remaining, ttl_max),
-                   (*record)->frozen,
-                   std::move((*record)->expired)};
+                   shared_->clock->steady() + std::min(record.remaining, ttl_max),
+                   record.frozen,
+                   std::move(record.expired)};
+  state->stored->seen = (*found)->seen;
   return std::optional<Session>(Session(std::move(state)));
 }
 
@@ -130,9 +138,12 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   std::optional<Session> session;
   std::optional<Error> outage;
   for (std::size_t i = 0; i < std::min(considered, values.size()) && !session && !outage; ++i) {
-    const std::optional<SessionId> id = SessionId::parse(values[i], shared_->options.id_format);
+    const std::optional<SessionId> id =
+        shared_->signer ? shared_->signer->verify(values[i])
+                        : SessionId::parse(values[i], shared_->options.id_format);
     if (!id) {
-      shared_->tell(SessionEvent::Kind::cookie_malformed);
+      shared_->tell(shared_->signer ? SessionEvent::Kind::cookie_bad_signature
+                                    : SessionEvent::Kind::cookie_malformed);
       continue;
     }
     if (++tried > cookies_tried_max) break;
@@ -181,9 +192,10 @@ Result<void> SessionManager::store_new(Session::State& state, const Fields& attr
   for (int attempt = 1;; ++attempt) {
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();
-    Result<void> created = shared_->store->create(StoreKey(*id), complete, {ttl});
+    Result<void> created = shared_->store.create(*id, complete, {ttl});
     if (created) {
       state.stored = {*std::move(id), complete, now, shared_->clock->steady() + ttl};
+      state.stored->seen = shared_->store.form_of_new();
       return {};
     }
     if (created.error().code != Errc::key_exists || attempt == create_attempts) return created;
@@ -192,9 +204,7 @@ Result<void> SessionManager::store_new(Session::State& state, const Fields& attr
 
 Result<std::optional<Session>> SessionManager::find(const SessionId& id) const { return load(id); }
 
-Result<bool> SessionManager::erase(const SessionId& id) const {
-  return shared_->store->erase(StoreKey(id));
-}
+Result<bool> SessionManager::erase(const SessionId& id) const { return shared_->store.erase(id); }
 
 Result<Commit::Status> SessionManager::save(Session& session) const {
   Result<Commit> commit = this->commit(session);
@@ -210,16 +220,16 @@ Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& chan
     if (!id) return std::move(id).error();
     state.next_id = *std::move(id);
   }
-  const StoreKey to(*state.next_id);
-  Result<Outcome> outcome =
-      shared_->store->rekey(StoreKey(state.stored->id), to, changes, {plan.ttl}, {plan.grace});
+  Result<Outcome> outcome = shared_->store.rekey(state.stored->id, state.stored->seen,
+                                                 *state.next_id, changes, {plan.ttl}, {plan.grace});
   // An earlier try may have moved the session already, with the changes of that time; then this one
   // wrote nothing. Writing them (again) under the new id does no harm.
   const bool moved = outcome && outcome->status == Outcome::Status::applied;
   const bool taken = !outcome && outcome.error().code == Errc::key_exists;
   if (taken || (!outcome && !again && !outcome.error().maybe_applied)) state.next_id.reset();
-  if (moved && again) return shared_->store->update(to, changes, {plan.ttl});
-  return outcome;
+  if (!moved || !again) return outcome;
+  internal::KeyForm form = shared_->store.form_of_new();
+  return shared_->store.update(*state.next_id, form, changes, {plan.ttl});
 }
 
 // Carries the plan out. `after`: the session as it will be.
@@ -237,7 +247,7 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
       return Status::created;
     }
     case Plan::Action::erase: {
-      const Result<bool> erased = shared_->store->erase(StoreKey(state.stored->id));
+      const Result<bool> erased = shared_->store.erase(state.stored->id, state.stored->seen);
       if (!erased) return erased.error();
       return Status::erased;
     }
@@ -249,13 +259,16 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
   const bool moves = plan.action == Plan::Action::rekey;
   const Result<Outcome> outcome =
       moves ? rekey(state, changes, plan)
-            : shared_->store->update(StoreKey(state.stored->id), changes, {plan.ttl});
+            : shared_->store.update(state.stored->id, state.stored->seen, changes, {plan.ttl});
   if (!outcome) {
     state.stored->fresh = false;
     return outcome.error();
   }
   if (outcome->status == Outcome::Status::gone) return Status::gone;
-  if (moves) state.stored->id = *std::exchange(state.next_id, std::nullopt);
+  if (moves) {
+    state.stored->id = *std::exchange(state.next_id, std::nullopt);
+    state.stored->seen = shared_->store.form_of_new();
+  }
   if (!state.stored->created) state.stored->created = shared_->clock->wall();  // adopted
   state.settle(after, plan.ttl);
   if (moves) return Status::regenerated;
@@ -315,7 +328,8 @@ std::vector<Header> SessionManager::cookie_headers(const Session::State& state, 
     cookie.max_age = std::chrono::seconds(0);
     cookie.expires = WallTime();
   } else {
-    cookie.value = state.stored->id.secret();
+    const SessionId& id = state.stored->id;
+    cookie.value = shared_->signer ? shared_->signer->sign(id) : id.secret();
     if (options.persistent) {
       const WallTime now = shared_->clock->wall();
       cookie.max_age = std::chrono::ceil<std::chrono::seconds>(

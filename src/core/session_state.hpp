@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "id_store.hpp"
 #include "session_plan.hpp"
 #include "websession/observer.hpp"
 #include "websession/session_manager.hpp"
@@ -15,8 +16,9 @@
 namespace websession {
 
 struct SessionManager::Shared {
-  std::shared_ptr<SessionStore> store;
+  internal::IdStore store;
   SessionOptions options;
+  std::optional<CookieSigner> signer{};  // none: cookies are not signed
   internal::PlanOptions plan;
   std::shared_ptr<const Clock> clock;
   mutable std::atomic<bool> warned_of_plain_http = false;
@@ -26,7 +28,9 @@ struct SessionManager::Shared {
     if (options.observer) options.observer->tell(SessionEvent{kind});
   }
   void tell(SessionEvent::Kind kind, const SessionId& id) const {
-    if (options.observer) options.observer->tell(SessionEvent{kind, SessionRef(StoreKey(id))});
+    if (!options.observer) return;
+    const StoreKey key = internal::key_of(id, store.form_of_new());
+    options.observer->tell(SessionEvent{kind, SessionRef(key)});
   }
 };
 
@@ -47,6 +51,7 @@ struct Session::State {
     // Nothing was written since `fields` was loaded, or may have been. Only then is setting what is
     // there already no change: it is as if this request had run right after its load.
     bool fresh = true;
+    internal::KeyForm seen{};  // under which key the store had it
   };
   enum class Life { alive, invalidated, erased, gone };
 
