@@ -35,7 +35,7 @@ std::optional<std::string> decode_secret(std::string_view text) {
 
 Result<std::string> csrf_token(Session& session) {
   const Result<std::string> text = SessionAccess::secret(session, field);
-  if (!text) return text;
+  if (!text) return text.error();
   const std::optional<std::string> secret = decode_secret(*text);
   if (!secret) return make_error(Errc::corrupt, "a session's CSRF secret cannot be read");
   Result<std::string> mask = internal::random_string(secret_bytes);

@@ -174,9 +174,9 @@ Result<std::string> OneTimeCodes::issue(Session& session, std::string_view purpo
   Result<std::string> digits = random_digits(static_cast<std::size_t>(options.digits));
   if (!digits) return digits;
   const Result<std::string> nonce = internal::random_string(nonce_bytes);
-  if (!nonce) return nonce;
+  if (!nonce) return nonce.error();
   const Result<std::string> anchor = SessionAccess::secret(session, anchor_field);
-  if (!anchor) return anchor;
+  if (!anchor) return anchor.error();
 
   Code code;
   code.tries_left = options.attempts;
