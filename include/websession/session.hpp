@@ -116,13 +116,13 @@ class Session {
   requires(Value<E> || std::same_as<E, Absent>) Result<bool> compare_and_set(std::string_view name,
                                                                              const E& expected,
                                                                              const D& desired) {
-    return replace(name, expectation(expected), encode_value(desired));
+    return replace(name, expectation(name, expected), encode_value(desired));
   }
 
   // Removes the attribute if it holds `expected` now. Of all that try, exactly one gets true.
   template <Value E>
   Result<bool> consume(std::string_view name, const E& expected) {
-    return replace(name, expectation(expected), std::nullopt);
+    return replace(name, expectation(name, expected), std::nullopt);
   }
 
  private:
@@ -140,13 +140,21 @@ class Session {
   Result<bool> replace(std::string_view name, Texts any_of,
                        std::optional<Result<std::string>> desired);
 
+  // Whether a session can hold the text. What is expected often comes from a visitor, and then is
+  // of any size.
+  [[nodiscard]] bool can_hold(std::string_view name, std::string_view text) const;
+
+  // The stored texts that `expected` matches.
   template <class E>
-  static Texts expectation(const E& expected) {
+  [[nodiscard]] Texts expectation(std::string_view name, const E& expected) const {
     if constexpr (std::same_as<E, Absent>) {
       return std::vector<std::string>();
     } else {
       if constexpr (std::convertible_to<const E&, std::string_view>) {
-        return internal::forms_of(internal::view_of(expected));
+        const std::string_view text = internal::view_of(expected);
+        // Not worth encoding: `replace` drops it.
+        if (!can_hold(name, text)) return std::vector<std::string>{std::string(text)};
+        return internal::forms_of(text);
       } else {
         Result<std::string> text = encode_value(expected);
         if (!text) return std::move(text).error();

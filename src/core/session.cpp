@@ -374,6 +374,10 @@ void Session::put(std::string_view name, Result<std::string> text,
   state_->change(name, *std::move(text), deadline);
 }
 
+bool Session::can_hold(std::string_view name, std::string_view text) const {
+  return !state_->is_oversized(name, text);
+}
+
 Result<bool> Session::replace(std::string_view name, Texts any_of,
                               std::optional<Result<std::string>> desired) {
   Result<void> valid = state_->check_direct(name);
@@ -381,10 +385,9 @@ Result<bool> Session::replace(std::string_view name, Texts any_of,
   if (valid && desired && !*desired) valid = desired->error();
   if (!valid) return with_name(std::move(valid).error(), name);
 
-  // What is expected often comes from the visitor, and could be of any size. What no session can
-  // hold is no match; it is not sent.
+  // What no session can hold is no match, and is not sent.
   const bool expects_absence = any_of->empty();
-  std::erase_if(*any_of, [&](const std::string& text) { return state_->is_oversized(name, text); });
+  std::erase_if(*any_of, [&](const std::string& text) { return !can_hold(name, text); });
   if (any_of->empty() && !expects_absence) return false;
 
   Changes changes;
