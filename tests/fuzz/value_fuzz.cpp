@@ -8,6 +8,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "fuzz_target.hpp"
 #include "input.hpp"
@@ -31,30 +32,36 @@ void check_round_trip(const T& value) {
   require(back && *back == value, "a value comes back as it was");
 }
 
-// All other integer types say the same as the widest one, within their range.
+// The text as the widest integers.
+struct Wide {
+  websession::Result<std::int64_t> with_sign;
+  websession::Result<std::uint64_t> without;
+};
+
+// All integer types say the same as the widest ones, within their range.
 template <class T>
-void check_integer(std::string_view text) {
-  const auto wide = decode<std::int64_t>(text);
-  const auto wide_unsigned = decode<std::uint64_t>(text);
-  const bool fits =
-      (wide && std::in_range<T>(*wide)) || (wide_unsigned && std::in_range<T>(*wide_unsigned));
+void check_integer(std::string_view text, const Wide& wide) {
+  const bool fits = (wide.with_sign && std::in_range<T>(*wide.with_sign)) ||
+                    (wide.without && std::in_range<T>(*wide.without));
   const auto narrow = decode<T>(text);
   require(narrow.has_value() == fits, "an integer is read exactly when it fits");
   if (!narrow) return;
-  require(wide ? std::cmp_equal(*narrow, *wide) : std::cmp_equal(*narrow, *wide_unsigned),
+  require(wide.with_sign ? std::cmp_equal(*narrow, *wide.with_sign)
+                         : std::cmp_equal(*narrow, *wide.without),
           "an integer is the same in each type");
   check_round_trip(*narrow);
 }
 
 void check_numbers(std::string_view text, const json* parsed) {
-  check_integer<std::int8_t>(text);
-  check_integer<std::uint8_t>(text);
-  check_integer<std::int32_t>(text);
-  check_integer<std::uint32_t>(text);
-  check_integer<std::int64_t>(text);
-  check_integer<std::uint64_t>(text);
+  const Wide wide{decode<std::int64_t>(text), decode<std::uint64_t>(text)};
+  check_integer<std::int8_t>(text, wide);
+  check_integer<std::uint8_t>(text, wide);
+  check_integer<std::int32_t>(text, wide);
+  check_integer<std::uint32_t>(text, wide);
+  check_integer<std::int64_t>(text, wide);
+  check_integer<std::uint64_t>(text, wide);
 
-  const auto integer = decode<std::int64_t>(text);
+  const auto& integer = wide.with_sign;
   require(!integer || (parsed != nullptr && parsed->is_number()), "only a number is an integer");
   const auto counter = websession::parse_integer(text);
   require(!counter || (integer && *integer == *counter && std::to_string(*counter) == text),
