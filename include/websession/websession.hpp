@@ -7,6 +7,7 @@
 #include "websession/fields.hpp"           // IWYU pragma: export
 #include "websession/key_ring.hpp"         // IWYU pragma: export
 #include "websession/memory_store.hpp"     // IWYU pragma: export
+#include "websession/principal_index.hpp"  // IWYU pragma: export
 #include "websession/result.hpp"           // IWYU pragma: export
 #include "websession/session.hpp"          // IWYU pragma: export
 #include "websession/session_id.hpp"       // IWYU pragma: export

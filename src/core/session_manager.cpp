@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "session_state.hpp"
+#include "sign_in.hpp"
 
 namespace websession {
 namespace {
@@ -44,6 +45,10 @@ Result<void> validate(const SessionOptions& options) {
   if (options.attributes_max == 0 || options.attributes_max > 1000) {
     return invalid("attributes_max: is 1 to 1,000");
   }
+  const std::optional<std::size_t>& sessions_max = options.max_sessions_per_principal;
+  if (sessions_max && (*sessions_max == 0 || *sessions_max > 1000)) {
+    return invalid("max_sessions_per_principal: is 1 to 1,000");
+  }
   return {};
 }
 
@@ -82,6 +87,8 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
                   options.renew_after.value_or(options.idle_timeout / 10), options.regenerate_grace,
                   options.cookie.rolling};
   shared->store = std::move(store);
+  shared->index = principal_index_of(*shared->store);
+  if (options.max_sessions_per_principal && shared->index == nullptr) return no_principal_index();
   shared->options = std::move(options);
   return SessionManager(std::move(shared));
 }
@@ -156,7 +163,8 @@ Result<void> SessionManager::store_new(Session::State& state, const Fields& attr
   for (int attempt = 1;; ++attempt) {
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();
-    Result<void> created = shared_->store->create(StoreKey(*id), complete, {ttl});
+    Result<void> created =
+        shared_->store->create(StoreKey(*id), complete, {ttl, principal_of(complete)});
     if (created) {
       state.stored = {*std::move(id), complete, now, shared_->clock->steady() + ttl};
       return {};
@@ -178,7 +186,7 @@ Result<Commit::Status> SessionManager::save(Session& session) const {
 }
 
 Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& changes,
-                                      const Plan& plan) const {
+                                      const Plan& plan, std::string_view principal) const {
   const bool again = state.next_id.has_value();
   if (!again) {
     Result<SessionId> id = SessionId::generate();
@@ -186,14 +194,15 @@ Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& chan
     state.next_id = *std::move(id);
   }
   const StoreKey to(*state.next_id);
+  const Lifetime lifetime{plan.ttl, principal};
   Result<Outcome> outcome =
-      shared_->store->rekey(StoreKey(state.stored->id), to, changes, {plan.ttl}, {plan.grace});
+      shared_->store->rekey(StoreKey(state.stored->id), to, changes, lifetime, {plan.grace});
   // An earlier try may have moved the session already, with the changes of that time; then this one
   // wrote nothing. Writing them (again) under the new id does no harm.
   const bool moved = outcome && outcome->status == Outcome::Status::applied;
   const bool taken = !outcome && outcome.error().code == Errc::key_exists;
   if (taken || (!outcome && !again && !outcome.error().maybe_applied)) state.next_id.reset();
-  if (moved && again) return shared_->store->update(to, changes, {plan.ttl});
+  if (moved && again) return shared_->store->update(to, changes, lifetime);
   return outcome;
 }
 
@@ -221,9 +230,10 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
       break;
   }
   const bool moves = plan.action == Plan::Action::rekey;
+  const std::string_view principal = principal_of(after);
   const Result<Outcome> outcome =
-      moves ? rekey(state, changes, plan)
-            : shared_->store->update(StoreKey(state.stored->id), changes, {plan.ttl});
+      moves ? rekey(state, changes, plan, principal)
+            : shared_->store->update(StoreKey(state.stored->id), changes, {plan.ttl, principal});
   if (!outcome) {
     state.stored->fresh = false;
     return outcome.error();
@@ -231,6 +241,7 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
   if (outcome->status == Outcome::Status::gone) return Status::gone;
   if (moves) state.stored->id = *std::exchange(state.next_id, std::nullopt);
   if (!state.stored->created) state.stored->created = shared_->clock->wall();  // adopted
+  if (state.transition) state.stored->created = state.transition->at;
   state.settle(after, plan.ttl);
   if (moves) return Status::regenerated;
   return plan.action == Plan::Action::touch ? Status::renewed : Status::updated;
@@ -244,6 +255,7 @@ Result<Commit> SessionManager::commit(Session& session) const {
   if (state.life == Life::erased) return Commit{};
 
   const Plan plan = state.plan();
+  if (auto admitted = admit(state); !admitted) return std::move(admitted).error();
   Result<Commit::Status> status = Commit::Status::unchanged;
   if (plan.action == Plan::Action::erase) {
     status = execute(state, plan, {}, {});
@@ -254,16 +266,20 @@ Result<Commit> SessionManager::commit(Session& session) const {
     status = execute(state, plan, changes, *after);
   }
   if (!status) return std::move(status).error();
+  if (*status != Commit::Status::gone && state.signs_in()) status = hold_to_limit(state, *status);
+  if (!status) return std::move(status).error();
   if (*status == Commit::Status::gone) {
     state.life = Life::gone;
     return Commit{Commit::Status::gone, {}};
   }
 
   // The write has happened, so the session becomes a fresh snapshot of it.
-  if (state.life == Life::invalidated) state.life = Life::erased;
+  const bool ended = state.life == Life::invalidated || plan.action == Plan::Action::erase;
+  if (ended) state.life = Life::erased;
   state.pending.clear();
   state.cleared = false;
   state.regenerate = false;
+  state.transition.reset();
 
   Commit commit{*status, {}};
   if (plan.cookie != Plan::CookieAction::none) {

@@ -9,16 +9,24 @@
 #include <vector>
 
 #include "session_plan.hpp"
+#include "websession/principal_index.hpp"
 #include "websession/session_manager.hpp"
 
 namespace websession {
 
 struct SessionManager::Shared {
   std::shared_ptr<SessionStore> store;
+  PrincipalIndex* index = nullptr;  // the store's; null: it keeps none
   SessionOptions options;
   internal::PlanOptions plan;
   std::shared_ptr<const Clock> clock;
   mutable std::atomic<bool> warned_of_plain_http = false;
+
+  // The index knows sessions by the store's keys, not by ids.
+  [[nodiscard]] SessionStore& by_key() const noexcept { return *store; }
+  [[nodiscard]] static bool is_key_of(const StoreKey& key, const SessionId& id) {
+    return key == StoreKey(id);
+  }
 };
 
 struct Session::State {
@@ -39,6 +47,12 @@ struct Session::State {
     // there already no change: it is as if this request had run right after its load.
     bool fresh = true;
   };
+  // What the commit makes of the principal.
+  struct Transition {
+    std::string principal;  // empty: signs out
+    std::string label;
+    WallTime at;  // the session counts as created then
+  };
   enum class Life { alive, invalidated, erased, gone };
 
   std::shared_ptr<const SessionManager::Shared> shared;
@@ -46,6 +60,7 @@ struct Session::State {
   std::vector<Pending> pending{};
   bool cleared = false;
   bool regenerate = false;
+  std::optional<Transition> transition{};
   Life life = Life::alive;
   std::optional<Error> first_error{};
   bool brought_cookie = false;
@@ -70,6 +85,17 @@ struct Session::State {
   [[nodiscard]] Result<Fields> with(const Changes& changes) const;
   [[nodiscard]] internal::milliseconds remaining() const;
   [[nodiscard]] internal::Plan plan() const;
+  // The principal as stored, and the one after the commit; empty: none.
+  [[nodiscard]] std::string_view stored_principal() const noexcept;
+  [[nodiscard]] std::string_view principal() const noexcept;
+  [[nodiscard]] bool signs_in() const noexcept {
+    return transition && !transition->principal.empty();
+  }
+  [[nodiscard]] bool signs_out() const noexcept {
+    return transition && transition->principal.empty();
+  }
+  // Adds the transition's own fields.
+  void add_transition(Changes& changes) const;
   // Takes over what a write has made of the session.
   void settle(Fields fields, internal::milliseconds ttl);
   Result<Outcome> write_now(Changes changes, const std::string& name);
