@@ -99,8 +99,7 @@ struct SessionInfo {
   WallTime renewed{};   // the last renewal: a request came then, or up to `renew_after` later
   std::string label{};  // as given to sign_in; escape it
   bool is_current = false;
-  std::string
-      handle{};  // for erase_one: 22 base64url characters; changes when the session's id does
+  std::string handle{};  // for erase_one: 22 base64url characters, new when the id is
 };
 
 // Const, cheap to copy, and safe to share between threads. Every call blocks for as long as the

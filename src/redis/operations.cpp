@@ -428,7 +428,7 @@ Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& 
 }
 
 Result<void> decode_removal(const Reply& reply) {
-  if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
+  if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
   if (reply.type() != Reply::Type::integer) return unexpected(true);
   return {};
 }
