@@ -3,10 +3,13 @@
 
 #include <chrono>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "websession/key_ring.hpp"
+#include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession {
@@ -73,7 +76,7 @@ struct EncryptionOptions {
 //
 // No state but the keys, which are wiped at the end. All members are safe to call from many threads
 // at once.
-class EncryptedStore final : public SessionStore {
+class EncryptedStore final : public SessionStore, public PrincipalIndex {
  public:
   // Errors: invalid_argument (no store, no keys, a bad option).
   static Result<std::shared_ptr<EncryptedStore>> make(std::shared_ptr<SessionStore> inner,
@@ -86,6 +89,11 @@ class EncryptedStore final : public SessionStore {
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key) override;
+
+  // Those of the inner store; invalid_argument when it keeps no index.
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override;
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override;
+  Result<void> end_frozen(const StoreKey& key) override;
 
  private:
   struct Impl;

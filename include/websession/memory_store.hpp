@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "websession/clock.hpp"
+#include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession {
@@ -16,7 +17,8 @@ class Observer;
 // How much a MemoryStore may hold. For no cap: std::numeric_limits<std::size_t>::max().
 struct MemoryOptions {
   std::size_t sessions_max = 1'000'000;
-  // Names, values, keys, and about 100 bytes for each session, as MemoryStats::bytes counts them.
+  // Names, values, keys, and about 100 bytes for each session, 280 when somebody has signed in, as
+  // MemoryStats::bytes counts them.
   // Not counted: what the allocator adds, and the fields of old states that someone still reads.
   std::size_t bytes_max = std::size_t{512} * 1024 * 1024;
   std::shared_ptr<const Clock> clock{};  // none: system_clock()
@@ -47,7 +49,10 @@ struct MemoryStats {
 //
 // Errors: key_exists, invalid_argument, overloaded (no room, see above; nothing was written),
 // too_large (the session alone would exceed bytes_max).
-class MemoryStore final : public SessionStore {
+//
+// Its PrincipalIndex holds exactly the sessions that it has, by their `@user`, from the oldest to
+// the newest.
+class MemoryStore final : public SessionStore, public PrincipalIndex {
  public:
   explicit MemoryStore(std::shared_ptr<const Clock> clock = system_clock());
   explicit MemoryStore(const MemoryOptions& options);
@@ -59,6 +64,10 @@ class MemoryStore final : public SessionStore {
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key) override;
+
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override;
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override;
+  Result<void> end_frozen(const StoreKey& key) override;
 
   // Removes sessions that have expired, at most so many, and gives how many it removed. Nothing
   // needs it: expired sessions are absent in every verb, and leave as calls come in or room is

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "websession/clock.hpp"
+#include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession {
@@ -55,7 +56,10 @@ struct RedisOptions {
 // All threads share a few connections: whoever comes first does the I/O for all; there is no thread
 // behind them. After a lost connection the next operation connects again. Safe to use on both sides
 // of a fork: a child never touches its parent's connections. Never raises SIGPIPE.
-class RedisStore final : public SessionStore {
+//
+// Its PrincipalIndex is a sorted set a principal, which trims itself; nothing of it outlives a
+// session by more than the time to live that the session was last given.
+class RedisStore final : public SessionStore, public PrincipalIndex {
  public:
   // Connects and logs in.
   //
@@ -81,6 +85,10 @@ class RedisStore final : public SessionStore {
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key) override;
+
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override;
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override;
+  Result<void> end_frozen(const StoreKey& key) override;
 
   struct Impl;  // private to the library
   explicit RedisStore(std::unique_ptr<Impl> impl) noexcept;

@@ -14,16 +14,17 @@ namespace websession {
 
 // What went wrong, by what the caller can do about it.
 enum class Errc {
-  unavailable = 1,   // the store cannot be reached or refuses for now: answer 503, try later
-  timeout,           // no answer by the deadline
-  overloaded,        // too many requests are waiting already; nothing was sent
-  rejected,          // the store, or TLS, said no: rights, password, certificate, memory, role
-  key_exists,        // create or rekey: the key is taken; nothing was overwritten
-  corrupt,           // what came back cannot be a session, or is larger than allowed
-  too_large,         // the change would exceed a limit; nothing was sent
-  invalid_argument,  // a caller's mistake: bad name, value, option or order of calls
-  no_randomness,     // the system's random source failed
-  gone,              // the session ended (erased, expired, replaced) while this request used it
+  unavailable = 1,    // the store cannot be reached or refuses for now: answer 503, try later
+  timeout,            // no answer by the deadline
+  overloaded,         // too many requests are waiting already; nothing was sent
+  rejected,           // the store, or TLS, said no: rights, password, certificate, memory, role
+  key_exists,         // create or rekey: the key is taken; nothing was overwritten
+  corrupt,            // what came back cannot be a session, or is larger than allowed
+  too_large,          // the change would exceed a limit; nothing was sent
+  invalid_argument,   // a caller's mistake: bad name, value, option or order of calls
+  no_randomness,      // the system's random source failed
+  gone,               // the session ended (erased, expired, replaced) while this request used it
+  too_many_sessions,  // max_sessions_per_principal: sign out elsewhere first; nothing was signed in
 };
 
 const std::error_category& error_category() noexcept;

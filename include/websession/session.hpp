@@ -82,6 +82,26 @@ class Session {
   // Asks the commit for a new id, against session fixation (OWASP ASVS 5.0 7.2.4): call it whenever
   // privileges change. The old id reads the old state for SessionOptions::regenerate_grace.
   void regenerate();
+  // Asks the commit to sign the principal in (a user's or an account's id: 1 to 256 bytes, no
+  // control bytes): a new id, and the old one ends at once, so nothing that was known before is
+  // worth anything afterwards (session fixation, ASVS 5.0 7.2.4); the absolute timeout begins anew.
+  // The attributes stay, unless they are another principal's: then all are gone. Signing the same
+  // principal in again is a regenerate that restarts the timeout, as after asking for the password.
+  //
+  // `label`: what the principal can tell this session by in a list, such as "Firefox on Linux".
+  // Control bytes and broken UTF-8 become '?', and it is cut to 128 bytes. It may come from a
+  // request (User-Agent), so escape it where it is shown. None: that of an earlier sign_in of the
+  // same principal stays.
+  //
+  // The commit may fail with too_many_sessions (SessionOptions::max_sessions_per_principal).
+  void sign_in(std::string_view principal, std::string_view label = {});
+  // Asks the commit to sign out: the id and all attributes end at once (ASVS 5.0 7.4.1). What is
+  // set afterwards, such as a farewell to show, starts an anonymous session under a new id; with
+  // nothing set this is invalidate.
+  void sign_out();
+  // Who is signed in; sign_in and sign_out show at once. Valid until the next change or commit.
+  [[nodiscard]] std::optional<std::string_view> principal() const noexcept;
+
   // Asks the commit to end the session and to delete the cookie (ASVS 5.0 7.4.1). All attributes
   // are gone at once; a later set is an error.
   void invalidate();

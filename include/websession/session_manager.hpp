@@ -38,6 +38,12 @@ enum class Outage {
   anonymous,
 };
 
+// By `@created`, that is by when they signed in, as the servers' clocks have it.
+enum class TooManySessions {
+  end_oldest,  // the newest stay (a sign-in that loses against newer ones gives `gone`)
+  refuse_new,  // commit fails with too_many_sessions
+};
+
 struct SessionOptions {
   CookieOptions cookie{};
   IdFormat id_format{};
@@ -63,6 +69,15 @@ struct SessionOptions {
   std::size_t session_bytes_max = std::size_t{64} * 1024;
   std::size_t name_bytes_max = 128;
   std::size_t attributes_max = 256;  // at most 1,000
+
+  // How many sessions a principal may have at once, 1 to 1,000; none: any number. Needs a store
+  // with a PrincipalIndex. A sign-in then costs a few round trips more: one for the list, one for
+  // each session in it. (ASVS 5.0 7.1.2)
+  std::optional<std::size_t> max_sessions_per_principal{};
+  // What becomes of the one too many. Sign-ins that race each other may exceed the number for a
+  // moment; when they have returned it holds, unless the store failed meanwhile: then the next
+  // sign-in makes up for it.
+  TooManySessions when_too_many = TooManySessions::end_oldest;
 
   // Takes warnings about the set-up, such as a Secure cookie on plain http; each is given once. May
   // be called from any thread. Never given an id or a value.
@@ -103,6 +118,15 @@ struct Commit {
   std::vector<Header> headers{};  // Set-Cookie and with it Cache-Control: no-store
 };
 
+// A session as its principal may see it. No part of it gives access to the session.
+struct SessionInfo {
+  WallTime created{};   // the sign-in
+  WallTime renewed{};   // the last renewal: a request came then, or up to `renew_after` later
+  std::string label{};  // as given to sign_in; escape it
+  bool is_current = false;
+  std::string handle{};  // for erase_one: 22 base64url characters, new when the id is
+};
+
 // Const, cheap to copy, and safe to share between threads. Every call blocks for as long as the
 // store does, and gives back the store's errors.
 class SessionManager {
@@ -135,6 +159,25 @@ class SessionManager {
   // Ends a session. False: there was none.
   [[nodiscard]] Result<bool> erase(const SessionId& id) const;
 
+  // All sessions of a principal, wherever they were signed in (ASVS 5.0 7.4.5, 7.5.2). The store
+  // must have a PrincipalIndex (MemoryStore and RedisStore do), else these give invalid_argument.
+  // They cost a round trip for the list, and one or two for each session in it.
+
+  // The sessions, the newest first; `current` is marked, and may be null.
+  [[nodiscard]] Result<std::vector<SessionInfo>> sessions_of(
+      std::string_view principal, const Session* current = nullptr) const;
+  // Ends the session that has this handle. False: the principal has none such (any more).
+  [[nodiscard]] Result<bool> erase_one(std::string_view principal, std::string_view handle) const;
+  // Ends all sessions but `keep` (null: none), the replaced ids that can still be read included,
+  // and gives how many. No session that was there when the call began survives it, whatever new id
+  // it takes meanwhile; a sign-in that runs at the same time either ends as well or was written
+  // after that. So when a password changes, store the new one first: whoever signs in later needs
+  // it. A `keep` of another principal keeps nothing. Errors: gone, `keep` was replaced or has
+  // ended, so it cannot be kept: nothing was ended; overloaded, the principal signs in faster than
+  // sessions can be ended. After an error, call again.
+  [[nodiscard]] Result<std::size_t> sign_out_everywhere(std::string_view principal,
+                                                        const Session* keep = nullptr) const;
+
   [[nodiscard]] const SessionOptions& options() const noexcept;
 
  private:
@@ -144,9 +187,13 @@ class SessionManager {
   [[nodiscard]] Result<std::optional<Session>> load(const SessionId& id) const;
   [[nodiscard]] Result<void> store_new(Session::State& state, const Fields& attributes) const;
   [[nodiscard]] Result<Outcome> rekey(Session::State& state, const Changes& changes,
-                                      const internal::Plan& plan) const;
+                                      const internal::Plan& plan, std::string_view principal) const;
   [[nodiscard]] Result<Commit::Status> execute(Session::State& state, const internal::Plan& plan,
                                                const Changes& changes, const Fields& after) const;
+  // Of a commit that signs in: before the write, and after it.
+  [[nodiscard]] Result<void> admit(const Session::State& state) const;
+  [[nodiscard]] Result<Commit::Status> hold_to_limit(Session::State& state,
+                                                     Commit::Status done) const;
   [[nodiscard]] std::vector<Header> cookie_headers(const Session::State& state, bool remove) const;
 
   friend class Session;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "websession/clock.hpp"
@@ -18,9 +19,14 @@
 
 namespace websession {
 
-// The time to live of a record, counted by the store from the moment it writes.
+// The time to live of a record, counted by the store from the moment it writes; and who is listed
+// with it.
 struct Lifetime {
   std::chrono::milliseconds ttl{};  // 1 ms to 400 days
+  // What `@user` holds after the write: stores that have a PrincipalIndex (principal_index.hpp)
+  // list the session there, others and those who pass calls on need not look at it. Empty: nobody
+  // has signed in. Has to be valid during the call.
+  std::string_view principal{};
 };
 inline constexpr std::chrono::milliseconds ttl_max = std::chrono::hours(24 * 400);
 
@@ -126,7 +132,8 @@ class SessionStore {
 
 // The library's names for what a store may keep beside the attributes.
 inline constexpr std::string_view created_field = "@created";
-inline constexpr std::string_view user_field = "@user";
+inline constexpr std::string_view user_field = "@user";    // the principal, once signed in
+inline constexpr std::string_view label_field = "@label";  // what the principal knows it by
 
 // Refuse what no store may accept, with invalid_argument: a create without a valid `@created`,
 // names of the store's own (`@until.*`, `@frozen`), a removed `@created`, a name in two lists, a

@@ -13,6 +13,7 @@
 #include "websession/memory_store.hpp"     // IWYU pragma: export
 #include "websession/observer.hpp"         // IWYU pragma: export
 #include "websession/one_time_code.hpp"    // IWYU pragma: export
+#include "websession/principal_index.hpp"  // IWYU pragma: export
 #include "websession/result.hpp"           // IWYU pragma: export
 #include "websession/session.hpp"          // IWYU pragma: export
 #include "websession/session_id.hpp"       // IWYU pragma: export

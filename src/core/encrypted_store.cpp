@@ -54,6 +54,7 @@ bool changes_value(const Changes& changes, std::string_view name) {
 struct EncryptedStore::Impl {
   Impl(std::shared_ptr<SessionStore> the_inner, EncryptionOptions options)
       : inner(std::move(the_inner)),
+        index(principal_index_of(*inner)),
         keys(options.keys),
         countable(std::move(options.countable)),
         retry_for(options.retry_for) {
@@ -84,6 +85,7 @@ struct EncryptedStore::Impl {
                           Changes& changes) const;
 
   const std::shared_ptr<SessionStore> inner;
+  PrincipalIndex* const index;  // the inner store's; null: it keeps none
   const internal::SealingKeys keys;
   std::vector<std::string> countable;  // in order
   const milliseconds retry_for;
@@ -329,5 +331,20 @@ Result<Outcome> EncryptedStore::rekey(const StoreKey& from, const StoreKey& to,
 }
 
 Result<bool> EncryptedStore::erase(const StoreKey& key) { return impl_->inner->erase(key); }
+
+Result<std::vector<StoreKey>> EncryptedStore::entries(std::string_view principal) {
+  if (impl_->index == nullptr) return no_principal_index();
+  return impl_->index->entries(principal);
+}
+
+Result<void> EncryptedStore::forget(std::string_view principal, std::span<const StoreKey> keys) {
+  if (impl_->index == nullptr) return no_principal_index();
+  return impl_->index->forget(principal, keys);
+}
+
+Result<void> EncryptedStore::end_frozen(const StoreKey& key) {
+  if (impl_->index == nullptr) return no_principal_index();
+  return impl_->index->end_frozen(key);
+}
 
 }  // namespace websession

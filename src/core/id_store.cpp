@@ -7,6 +7,7 @@
 
 #include "base64.hpp"
 #include "digest.hpp"
+#include "sign_in.hpp"
 
 namespace websession::internal {
 namespace {
@@ -66,6 +67,10 @@ StoreKey key_of(const SessionId& id, KeyForm form) {
   return StoreKey("2:" + encode_base64(sha256(id.secret())));
 }
 
+bool is_key_of(const StoreKey& key, const SessionId& id) {
+  return key == key_of(id, KeyForm::plain) || key == key_of(id, KeyForm::hashed);
+}
+
 KeyForm IdStore::form_of_new() const noexcept {
   const bool plain = storage_ == IdStorage::plain || storage_ == IdStorage::plain_and_hashed;
   return plain ? KeyForm::plain : KeyForm::hashed;
@@ -87,7 +92,8 @@ Result<std::optional<IdStore::Found>> IdStore::load(const SessionId& id) const {
 // `applied` as well, and they would be lost. When it fails the session stays as it is, and the next
 // load tries again: a store that can only be read at the moment ends nobody's session.
 bool IdStore::move(const SessionId& id, const Record& record) const {
-  const Lifetime what_is_left{std::clamp(record.remaining, std::chrono::milliseconds(1), ttl_max)};
+  const Lifetime what_is_left{std::clamp(record.remaining, std::chrono::milliseconds(1), ttl_max),
+                              principal_of(record.fields)};
   const Result<Outcome> moved =
       store_->rekey(key_of(id, KeyForm::plain), key_of(id, KeyForm::hashed), {}, what_is_left, {});
   return moved && moved->status == Outcome::Status::applied;

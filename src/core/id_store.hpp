@@ -15,6 +15,8 @@ namespace websession::internal {
 enum class KeyForm { plain, hashed };
 
 [[nodiscard]] StoreKey key_of(const SessionId& id, KeyForm form);
+// Of either form.
+[[nodiscard]] bool is_key_of(const StoreKey& key, const SessionId& id);
 
 // Cheap to copy; as safe for threads as the store is. Errors are the store's.
 //
@@ -43,6 +45,9 @@ class IdStore {
                                        Lifetime lifetime) const;
   [[nodiscard]] Result<Outcome> rekey(const SessionId& from, KeyForm& seen, const SessionId& to,
                                       const Changes& changes, Lifetime lifetime, Grace grace) const;
+  // The store itself. The index of principals knows sessions by their keys, not by ids.
+  [[nodiscard]] SessionStore& by_key() const noexcept { return *store_; }
+
   // Whichever key it has.
   [[nodiscard]] Result<bool> erase(const SessionId& id) const;
   [[nodiscard]] Result<bool> erase(const SessionId& id, KeyForm& seen) const;

@@ -28,6 +28,8 @@ class Category final : public std::error_category {
         return "no randomness";
       case Errc::gone:
         return "gone";
+      case Errc::too_many_sessions:
+        return "too many sessions";
     }
     return "unknown error";
   }

@@ -137,6 +137,7 @@ Changes Session::State::changes() const {
     }
   }
   if (stored) changes.reap = stored->expired;
+  if (transition) add_transition(changes);
   return changes;
 }
 
@@ -172,6 +173,7 @@ internal::milliseconds Session::State::remaining() const {
 internal::Plan Session::State::plan() const {
   std::optional<internal::Loaded> loaded;
   if (stored) loaded = {stored->created, remaining(), stored->frozen};
+  if (stored && transition) loaded->created = transition->at;
   internal::Wishes wishes;
   const auto sets = [](const Pending& change) { return change.text.has_value(); };
   wishes.has_attributes = std::any_of(pending.begin(), pending.end(), sets) ||
@@ -179,6 +181,9 @@ internal::Plan Session::State::plan() const {
   wishes.changed = has_changes();
   wishes.regenerate = regenerate;
   wishes.invalidate = life == Life::invalidated;
+  wishes.sign_in = signs_in();
+  wishes.sign_out = signs_out();
+  wishes.principal_changed = transition && transition->principal != stored_principal();
   wishes.brought_cookie = brought_cookie;
   return session_plan(loaded, wishes, shared->plan, shared->clock->wall());
 }
@@ -226,7 +231,8 @@ Result<Outcome> Session::State::write_now(Changes changes) {
 
   const auto ttl = internal::time_to_live(stored->created, shared->plan, shared->clock->wall());
   stored->fresh = false;
-  Result<Outcome> outcome = shared->store.update(stored->id, stored->seen, changes, {ttl});
+  Result<Outcome> outcome =
+      shared->store.update(stored->id, stored->seen, changes, {ttl, stored_principal()});
   if (!outcome) return outcome;
   switch (outcome->status) {
     case Outcome::Status::gone:

@@ -5,6 +5,7 @@
 
 #include "observed_store.hpp"
 #include "session_state.hpp"
+#include "sign_in.hpp"
 
 namespace websession {
 namespace {
@@ -47,6 +48,10 @@ Result<void> validate(const SessionOptions& options) {
   if (options.name_bytes_max == 0) return invalid("name_bytes_max: must not be 0");
   if (options.attributes_max == 0 || options.attributes_max > 1000) {
     return invalid("attributes_max: is 1 to 1,000");
+  }
+  const std::optional<std::size_t>& sessions_max = options.max_sessions_per_principal;
+  if (sessions_max && (*sessions_max == 0 || *sessions_max > 1000)) {
+    return invalid("max_sessions_per_principal: is 1 to 1,000");
   }
   return {};
 }
@@ -97,9 +102,12 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
   shared->plan = {options.idle_timeout, options.absolute_timeout,
                   options.renew_after.value_or(options.idle_timeout / 10), options.regenerate_grace,
                   options.cookie.rolling};
-  // What else a store can do (its other interfaces) is to be found out before this.
-  if (options.observer)
+  // What else the store can do is found out before it is wrapped.
+  shared->index = principal_index_of(*store);
+  if (options.max_sessions_per_principal && shared->index == nullptr) return no_principal_index();
+  if (options.observer) {
     store = internal::observe(std::move(store), options.observer, shared->clock);
+  }
   shared->store = internal::IdStore(std::move(store), options.id_storage, shared->clock);
   shared->options = std::move(options);
   return SessionManager(std::move(shared));
@@ -192,7 +200,7 @@ Result<void> SessionManager::store_new(Session::State& state, const Fields& attr
   for (int attempt = 1;; ++attempt) {
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();
-    Result<void> created = shared_->store.create(*id, complete, {ttl});
+    Result<void> created = shared_->store.create(*id, complete, {ttl, principal_of(complete)});
     if (created) {
       state.stored = {*std::move(id), complete, now, shared_->clock->steady() + ttl};
       state.stored->seen = shared_->store.form_of_new();
@@ -213,15 +221,16 @@ Result<Commit::Status> SessionManager::save(Session& session) const {
 }
 
 Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& changes,
-                                      const Plan& plan) const {
+                                      const Plan& plan, std::string_view principal) const {
   const bool again = state.next_id.has_value();
   if (!again) {
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();
     state.next_id = *std::move(id);
   }
+  const Lifetime lifetime{plan.ttl, principal};
   Result<Outcome> outcome = shared_->store.rekey(state.stored->id, state.stored->seen,
-                                                 *state.next_id, changes, {plan.ttl}, {plan.grace});
+                                                 *state.next_id, changes, lifetime, {plan.grace});
   // An earlier try may have moved the session already, with the changes of that time; then this one
   // wrote nothing. Writing them (again) under the new id does no harm.
   const bool moved = outcome && outcome->status == Outcome::Status::applied;
@@ -229,7 +238,7 @@ Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& chan
   if (taken || (!outcome && !again && !outcome.error().maybe_applied)) state.next_id.reset();
   if (!moved || !again) return outcome;
   internal::KeyForm form = shared_->store.form_of_new();
-  return shared_->store.update(*state.next_id, form, changes, {plan.ttl});
+  return shared_->store.update(*state.next_id, form, changes, lifetime);
 }
 
 // Carries the plan out. `after`: the session as it will be.
@@ -257,9 +266,11 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
       break;
   }
   const bool moves = plan.action == Plan::Action::rekey;
-  const Result<Outcome> outcome =
-      moves ? rekey(state, changes, plan)
-            : shared_->store.update(state.stored->id, state.stored->seen, changes, {plan.ttl});
+  const std::string_view principal = principal_of(after);
+  const Result<Outcome> outcome = moves
+                                      ? rekey(state, changes, plan, principal)
+                                      : shared_->store.update(state.stored->id, state.stored->seen,
+                                                              changes, {plan.ttl, principal});
   if (!outcome) {
     state.stored->fresh = false;
     return outcome.error();
@@ -270,6 +281,7 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
     state.stored->seen = shared_->store.form_of_new();
   }
   if (!state.stored->created) state.stored->created = shared_->clock->wall();  // adopted
+  if (state.transition) state.stored->created = state.transition->at;
   state.settle(after, plan.ttl);
   if (moves) return Status::regenerated;
   return plan.action == Plan::Action::touch ? Status::renewed : Status::updated;
@@ -284,6 +296,7 @@ Result<Commit> SessionManager::commit(Session& session) const {
   if (state.outage && state.has_wishes()) return *state.outage;
 
   const Plan plan = state.plan();
+  if (auto admitted = admit(state); !admitted) return std::move(admitted).error();
   Result<Commit::Status> status = Commit::Status::unchanged;
   if (plan.action == Plan::Action::erase) {
     status = execute(state, plan, {}, {});
@@ -294,17 +307,21 @@ Result<Commit> SessionManager::commit(Session& session) const {
     status = execute(state, plan, changes, *after);
   }
   if (!status) return std::move(status).error();
+  if (*status != Commit::Status::gone && state.signs_in()) status = hold_to_limit(state, *status);
+  if (!status) return std::move(status).error();
   if (*status == Commit::Status::gone) {
     state.life = Life::gone;
     return Commit{Commit::Status::gone, {}};
   }
 
   // The write has happened, so the session becomes a fresh snapshot of it.
-  if (state.life == Life::invalidated) state.life = Life::erased;
+  const bool ended = state.life == Life::invalidated || plan.action == Plan::Action::erase;
+  if (ended) state.life = Life::erased;
   state.pending.clear();
   state.library.clear();
   state.cleared = false;
   state.regenerate = false;
+  state.transition.reset();
 
   Commit commit{*status, {}};
   if (plan.cookie != Plan::CookieAction::none) {

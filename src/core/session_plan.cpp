@@ -14,7 +14,7 @@ Plan plan_new(const Wishes& wishes, const PlanOptions& options, WallTime now) {
     return {
         Action::nothing, {}, {}, wishes.brought_cookie ? CookieAction::remove : CookieAction::none};
   }
-  if (!wishes.has_attributes) return {};
+  if (!wishes.has_attributes && !wishes.sign_in) return {};
   return {Action::create, time_to_live(now, options, now), {}, CookieAction::send};
 }
 
@@ -32,8 +32,13 @@ milliseconds time_to_live(std::optional<WallTime> created, const PlanOptions& op
   return std::max(left, milliseconds(1));  // a store accepts no zero; in 1 ms it is over anyway
 }
 
-Plan session_plan(const std::optional<Loaded>& loaded, const Wishes& wishes,
-                  const PlanOptions& options, WallTime now) {
+Plan session_plan(const std::optional<Loaded>& loaded, Wishes wishes, const PlanOptions& options,
+                  WallTime now) {
+  // Signing out ends the session, unless something is to be kept for the visitor. A frozen one can
+  // only be ended, and must be: an old id that signs out means the session that it was.
+  const bool ends = !wishes.has_attributes || (loaded && loaded->frozen);
+  wishes.invalidate = wishes.invalidate || (wishes.sign_out && ends);
+  wishes.regenerate = wishes.regenerate || wishes.sign_in || wishes.sign_out;
   if (!loaded) return plan_new(wishes, options, now);
   if (wishes.invalidate) return {Action::erase, {}, {}, CookieAction::remove};
 

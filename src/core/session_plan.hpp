@@ -33,8 +33,10 @@ struct Wishes {
   bool changed = false;
   bool regenerate = false;
   bool invalidate = false;
-  bool principal_changed = false;
-  bool brought_cookie = false;  // the request named an id, whether known or not
+  bool sign_in = false;
+  bool sign_out = false;
+  bool principal_changed = false;  // by signing in or out; the old id then has no grace
+  bool brought_cookie = false;     // the request named an id, whether known or not
 };
 
 struct Plan {
@@ -57,7 +59,7 @@ milliseconds time_to_live(std::optional<WallTime> created, const PlanOptions& op
                           WallTime now);
 
 // `loaded`: none for a session that has not been stored.
-Plan session_plan(const std::optional<Loaded>& loaded, const Wishes& wishes,
-                  const PlanOptions& options, WallTime now);
+Plan session_plan(const std::optional<Loaded>& loaded, Wishes wishes, const PlanOptions& options,
+                  WallTime now);
 
 }  // namespace websession::internal

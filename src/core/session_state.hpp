@@ -11,12 +11,14 @@
 #include "id_store.hpp"
 #include "session_plan.hpp"
 #include "websession/observer.hpp"
+#include "websession/principal_index.hpp"
 #include "websession/session_manager.hpp"
 
 namespace websession {
 
 struct SessionManager::Shared {
   internal::IdStore store;
+  PrincipalIndex* index = nullptr;  // the store's; null: it keeps none
   SessionOptions options;
   std::optional<CookieSigner> signer{};  // none: cookies are not signed
   internal::PlanOptions plan;
@@ -53,6 +55,12 @@ struct Session::State {
     bool fresh = true;
     internal::KeyForm seen{};  // under which key the store had it
   };
+  // What the commit makes of the principal.
+  struct Transition {
+    std::string principal;  // empty: signs out
+    std::string label;
+    WallTime at;  // the session counts as created then
+  };
   enum class Life { alive, invalidated, erased, gone };
 
   std::shared_ptr<const SessionManager::Shared> shared;
@@ -62,6 +70,7 @@ struct Session::State {
   std::vector<Pending> library{};
   bool cleared = false;
   bool regenerate = false;
+  std::optional<Transition> transition{};
   Life life = Life::alive;
   std::optional<Error> first_error{};
   std::optional<Error> outage{};  // degraded: why the session could not be loaded
@@ -91,7 +100,7 @@ struct Session::State {
   [[nodiscard]] bool has_changes() const;
   // Whether a commit has been asked for something.
   [[nodiscard]] bool has_wishes() const {
-    return has_changes() || regenerate || life != Life::alive;
+    return has_changes() || regenerate || transition || life != Life::alive;
   }
   [[nodiscard]] Changes changes() const;
   [[nodiscard]] const Fields& snapshot() const;
@@ -99,6 +108,17 @@ struct Session::State {
   [[nodiscard]] Result<Fields> with(const Changes& changes) const;
   [[nodiscard]] internal::milliseconds remaining() const;
   [[nodiscard]] internal::Plan plan() const;
+  // The principal as stored, and the one after the commit; empty: none.
+  [[nodiscard]] std::string_view stored_principal() const noexcept;
+  [[nodiscard]] std::string_view principal() const noexcept;
+  [[nodiscard]] bool signs_in() const noexcept {
+    return transition && !transition->principal.empty();
+  }
+  [[nodiscard]] bool signs_out() const noexcept {
+    return transition && transition->principal.empty();
+  }
+  // Adds the transition's own fields.
+  void add_transition(Changes& changes) const;
   // Takes over what a write has made of the session, and that every write renews it.
   void settle(Fields fields, internal::milliseconds ttl);
   void note_renewal(internal::milliseconds ttl);

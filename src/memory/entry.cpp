@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -47,7 +48,12 @@ void Entry::Deleter::operator()(Entry* entry) const noexcept {
 
 std::size_t Entry::bytes(std::size_t key_size, const Fields& fields) noexcept {
   constexpr std::size_t slots = 48;  // two in the table, which is half full, and one in the queue
-  return sizeof(Entry) + key_size + fields.block_bytes() + slots;
+  const std::size_t own = sizeof(Entry) + key_size + fields.block_bytes() + slots;
+  // A node in the index; and one for the principal with its name, though sessions of one principal
+  // share it.
+  constexpr std::size_t nodes = 48 + 128;
+  const std::optional<std::string_view> principal = fields.find(user_field);
+  return principal ? own + nodes + principal->size() : own;
 }
 
 std::size_t Entry::successor_bytes(const StoreKey& successor) noexcept {

@@ -42,7 +42,8 @@ class Entry {
   void set_kind(Kind kind) noexcept { kind_ = static_cast<std::uint32_t>(kind) & 1U; }
   [[nodiscard]] bool frozen() const noexcept { return successor != nullptr; }
 
-  // What a session takes: this and its key, its fields, its share of the table and the queue.
+  // What a session takes: this and its key, its fields, its share of the table, of the queue and,
+  // if somebody has signed in, of the index.
   [[nodiscard]] static std::size_t bytes(std::size_t key_size, const Fields& fields) noexcept;
   [[nodiscard]] static std::size_t successor_bytes(const StoreKey& successor) noexcept;
   [[nodiscard]] std::size_t bytes() const noexcept;

@@ -340,6 +340,26 @@ Result<bool> MemoryStore::erase(const StoreKey& key) {
   return erased;
 }
 
+Result<std::vector<StoreKey>> MemoryStore::entries(std::string_view principal) {
+  return impl_->shared.principals.keys(principal, entries_max);
+}
+
+// Entries go with their records. Those that have expired are still there, and frozen ones whose
+// successor has ended.
+Result<void> MemoryStore::forget(std::string_view, std::span<const StoreKey> keys) {
+  for (const StoreKey& key : keys) {
+    const std::size_t hash = hash_of(key.secret());
+    impl_->visit(hash).erase_if_over(hash, key);
+  }
+  return {};
+}
+
+Result<void> MemoryStore::end_frozen(const StoreKey& key) {
+  const std::size_t hash = hash_of(key.secret());
+  impl_->visit(hash).erase_if_over(hash, key);
+  return {};
+}
+
 std::size_t MemoryStore::sweep(std::size_t at_most) {
   std::size_t removed = 0;
   for (std::size_t i = 0; i < shard_count; ++i) {

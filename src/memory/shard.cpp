@@ -1,5 +1,7 @@
 #include "shard.hpp"
 
+#include "websession/session_store.hpp"
+
 namespace websession::memory {
 
 FirstDue::Soonest FirstDue::soonest(Kind kind, std::size_t but) const noexcept {
@@ -57,8 +59,16 @@ void Visit::insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyT
   auto entry = Entry::make(shard_.pool_, key, std::move(fields), expires_at);
   shard_.table_.reserve_one();
   queue(entry->kind()).reserve_one();
+  if (const auto principal = entry->fields.find(user_field)) {
+    shared_.principals.add(*principal, *entry);
+  }
   queue(entry->kind()).push(*entry);
   shard_.table_.insert(hash, std::move(entry));
+}
+
+void Visit::erase_if_over(std::size_t hash, const StoreKey& key) noexcept {
+  Entry* entry = shard_.table_.find(hash, key.secret());
+  if (entry != nullptr && (entry->expires_at <= now_ || entry->frozen())) erase(*entry);
 }
 
 void Visit::erase(Entry& entry) noexcept {
@@ -69,14 +79,30 @@ void Visit::erase(Entry& entry) noexcept {
 
 void Visit::erase_and_keep_room(Entry& entry) noexcept {
   queue(entry.kind()).erase(entry);
+  if (entry.kind() == Kind::signed_in) {
+    if (const auto principal = entry.fields.find(user_field)) {
+      shared_.principals.remove(*principal, entry);
+    }
+  }
   static_cast<void>(shard_.table_.extract(hash_of(entry.key()), &entry));
+}
+
+// Lists the entry as its new fields demand. Whoever looks meanwhile may see it under both
+// principals.
+void Visit::move_principal(const Entry& entry, const Fields& fields) {
+  const auto from = entry.fields.find(user_field);
+  const auto to = fields.find(user_field);
+  if (from == to) return;
+  if (to) shared_.principals.add(*to, entry);
+  if (from) shared_.principals.remove(*from, entry);
 }
 
 void Visit::swap_fields(Entry& entry, Fields& fields) {
   const Kind before = entry.kind();
   const Kind after = kind_of(fields);
+  if (after != before) queue(after).reserve_one();
+  if (before == Kind::signed_in || after == Kind::signed_in) move_principal(entry, fields);
   if (after != before) {
-    queue(after).reserve_one();
     queue(before).erase(entry);
     entry.set_kind(after);
     queue(after).push(entry);

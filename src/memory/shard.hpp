@@ -15,6 +15,7 @@
 #include "entry.hpp"
 #include "expiry_queue.hpp"
 #include "key_table.hpp"
+#include "principals.hpp"
 #include "websession/clock.hpp"
 #include "websession/session_id.hpp"
 
@@ -64,6 +65,7 @@ struct Shared {
   std::shared_ptr<const Clock> clock;
   Budget budget;
   FirstDue first_due;
+  Principals principals;
 };
 
 // Its records, and queues of them by expiry. A renewal does not move a record in its queue; it is
@@ -102,11 +104,14 @@ class Visit {
   [[nodiscard]] Entry* find(std::size_t hash, const StoreKey& key) const noexcept;
   // Adds a record whose room has been taken. Precondition: find gives null.
   void insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyTime expires_at);
+  // Removes the record if it is there and has expired, or is frozen.
+  void erase_if_over(std::size_t hash, const StoreKey& key) noexcept;
   // Removes the record and gives its room back, or leaves the room to the caller.
   void erase(Entry& entry) noexcept;
   void erase_and_keep_room(Entry& entry) noexcept;
 
-  // Swaps the fields, and sees to it that the entry queues with its kind.
+  // Swaps the fields, and sees to it that the entry queues with its kind and is listed under its
+  // principal.
   void swap_fields(Entry& entry, Fields& fields);
   [[nodiscard]] ExpiryQueue& queue(Kind kind) noexcept {
     return shard_.queues_[static_cast<std::size_t>(kind)];
@@ -117,6 +122,7 @@ class Visit {
     return std::min(shard_.queues_[0].first_due(), shard_.queues_[1].first_due());
   }
   void reap(std::size_t steps) noexcept;
+  void move_principal(const Entry& entry, const Fields& fields);
 
   Shared& shared_;
   Shard& shard_;

@@ -1,7 +1,5 @@
 #include "lane.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -100,9 +98,8 @@ Result<void> Lane::take_turns(Lock& lock, Connection& connection, Request& reque
     } else {
       request.waiting = true;
       lock.unlock();
-      int yields = connection.is_near ? yields_before_sleep : 0;
-      while (yields-- > 0 && !request.parker.is_called() && SteadyClock::now() < deadline) {
-        ::sched_yield();
+      if (connection.is_near) {
+        patience_.wait_for(yields_before_sleep, [&request] { return request.parker.is_called(); });
       }
       if (request.parker.wait(deadline)) return {};
       lock.lock();

@@ -45,6 +45,16 @@ void write_key(Sink& sink, const Layout& layout, const StoreKey& key) {
   sink.word(layout.prefix, key.secret());
 }
 
+// The index comes last among the keys, and only for those who have signed in.
+std::size_t keys_of(std::size_t sessions, const Lifetime& lifetime) {
+  return lifetime.principal.empty() ? sessions : sessions + 1;
+}
+
+template <class Sink>
+void write_index(Sink& sink, const Layout& layout, const Lifetime& lifetime) {
+  if (!lifetime.principal.empty()) sink.word(layout.index_key(lifetime.principal));
+}
+
 template <class Sink, class List>
 void write_list(Sink& sink, const List& list) {
   sink.number(static_cast<std::int64_t>(list.size()));
@@ -259,8 +269,9 @@ void append_successor(std::string& out, std::string_view key) {
 void append_create(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
                    const Fields& fields, Lifetime lifetime) {
   append_command(out, [&](auto& sink) {
-    write_script(sink, by, scripts().create, 1);
+    write_script(sink, by, scripts().create, keys_of(1, lifetime));
     write_key(sink, layout, key);
+    write_index(sink, layout, lifetime);
     sink.number(lifetime.ttl.count());
     for (const Field& field : fields) write_field(sink, field);
   });
@@ -272,18 +283,21 @@ void append_update(std::string& out, CallBy by, const Layout& layout, const Stor
   append_command(out, [&](auto& sink) {
     switch (form) {
       case Form::set:
-        write_script(sink, by, scripts().set, 1);
+        write_script(sink, by, scripts().set, keys_of(1, lifetime));
         write_key(sink, layout, key);
+        write_index(sink, layout, lifetime);
         write_set(sink, changes, lifetime);
         break;
       case Form::count:
-        write_script(sink, by, scripts().count, 1);
+        write_script(sink, by, scripts().count, keys_of(1, lifetime));
         write_key(sink, layout, key);
+        write_index(sink, layout, lifetime);
         write_count(sink, changes.increment.front(), lifetime, now);
         break;
       case Form::general:
-        write_script(sink, by, scripts().update, 1);
+        write_script(sink, by, scripts().update, keys_of(1, lifetime));
         write_key(sink, layout, key);
+        write_index(sink, layout, lifetime);
         write_changes(sink, layout, changes, lifetime, now);
         break;
     }
@@ -294,9 +308,10 @@ void append_rekey(std::string& out, CallBy by, const Layout& layout, const Store
                   const StoreKey& to, const Changes& changes, Lifetime lifetime, Grace grace,
                   WallTime now) {
   append_command(out, [&](auto& sink) {
-    write_script(sink, by, scripts().rekey, 2);
+    write_script(sink, by, scripts().rekey, keys_of(2, lifetime));
     write_key(sink, layout, from);
     write_key(sink, layout, to);
+    write_index(sink, layout, lifetime);
     write_changes(sink, layout, changes, lifetime, now);
     sink.number(grace.duration.count());
   });
@@ -309,6 +324,29 @@ void append_erase(std::string& out, CallBy by, const Layout& layout,
     for (const std::string& key : chain) sink.word(key);
     sink.word(layout.adopt_foreign_hashes ? "1" : "0");
   });
+}
+
+void append_entries(std::string& out, const Layout& layout, std::string_view principal,
+                    std::size_t first, std::size_t count) {
+  append_command(out, [&](auto& sink) {
+    sink.word("ZRANGE");
+    sink.word(layout.index_key(principal));
+    sink.number(static_cast<std::int64_t>(first));
+    sink.number(static_cast<std::int64_t>(first + count - 1));
+  });
+}
+
+void append_forget(std::string& out, const Layout& layout, std::string_view principal,
+                   std::span<const StoreKey> keys) {
+  append_command(out, [&](auto& sink) {
+    sink.word("ZREM");
+    sink.word(layout.index_key(principal));
+    for (const StoreKey& key : keys) write_key(sink, layout, key);
+  });
+}
+
+void append_unlink(std::string& out, const Layout& layout, const StoreKey& key) {
+  append_command(out, {"UNLINK", layout.key(key)});
 }
 
 Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const Reply> replies,
@@ -398,6 +436,23 @@ Result<Erased> decode_erase(const Reply& reply) {
   if (reply.type() == Reply::Type::integer) return Erased{reply.integer() > 0, std::nullopt};
   if (is_text(reply)) return Erased{false, std::string(reply.text())};
   return unexpected(true);
+}
+
+Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply) {
+  if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
+  if (reply.type() != Reply::Type::array) return unexpected();
+  std::vector<StoreKey> keys;
+  for (const Reply::Element& element : reply.elements()) {
+    if (!is_text(element) || !element.text.starts_with(layout.prefix)) return unexpected();
+    keys.emplace_back(std::string(element.text.substr(layout.prefix.size())));
+  }
+  return keys;
+}
+
+Result<void> decode_removal(const Reply& reply) {
+  if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
+  if (reply.type() != Reply::Type::integer) return unexpected(true);
+  return {};
 }
 
 }  // namespace websession::redis

@@ -20,6 +20,10 @@ struct Layout {
   bool adopt_foreign_hashes = false;
 
   [[nodiscard]] std::string key(const StoreKey& key) const { return prefix + key.secret(); }
+  // Where a principal's sessions are listed. No id holds a ':', so no session has such a key.
+  [[nodiscard]] std::string index_key(std::string_view principal) const {
+    return prefix + "user:" + std::string(principal);
+  }
 };
 
 // A script is called by its hash and, should the server not know it, by its text.
@@ -41,6 +45,14 @@ void append_rekey(std::string& out, CallBy by, const Layout& layout, const Store
                   WallTime now);
 void append_erase(std::string& out, CallBy by, const Layout& layout,
                   std::span<const std::string> chain);
+
+// Of the index: the entries of these ranks, from the one that ends first on; dropping some (at
+// least one).
+void append_entries(std::string& out, const Layout& layout, std::string_view principal,
+                    std::size_t first, std::size_t count);
+void append_forget(std::string& out, const Layout& layout, std::string_view principal,
+                   std::span<const StoreKey> keys);
+void append_unlink(std::string& out, const Layout& layout, const StoreKey& key);
 
 struct Loaded {
   Record record;
@@ -64,5 +76,9 @@ struct Erased {
   std::optional<std::string> successor{};  // the chain is longer; nothing was erased yet
 };
 Result<Erased> decode_erase(const Reply& reply);
+
+Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply);
+// Of forget and unlink: a number.
+Result<void> decode_removal(const Reply& reply);
 
 }  // namespace websession::redis

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <utility>
 
 #include "lanes.hpp"
@@ -26,6 +27,8 @@ using std::chrono::milliseconds;
 
 // Regenerations that fit into a grace: a longer chain of frozen records is not followed.
 constexpr std::size_t successors_max = 64;
+// A listed key with what a reply takes for it: the prefix and an id are seldom longer.
+constexpr std::size_t entry_bytes_max = 512;
 // Names and texts that one script call takes (Redis itself allows more).
 constexpr std::size_t fields_max = 10'000;
 
@@ -178,6 +181,14 @@ struct RedisStore::Impl {
     return error;
   }
 
+  // A command that removes something, and may do so twice.
+  template <class Append>
+  Result<void> remove(const Append& append, SteadyTime until) {
+    const Result<Replies> replies = execute({1, append}, Repeat::harmless, until);
+    if (!replies) return replies.error();
+    return redis::decode_removal((*replies)[0]);
+  }
+
   // Whether the session that a frozen record leads to is still there.
   Result<bool> ends_alive(std::string key, SteadyTime until) {
     for (std::size_t i = 0; i < successors_max; ++i) {
@@ -311,6 +322,46 @@ Result<bool> RedisStore::erase(const StoreKey& key) {
     chain.push_back(*std::move(erased->successor));
   }
   return make_error(Errc::corrupt, "a chain of replaced sessions has no end");
+}
+
+// Page by page, as a reply has a limit. Entries that move from page to page meanwhile may be given
+// twice or not at all; what fits into one page is from one moment.
+Result<std::vector<StoreKey>> RedisStore::entries(std::string_view principal) {
+  const SteadyTime until = impl_->deadline();
+  const std::size_t page =
+      std::clamp<std::size_t>(impl_->options.record_bytes_max / entry_bytes_max, 2, 1000);
+  std::vector<StoreKey> all;
+  std::size_t last = page;
+  while (last == page && all.size() + page <= entries_max) {
+    const auto append = [&](std::string& out) {
+      redis::append_entries(out, impl_->layout, principal, all.size(), page);
+    };
+    const Result<Replies> replies = impl_->read({1, append}, until);
+    if (!replies) return replies.error();
+    Result<std::vector<StoreKey>> keys = redis::decode_entries(impl_->layout, (*replies)[0]);
+    if (!keys) return keys;
+    last = keys->size();
+    std::move(keys->begin(), keys->end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+Result<void> RedisStore::forget(std::string_view principal, std::span<const StoreKey> keys) {
+  const SteadyTime until = impl_->deadline();
+  constexpr std::size_t at_once = 1000;
+  for (; !keys.empty(); keys = keys.subspan(std::min(at_once, keys.size()))) {
+    const auto some = keys.first(std::min(at_once, keys.size()));
+    auto removed = impl_->remove(
+        [&](std::string& out) { redis::append_forget(out, impl_->layout, principal, some); },
+        until);
+    if (!removed) return removed;
+  }
+  return {};
+}
+
+Result<void> RedisStore::end_frozen(const StoreKey& key) {
+  return impl_->remove([&](std::string& out) { redis::append_unlink(out, impl_->layout, key); },
+                       impl_->deadline());
 }
 
 std::shared_ptr<RedisStore> redis::make_store(std::shared_ptr<Connector> connector, Login login,

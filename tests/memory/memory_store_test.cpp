@@ -25,6 +25,9 @@ TEST_P(MemoryStoreConformance, Conforms) {
 
 INSTANTIATE_TEST_SUITE_P(Case, MemoryStoreConformance, ::testing::ValuesIn(conformance_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Index, MemoryStoreConformance,
+                         ::testing::ValuesIn(principal_index_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 Fields fields() { return {{"@created", "1"}, {"a", "1"}}; }
 

@@ -35,6 +35,9 @@ TEST_P(EncryptedRedisStoreConformance, Conforms) {
 INSTANTIATE_TEST_SUITE_P(Case, EncryptedRedisStoreConformance,
                          ::testing::ValuesIn(conformance_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Index, EncryptedRedisStoreConformance,
+                         ::testing::ValuesIn(principal_index_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 class EncryptedRedisStore : public RedisTest {
  protected:
@@ -51,9 +54,11 @@ class EncryptedRedisStore : public RedisTest {
     encrypted = EncryptedStore::make(redis, options).value();
   }
 
-  SessionManager manager(std::shared_ptr<SessionStore> store) {
+  SessionManager manager(std::shared_ptr<SessionStore> store,
+                         IdStorage id_storage = IdStorage::plain) {
     SessionOptions options;
     options.clock = clock;
+    options.id_storage = id_storage;
     return SessionManager::make(std::move(store), options).value();
   }
 
@@ -88,21 +93,31 @@ std::vector<std::string> fill(const SessionManager& manager, Session& session,
   return secrets;
 }
 
-TEST_F(EncryptedRedisStore, ADumpHoldsNoValue) {
-  const SessionManager m = manager(encrypted);
+// With hashed ids as well: the index of principals, frozen records and their successors included.
+TEST_F(EncryptedRedisStore, ADumpHoldsNeitherIdNorValue) {
+  const SessionManager m = manager(encrypted, IdStorage::hashed_only);
   Session session = m.open({}).value();
   const std::vector<std::string> secrets = fill(m, session, "kept-from-everybody");
   ASSERT_EQ(session.value("moved", ""), secrets[3]);
+  std::vector<std::string> ids = {session.id()->secret()};
+  session.sign_in("ada");
+  ASSERT_TRUE(m.commit(session));
+  ids.push_back(session.id()->secret());
+  session.regenerate();
+  ASSERT_TRUE(m.commit(session));
+  ids.push_back(session.id()->secret());
 
   // The same values without encryption are found, or the search would prove nothing.
   const SessionManager unprotected = manager(redis);
   Session naked = unprotected.open({}).value();
-  const std::vector<std::string> public_values = fill(unprotected, naked, "for-all-to-see");
+  std::vector<std::string> public_values = fill(unprotected, naked, "for-all-to-see");
+  public_values.push_back(naked.id()->secret());
 
   const std::string bytes = dump();
   for (const std::string& text : public_values) {
     EXPECT_NE(bytes.find(text), std::string::npos) << text << " should be there";
   }
+  for (const std::string& id : ids) EXPECT_EQ(bytes.find(id), std::string::npos) << "an id";
   for (const std::string& secret : secrets) {
     EXPECT_EQ(bytes.find(secret), std::string::npos) << secret;
   }

@@ -66,6 +66,8 @@ INSTANTIATE_TEST_SUITE_P(Case, RedisStoreOverTls, ::testing::ValuesIn(conformanc
 
 INSTANTIATE_TEST_SUITE_P(Case, RedisStoreConformance, ::testing::ValuesIn(conformance_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Index, RedisStoreConformance, ::testing::ValuesIn(principal_index_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace websession::testing

@@ -53,6 +53,11 @@ TEST(ConformanceSuite, CaseNamesAreIdentifiersAndUnique) {
     EXPECT_TRUE(tested.promise.starts_with("P")) << tested.name;
     names.push_back(tested.name);
   }
+  for (const ConformanceCase& tested : principal_index_cases()) {
+    EXPECT_EQ(std::find(names.begin(), names.end(), tested.name), names.end()) << tested.name;
+    EXPECT_EQ(tested.promise, "index") << tested.name;
+    names.push_back(tested.name);
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::testing {
@@ -15,14 +16,18 @@ namespace websession::testing {
 // many threads at once, fail_call and its like aside.
 //
 //   for (std::size_t n = 1; …; ++n) { store.fail_call(n, …); run the scenario; check; }
-class FaultStore final : public SessionStore {
+//
+// The other store's PrincipalIndex is reached through it as well, with calls that count; if it has
+// none, they give invalid_argument.
+class FaultStore final : public SessionStore, public PrincipalIndex {
  public:
   enum class Moment {
     before,  // nothing is passed on
     after,   // applied, and the answer is lost: the error says maybe_applied
   };
 
-  explicit FaultStore(std::shared_ptr<SessionStore> inner) : inner_(std::move(inner)) {}
+  explicit FaultStore(std::shared_ptr<SessionStore> inner)
+      : inner_(std::move(inner)), index_(principal_index_of(*inner_)) {}
 
   // The n-th call from now on (from 1) fails once with this error.
   void fail_call(std::size_t n, Error error, Moment moment = Moment::before) {
@@ -58,6 +63,19 @@ class FaultStore final : public SessionStore {
     return pass<Result<bool>>([&] { return inner_->erase(key); });
   }
 
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
+    if (index_ == nullptr) return no_principal_index();
+    return pass<Result<std::vector<StoreKey>>>([&] { return index_->entries(principal); });
+  }
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+    if (index_ == nullptr) return no_principal_index();
+    return pass<Result<void>>([&] { return index_->forget(principal, keys); });
+  }
+  Result<void> end_frozen(const StoreKey& key) override {
+    if (index_ == nullptr) return no_principal_index();
+    return pass<Result<void>>([&] { return index_->end_frozen(key); });
+  }
+
  private:
   void prepare(Error error, Moment moment) {
     error_ = std::move(error);
@@ -74,6 +92,7 @@ class FaultStore final : public SessionStore {
   }
 
   std::shared_ptr<SessionStore> inner_;
+  PrincipalIndex* index_;
   std::atomic<std::size_t> calls_ = 0;
   std::size_t fail_at_ = static_cast<std::size_t>(-1);
   std::size_t last_failing_ = 0;

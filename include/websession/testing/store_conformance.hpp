@@ -49,6 +49,8 @@ struct ConformanceCase {
 };
 
 std::vector<ConformanceCase> conformance_cases();
+// Those of stores with a PrincipalIndex. Precondition: the harness' store has one.
+std::vector<ConformanceCase> principal_index_cases();
 
 // What did not hold, in words; empty when all did.
 std::vector<std::string> run_conformance_case(const ConformanceCase& which, StoreHarness& harness);

@@ -1,6 +1,7 @@
 -- Adds to one counter.
--- KEYS[1]: the session. ARGV: time to live and now in ms, the counter's name, the name of its
--- deadline, the step.
+-- Follows index.lua.
+-- KEYS: the session; its principal's index, if there is one. ARGV: time to live and now in ms, the
+-- counter's name, the name of its deadline, the step.
 -- Gives {status, the new value as text}: a Lua number loses integers beyond 2^53.
 local call, key, ttl, now = redis.call, KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local name, deadline_name, step = ARGV[3], ARGV[4], ARGV[5]
@@ -8,9 +9,15 @@ if not ttl or ttl < 1 or ttl > 34560000000 or not now then error('bad argument')
 local head = call('HMGET', key, '@created', '@frozen', deadline_name, name)
 if not head[1] or head[2] then return {'gone'} end
 
+local left = call('PTTL', key)
+if KEYS[2] then
+  local failed = list_session(KEYS[2], key, math.max(left, ttl))
+  if failed then return failed end
+end
 -- A deadline without its attribute is forgotten, as one that has passed.
--- The first write is one that Redis refuses as a whole: when memory is short, when the counter holds
--- something else, when it would overflow. After it nothing can fail.
+-- The first write to the session is one that Redis refuses as a whole: when the counter holds
+-- something else, when it would overflow, or (if it was not the index) when memory is short. After
+-- it nothing can fail.
 local deadline = head[3]
 if deadline and (not head[4] or (tonumber(deadline) or 0) <= now) then
   call('HSET', key, name, step)
@@ -23,5 +30,5 @@ else
     return added
   end
 end
-if call('PTTL', key) < ttl then call('PEXPIRE', key, ARGV[1]) end
+if left < ttl then call('PEXPIRE', key, ARGV[1]) end
 return {'applied', call('HGET', key, name)}

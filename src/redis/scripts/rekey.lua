@@ -1,5 +1,6 @@
--- Moves a session from KEYS[1] to KEYS[2]. Follows change.lua; after its arguments comes the grace
--- in ms. The old hash keeps its state, frozen, for the grace.
+-- Moves a session from KEYS[1] to KEYS[2]; KEYS[3]: its principal's index, if there is one. Follows
+-- index.lua and change.lua, after whose arguments comes the grace in ms. The old hash keeps its state,
+-- frozen, for the grace.
 local grace = take_number()
 local left = redis.call('PTTL', KEYS[1])
 local head = left == -2 and {} or redis.call('HMGET', KEYS[1], '@created', '@frozen')
@@ -32,8 +33,13 @@ if not head[1] then
   copy[#copy + 1] = ARGV[1]
 end
 
--- From here on nothing can fail. HSET comes first: if memory is short it is refused as a whole. A
--- user without the right to PEXPIRE must not leave a session without an expiry behind.
+-- From here on nothing can fail. The index and HSET come first: if memory is short, the first of them
+-- is refused as a whole.
+if KEYS[3] then
+  local failed = list_session(KEYS[3], KEYS[2], math.max(left, ttl))
+  if failed then return failed end
+end
+-- A user without the right to PEXPIRE must not leave a session without an expiry behind.
 call_with('HSET', KEYS[2], copy)
 local expiry = redis.pcall('PEXPIRE', KEYS[2], math.max(left, ttl))
 if type(expiry) == 'table' then
@@ -46,5 +52,6 @@ if grace >= 1 then
   if left == -1 or grace < left then redis.call('PEXPIRE', KEYS[1], grace) end
 else
   redis.call('UNLINK', KEYS[1])
+  if KEYS[3] then redis.call('ZREM', KEYS[3], KEYS[1]) end
 end
 return applied(KEYS[2])

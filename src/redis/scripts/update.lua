@@ -1,4 +1,5 @@
--- Changes a session, and never makes one. Follows change.lua, whose arguments these are.
+-- Changes a session, and never makes one. Follows index.lua and change.lua, whose arguments these are.
+-- KEYS: the session; its principal's index, if there is one.
 local left = redis.call('PTTL', KEYS[1])
 if left == -2 then return {'gone'} end
 local head = redis.call('HMGET', KEYS[1], '@created', '@frozen')
@@ -24,9 +25,15 @@ for _, name in ipairs(doomed) do
   if not kept[name] then deleted[#deleted + 1] = name end
 end
 
--- From here on nothing can fail. HSET comes first: if memory is short it is refused as a whole.
+-- From here on nothing can fail. What may need memory comes first, as in set.lua.
 -- @created always stays, so the hash is never empty between the steps.
+local grows = #fields > 0 or #added > 0
+if left < ttl and not grows then redis.call('PEXPIRE', KEYS[1], ttl) end
+if KEYS[2] and (left < ttl or grows) then
+  local failed = list_session(KEYS[2], KEYS[1], math.max(left, ttl))
+  if failed then return failed end
+end
 write(KEYS[1])
 call_with('HDEL', KEYS[1], deleted)
-if left < ttl then redis.call('PEXPIRE', KEYS[1], ttl) end
+if left < ttl and grows then redis.call('PEXPIRE', KEYS[1], ttl) end
 return applied(KEYS[1])

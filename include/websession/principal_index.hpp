@@ -1,0 +1,59 @@
+// Which sessions a principal (a user, an account) has: an ability that a store may have besides its
+// five verbs. MemoryStore and RedisStore have it; SessionManager finds it by dynamic_cast, so a
+// decorator implements it as well and passes the calls on.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "websession/result.hpp"
+#include "websession/session_id.hpp"
+#include "websession/session_store.hpp"
+
+namespace websession {
+
+// The verbs of the store fill it: each write that names a principal (Lifetime::principal) lists the
+// session under that principal, in the same atomic step. So whoever finds no entry knows that there
+// is no session. The other way round it errs: an entry may outlive its session, until it is
+// forgotten or the store drops it, which it does in a time and number that are bounded. What a
+// write of another principal, or of none, makes of older entries is up to the store.
+//
+// Cases that show it are in testing/store_conformance.hpp (principal_index_cases).
+//
+// Safe to call from many threads at once. Errors: those that every verb of the store may give.
+class PrincipalIndex {
+ public:
+  // So many entries at most are given at once: those of a principal who has more come to light as
+  // these are dropped.
+  static constexpr std::size_t entries_max = 10'000;
+
+  PrincipalIndex() = default;
+  PrincipalIndex(const PrincipalIndex&) = delete;
+  PrincipalIndex& operator=(const PrincipalIndex&) = delete;
+  virtual ~PrincipalIndex() = default;
+
+  // The keys listed under the principal, frozen ones included; those first that were listed, or in
+  // some stores renewed, longest ago. A list of less than two is as it was at one moment; in a
+  // longer one, what changes meanwhile may be there twice or not at all.
+  virtual Result<std::vector<StoreKey>> entries(std::string_view principal) = 0;
+
+  // Drops entries whose session is gone. Precondition: after they were listed, the store had no
+  // session of this principal under these keys. (None will be there later: a key is never used
+  // twice.)
+  virtual Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) = 0;
+
+  // Ends a frozen record alone: SessionStore::erase would take its successors with it.
+  // Precondition: the store gave the record as frozen. (It stays so until it ends.)
+  virtual Result<void> end_frozen(const StoreKey& key) = 0;
+};
+
+// The index of a store; null: it keeps none.
+inline PrincipalIndex* principal_index_of(SessionStore& store) noexcept {
+  return dynamic_cast<PrincipalIndex*>(&store);
+}
+
+// invalid_argument: what is asked for needs a store with an index.
+[[nodiscard]] Error no_principal_index();
+
+}  // namespace websession

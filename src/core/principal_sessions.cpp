@@ -1,0 +1,235 @@
+// What a SessionManager does with all sessions of a principal.
+#include <algorithm>
+#include <utility>
+
+#include "session_state.hpp"
+#include "sign_in.hpp"
+#include "websession/session_manager.hpp"
+
+namespace websession {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A pass ends all sessions that it lists, so a second one finds few and a third none, unless the
+// principal signs in all the time.
+constexpr int passes_max = 100;
+
+// An entry of the index, and what the store has under it.
+struct Listed {
+  StoreKey key;
+  enum class Kind {
+    gone,
+    other,       // it is (by now) another principal's, or nobody's
+    unreadable,  // corrupt, which concerns this session alone
+    frozen,
+    session,
+  } kind;
+  Fields fields{};
+  milliseconds remaining{};
+};
+
+Result<Listed> look_up(SessionStore& store, const StoreKey& key, std::string_view principal) {
+  Result<std::optional<Record>> record = store.load(key);
+  if (!record) {
+    if (record.error().code == Errc::corrupt) return Listed{key, Listed::Kind::unreadable};
+    return std::move(record).error();
+  }
+  if (!*record) return Listed{key, Listed::Kind::gone};
+  if (principal_of((*record)->fields) != principal) return Listed{key, Listed::Kind::other};
+  const auto kind = (*record)->frozen ? Listed::Kind::frozen : Listed::Kind::session;
+  return Listed{key, kind, std::move((*record)->fields), (*record)->remaining};
+}
+
+// What is listed of a principal, in the order of the index. Entries whose session is gone are
+// dropped from the index.
+Result<std::vector<Listed>> list(SessionStore& store, PrincipalIndex& index,
+                                 std::string_view principal) {
+  const Result<std::vector<StoreKey>> keys = index.entries(principal);
+  if (!keys) return keys.error();
+  std::vector<Listed> all;
+  std::vector<StoreKey> gone;
+  for (const StoreKey& key : *keys) {
+    Result<Listed> listed = look_up(store, key, principal);
+    if (!listed) return std::move(listed).error();
+    if (listed->kind == Listed::Kind::gone) {
+      gone.push_back(key);
+    } else {
+      all.push_back(*std::move(listed));
+    }
+  }
+  if (!gone.empty()) {
+    if (auto forgotten = index.forget(principal, gone); !forgotten) {
+      return std::move(forgotten).error();
+    }
+  }
+  return all;
+}
+
+// Ends what is listed under the key. True: it was a session of the principal, and not a replaced
+// id.
+Result<bool> end_listed(SessionStore& store, PrincipalIndex& index, const StoreKey& key,
+                        std::string_view principal) {
+  const Result<Listed> listed = look_up(store, key, principal);
+  if (!listed) return listed.error();
+  if (listed->kind == Listed::Kind::gone || listed->kind == Listed::Kind::other) return false;
+  if (listed->kind == Listed::Kind::frozen) {
+    // Alone: its successor has an entry of its own, and may be the one to keep.
+    if (auto over = index.end_frozen(key); !over) return std::move(over).error();
+    return false;
+  }
+  return store.erase(key);
+}
+
+Error too_many_sessions() {
+  return make_error(Errc::too_many_sessions,
+                    "the principal has as many sessions as max_sessions_per_principal allows");
+}
+
+std::optional<WallTime> created_of(const Listed& listed) {
+  const auto text = listed.fields.find(created_field);
+  const auto ms = text ? parse_integer(*text) : std::nullopt;
+  if (!ms) return std::nullopt;
+  return WallTime(milliseconds(*ms));
+}
+
+}  // namespace
+
+Result<std::vector<SessionInfo>> SessionManager::sessions_of(std::string_view principal,
+                                                             const Session* current) const {
+  if (shared_->index == nullptr) return no_principal_index();
+  if (auto valid = internal::validate_principal(principal); !valid) return std::move(valid).error();
+  const Result<std::vector<Listed>> all = list(shared_->store.by_key(), *shared_->index, principal);
+  if (!all) return all.error();
+  const SessionId* id = current != nullptr ? current->id() : nullptr;
+  const WallTime now = shared_->clock->wall();
+  std::vector<SessionInfo> infos;
+  for (const Listed& listed : *all) {
+    const std::optional<WallTime> created = created_of(listed);
+    if (listed.kind != Listed::Kind::session || !created) continue;
+    if (internal::absolute_left(created, shared_->plan, now) <= milliseconds(0)) continue;
+    SessionInfo info;
+    info.created = *created;
+    info.renewed =
+        internal::renewed_at(*created, listed.remaining, shared_->plan.idle_timeout, now);
+    info.label = listed.fields.find(label_field).value_or("");
+    info.is_current = id != nullptr && internal::is_key_of(listed.key, *id);
+    info.handle = internal::handle_of(listed.key);
+    infos.push_back(std::move(info));
+  }
+  std::reverse(infos.begin(),
+               infos.end());  // of those of one millisecond, too, the newest is first
+  std::stable_sort(infos.begin(), infos.end(), [](const SessionInfo& a, const SessionInfo& b) {
+    return a.created > b.created;
+  });
+  return infos;
+}
+
+Result<bool> SessionManager::erase_one(std::string_view principal, std::string_view handle) const {
+  if (shared_->index == nullptr) return no_principal_index();
+  if (auto valid = internal::validate_principal(principal); !valid) return std::move(valid).error();
+  const Result<std::vector<StoreKey>> keys = shared_->index->entries(principal);
+  if (!keys) return keys.error();
+  const auto key = std::find_if(keys->begin(), keys->end(), [handle](const StoreKey& listed) {
+    return equal_in_constant_time(internal::handle_of(listed), handle);
+  });
+  if (key == keys->end()) return false;
+  const Result<Listed> listed = look_up(shared_->store.by_key(), *key, principal);
+  if (!listed) return listed.error();
+  if (listed->kind == Listed::Kind::other || listed->kind == Listed::Kind::gone) return false;
+  // A handle from before a regenerate means the session that it has become.
+  return shared_->store.by_key().erase(*key);
+}
+
+Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view principal,
+                                                        const Session* keep) const {
+  if (shared_->index == nullptr) return no_principal_index();
+  if (auto valid = internal::validate_principal(principal); !valid) return std::move(valid).error();
+  const bool keeps =
+      keep != nullptr && keep->id() != nullptr && keep->state_->stored_principal() == principal;
+  const auto is_kept = [&](const StoreKey& key) {
+    return keeps && internal::is_key_of(key, *keep->id());
+  };
+  SessionStore& store = shared_->store.by_key();
+  if (keeps) {
+    const Result<std::vector<Listed>> all = list(store, *shared_->index, principal);
+    if (!all) return all.error();
+    const bool alive = std::any_of(all->begin(), all->end(), [&](const Listed& listed) {
+      return is_kept(listed.key) && listed.kind == Listed::Kind::session;
+    });
+    if (!alive) {
+      return make_error(Errc::gone, "the session to keep was replaced or has ended; open it again");
+    }
+  }
+
+  // An entry appears in the same atomic step as its session, and a session that moves to a new key
+  // while a pass is on has an entry under that. So a list without anything to end is the moment at
+  // which all of them had ended.
+  std::size_t ended = 0;
+  for (int pass = 0; pass < passes_max; ++pass) {
+    const Result<std::vector<StoreKey>> keys = shared_->index->entries(principal);
+    if (!keys) return keys.error();
+    std::vector<StoreKey> done;
+    for (const StoreKey& key : *keys) {
+      if (is_kept(key)) continue;
+      const Result<bool> over = end_listed(store, *shared_->index, key, principal);
+      if (!over) return over.error();
+      if (*over) ++ended;
+      done.push_back(key);
+    }
+    if (done.empty()) return ended;
+    if (auto forgotten = shared_->index->forget(principal, done); !forgotten) {
+      return std::move(forgotten).error();
+    }
+  }
+  return make_error(Errc::overloaded,
+                    "the principal signs in faster than the sessions can be ended; call again");
+}
+
+// Refuses a sign-in beyond the limit, if that is the policy.
+Result<void> SessionManager::admit(const Session::State& state) const {
+  const SessionOptions& options = shared_->options;
+  if (!state.signs_in() || !options.max_sessions_per_principal ||
+      options.when_too_many != TooManySessions::refuse_new) {
+    return {};
+  }
+  const Result<std::vector<Listed>> all =
+      list(shared_->store.by_key(), *shared_->index, state.transition->principal);
+  if (!all) return all.error();
+  const auto count = std::count_if(all->begin(), all->end(), [&](const Listed& listed) {
+    const bool own = (state.stored && internal::is_key_of(listed.key, state.stored->id)) ||
+                     (state.next_id && internal::is_key_of(listed.key, *state.next_id));
+    return listed.kind == Listed::Kind::session && !own;
+  });
+  if (static_cast<std::size_t>(count) < *options.max_sessions_per_principal) return {};
+  return too_many_sessions();
+}
+
+// Of sign-ins that race each other, all see each other here, but for those that have yet to write;
+// and those look after that. All go by the same order, so the same ones stay.
+Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
+                                                     Commit::Status done) const {
+  const SessionOptions& options = shared_->options;
+  if (!options.max_sessions_per_principal) return done;
+  Result<std::vector<Listed>> all =
+      list(shared_->store.by_key(), *shared_->index, state.transition->principal);
+  // The sign-in has happened, and its new id must reach the visitor, so errors end this early.
+  if (!all) return done;
+  std::erase_if(*all, [](const Listed& l) { return l.kind != Listed::Kind::session; });
+  std::stable_sort(all->begin(), all->end(),
+                   [](const Listed& a, const Listed& b) { return created_of(a) < created_of(b); });
+  const bool refuses = options.when_too_many == TooManySessions::refuse_new;
+  if (refuses) std::reverse(all->begin(), all->end());
+  for (std::size_t i = 0; i + *options.max_sessions_per_principal < all->size(); ++i) {
+    const StoreKey& surplus = (*all)[i].key;
+    const Result<bool> erased = shared_->store.by_key().erase(surplus);
+    if (!erased) return done;
+    if (!internal::is_key_of(surplus, state.stored->id)) continue;
+    done = Commit::Status::gone;
+    state.life = Session::State::Life::gone;
+  }
+  if (done == Commit::Status::gone && refuses) return too_many_sessions();
+  return done;
+}
+
+}  // namespace websession

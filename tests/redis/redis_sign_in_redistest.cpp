@@ -1,0 +1,304 @@
+// The index of principals in Redis: what it looks like, that it trims itself, and that it holds in
+// races and when Redis refuses.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "operations.hpp"
+#include "redis_fixture.hpp"
+#include "sign_in_races.hpp"
+#include "websession/session_manager.hpp"
+
+namespace websession::testing {
+namespace {
+
+using std::chrono::seconds;
+using Status = Commit::Status;
+
+class RedisSignIn : public RedisTest {
+ protected:
+  static constexpr std::string_view index = "sid_user:ada";
+
+  SessionOptions options() {
+    SessionOptions options;
+    options.clock = clock;
+    return options;
+  }
+  SessionManager manager(std::shared_ptr<SessionStore> store) {
+    return SessionManager::make(std::move(store), options()).value();
+  }
+  std::shared_ptr<RedisStore> patient() {
+    RedisOptions redis;
+    redis.operation_timeout = seconds(20);  // a loaded machine, or a sanitizer, may be slow
+    return connect(redis);
+  }
+  static Session signed_in(const SessionManager& with, std::string_view principal = "ada") {
+    Session session = with.open({}).value();
+    session.sign_in(principal, "Firefox");
+    EXPECT_TRUE(with.commit(session));
+    return session;
+  }
+  static std::string key_of(const Session& session) { return "sid_" + session.id()->secret(); }
+  std::vector<std::string> members() {
+    return probe->list({"ZRANGE", std::string(index), "0", "-1"});
+  }
+  double score(const std::string& member) {
+    return std::stod(probe->text({"ZSCORE", std::string(index), member}));
+  }
+  double now_ms() {
+    const std::vector<std::string> time = probe->list({"TIME"});
+    return std::stod(time.at(0)) * 1000 + std::stod(time.at(1)) / 1000;
+  }
+  static Lifetime owned(milliseconds ttl = milliseconds(60'000)) { return {ttl, "ada"}; }
+};
+
+TEST_F(RedisSignIn, ASignInIsAHashAndAnEntry) {
+  const SessionManager m = manager(connect());
+  Session session = signed_in(m);
+  const std::string key = key_of(session);
+  EXPECT_EQ(probe->hash(key),
+            (std::map<std::string, std::string>{
+                {"@created", "1700000000000"}, {"@user", "ada"}, {"@label", "Firefox"}}));
+  EXPECT_EQ(members(), std::vector<std::string>{key});
+  const auto ends = static_cast<double>(probe->integer({"PTTL", key}));
+  EXPECT_GE(score(key), now_ms() + ends - 1000);
+  EXPECT_LE(score(key), now_ms() + 1'800'000 + 10);
+  EXPECT_GE(probe->integer({"PTTL", std::string(index)}), probe->integer({"PTTL", key}));
+  EXPECT_LE(probe->integer({"PTTL", std::string(index)}), 1'800'010);
+
+  const std::string before = key;
+  session.regenerate();
+  ASSERT_TRUE(m.commit(session));
+  EXPECT_EQ(members().size(), 2U) << "the old one can still be read";
+  session.sign_in("bob");
+  ASSERT_TRUE(m.commit(session));
+  EXPECT_EQ(probe->list({"ZRANGE", "sid_user:bob", "0", "-1"}),
+            std::vector<std::string>{key_of(session)});
+  EXPECT_EQ(m.sessions_of("ada").value().size(), 0U);
+  EXPECT_EQ(probe->integer({"EXISTS", std::string(index)}), 0) << "listing has dropped the rest";
+}
+
+TEST_F(RedisSignIn, AnonymousSessionsHaveNoIndex) {
+  const SessionManager m = manager(connect());
+  Session session = m.open({}).value();
+  session.set("a", 1);
+  ASSERT_TRUE(m.commit(session));
+  EXPECT_EQ(probe->keys(""), std::vector<std::string>{key_of(session)});
+}
+
+TEST_F(RedisSignIn, MovingWithoutGraceLeavesNoEntryBehind) {
+  const auto store = connect();
+  const StoreKey from = fresh_key();
+  const StoreKey to = fresh_key();
+  ASSERT_TRUE(store->create(from, fields({{"@user", "ada"}}), owned()));
+  ASSERT_TRUE(store->rekey(from, to, {}, owned(), {}));
+  EXPECT_EQ(members(), std::vector<std::string>{redis_key(to)});
+}
+
+// Processes may die at any time, and nobody may ever list the principal again.
+TEST_F(RedisSignIn, EntriesEndWithTheirSessions) {
+  const auto store = connect();
+  const StoreKey ends = fresh_key();
+  const StoreKey stays = fresh_key();
+  ASSERT_TRUE(store->create(ends, fields({{"@user", "ada"}}), owned(milliseconds(300))));
+  ASSERT_TRUE(store->create(stays, fields({{"@user", "ada"}}), owned(milliseconds(300))));
+  std::this_thread::sleep_for(milliseconds(100));
+  ASSERT_TRUE(store->update(stays, {}, owned(milliseconds(1500))));
+  std::this_thread::sleep_for(milliseconds(300));
+  EXPECT_EQ(members().size(), 2U);
+  ASSERT_TRUE(store->update(stays, {}, owned(milliseconds(1500))));
+  EXPECT_EQ(members(), std::vector<std::string>{redis_key(stays)}) << "each renewal trims";
+  std::this_thread::sleep_for(milliseconds(1700));
+  EXPECT_EQ(probe->integer({"EXISTS", std::string(index)}), 0);
+  EXPECT_TRUE(probe->keys("").empty());
+}
+
+TEST_F(RedisSignIn, TrimsABoundedNumberAtATime) {
+  const auto store = connect();
+  for (int i = 0; i < 250; ++i) {
+    probe->text({"ZADD", std::string(index), std::to_string(i + 1), "sid_" + std::to_string(i)});
+  }
+  const StoreKey key = fresh_key();
+  ASSERT_TRUE(store->create(key, fields({{"@user", "ada"}}), owned()));
+  EXPECT_EQ(members().size(), 151U);
+  EXPECT_GT(probe->integer({"PTTL", std::string(index)}), 0) << "though somebody made it immortal";
+  Changes change;
+  for (int i = 0; i < 2; ++i) {
+    change.set = {{"a", std::to_string(i)}};
+    ASSERT_TRUE(store->update(key, change, owned()));
+  }
+  EXPECT_EQ(members(), std::vector<std::string>{redis_key(key)});
+}
+
+// A write that does not lengthen the session's life does not shorten its entry's.
+TEST_F(RedisSignIn, AnEntryIsOnlyEverRaised) {
+  const auto store = connect();
+  const StoreKey key = fresh_key();
+  ASSERT_TRUE(store->create(key, fields({{"@user", "ada"}, {"n", "1"}}), owned()));
+  const double first = score(redis_key(key));
+  Changes sets;
+  sets.set = {{"a", "1"}};
+  Changes counts;
+  counts.increment = {{"n", 1}};
+  Changes expects;
+  expects.expect = {{"a", {"1"}}};
+  expects.set = {{"a", "2"}};
+  for (const Changes& changes : {Changes{}, sets, counts, expects}) {
+    const double before = score(redis_key(key));
+    ASSERT_EQ(store->update(key, changes, owned(milliseconds(1000)))->status,
+              Outcome::Status::applied);
+    EXPECT_GE(score(redis_key(key)), before);
+  }
+  EXPECT_GE(score(redis_key(key)), first);
+  EXPECT_GE(static_cast<double>(probe->integer({"PTTL", std::string(index)})),
+            static_cast<double>(probe->integer({"PTTL", redis_key(key)})));
+}
+
+// The index is the first thing that is written. If it cannot be, the session is as it was.
+TEST_F(RedisSignIn, ABrokenIndexLeavesSessionsUntouched) {
+  const auto store = connect();
+  const StoreKey key = fresh_key();
+  const StoreKey other = fresh_key();
+  ASSERT_TRUE(
+      store->create(key, fields({{"@user", "ada"}, {"n", "1"}}), owned(milliseconds(9000))));
+  probe->text({"DEL", std::string(index)});
+  probe->text({"SET", std::string(index), "x"});
+  const auto before = probe->hash(redis_key(key));
+  Changes sets;
+  sets.set = {{"a", "1"}};
+  Changes counts;
+  counts.increment = {{"n", 1}};
+  Changes clears;
+  clears.clear = true;
+  clears.set = {{"a", "1"}};
+  for (const Changes& changes : {sets, counts, clears}) {
+    EXPECT_FALSE(store->update(key, changes, owned()));
+  }
+  EXPECT_FALSE(store->rekey(key, other, sets, owned(), {}));
+  EXPECT_FALSE(store->create(other, fields({{"@user", "ada"}}), owned()));
+  EXPECT_EQ(probe->hash(redis_key(key)), before);
+  EXPECT_LE(probe->integer({"PTTL", redis_key(key)}), 9000);
+  EXPECT_EQ(probe->integer({"EXISTS", redis_key(other)}), 0);
+  EXPECT_FALSE(store->entries("ada"));
+  EXPECT_FALSE(store->forget("ada", std::vector<StoreKey>{key}));
+  EXPECT_TRUE(store->update(key, sets, {milliseconds(60'000), "bob"})) << "another principal's is";
+}
+
+TEST_F(RedisSignIn, AFullServerRefusesSignInsAndRenewsAndEnds) {
+  const auto store = connect();
+  const SessionManager m = manager(store);
+  Session session = signed_in(m);
+  probe->text({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
+  probe->text({"CONFIG", "SET", "maxmemory", "1"});
+  Session next = m.open({}).value();
+  next.sign_in("ada");
+  EXPECT_EQ(m.commit(next).error().code, Errc::rejected);
+  const StoreKey key(*session.id());
+  EXPECT_TRUE(store->update(key, {}, {milliseconds(3'600'000), "ada"})) << "a renewal";
+  EXPECT_GT(probe->integer({"PTTL", redis_key(key)}), 3'500'000);
+  EXPECT_GT(score(redis_key(key)), now_ms() + 3'500'000) << "and the entry went along";
+  Changes removes;
+  removes.remove = {"x"};
+  EXPECT_TRUE(store->update(key, removes, {milliseconds(3'700'000), "ada"}));
+  EXPECT_EQ(m.sessions_of("ada").value().size(), 1U);
+  EXPECT_EQ(m.sign_out_everywhere("ada").value(), 1U);
+  EXPECT_TRUE(probe->keys("").empty());
+}
+
+TEST_F(RedisSignIn, TheRightsOfTheDocsAreEnough) {
+  probe->text({"ACL",    "SETUSER",         "shop",  "on",       ">pw",
+               "~sid_*", "+hgetall",        "+pttl", "+pexpire", "+exists",
+               "+hget",  "+hmget",          "+hset", "+hdel",    "+hincrby",
+               "+hkeys", "+unlink",         "+eval", "+evalsha", "+script|load",
+               "+ping",  "+client|setname", "+time", "+zadd",    "+zrange",
+               "+zrem"});
+  const std::string url = "redis://shop:pw@127.0.0.1:" + std::to_string(server->port());
+  RedisOptions redis;
+  redis.clock = clock;
+  const SessionManager m = manager(RedisStore::connect(url, redis).value());
+  probe->text({"ZADD", std::string(index), "1", "sid_over"});
+  Session session = signed_in(m);
+  session.set("a", 1);
+  ASSERT_TRUE(m.commit(session));
+  ASSERT_TRUE(session.increment("a"));
+  session.regenerate();
+  ASSERT_TRUE(m.commit(session));
+  EXPECT_EQ(m.sessions_of("ada", &session).value().size(), 1U);
+  EXPECT_EQ(m.sign_out_everywhere("ada", &session).value(), 0U);
+  EXPECT_EQ(m.sign_out_everywhere("ada").value(), 1U);
+  EXPECT_TRUE(probe->keys("").empty());
+}
+
+// A user without the right to PEXPIRE must leave neither a session nor an index that never ends.
+TEST_F(RedisSignIn, NothingImmortalWithoutTheRightToPexpire) {
+  probe->text({"ACL", "SETUSER", "half", "on", ">pw", "~*", "+@all", "-pexpire"});
+  const std::string url = "redis://half:pw@127.0.0.1:" + std::to_string(server->port());
+  const auto store = RedisStore::connect(url).value();
+  EXPECT_FALSE(store->create(fresh_key(), fields({{"@user", "ada"}}), owned()));
+  EXPECT_TRUE(probe->keys("").empty());
+}
+
+// With room for few entries in a reply, lists come page by page.
+TEST_F(RedisSignIn, ListsComeInPages) {
+  RedisOptions redis;
+  redis.record_bytes_max = 1024;
+  const SessionManager m = manager(connect(redis));
+  std::set<std::string> handles;
+  for (int i = 0; i < 7; ++i) signed_in(m);
+  for (const SessionInfo& info : m.sessions_of("ada").value()) handles.insert(info.handle);
+  EXPECT_EQ(handles.size(), 7U);
+  Session kept = signed_in(m);
+  EXPECT_EQ(m.sign_out_everywhere("ada", &kept).value(), 7U);
+  EXPECT_EQ(members(), std::vector<std::string>{key_of(kept)});
+}
+
+TEST_F(RedisSignIn, ManySessionsEnd) {
+  const SessionManager m = manager(patient());
+  for (int i = 0; i < 1500; ++i) signed_in(m);
+  EXPECT_EQ(m.sessions_of("ada").value().size(), 1500U);
+  EXPECT_EQ(m.sign_out_everywhere("ada").value(), 1500U);
+  EXPECT_TRUE(probe->keys("").empty());
+}
+
+// A handle, the index's key or an entry presented as a cookie is no login.
+TEST_F(RedisSignIn, NothingOfTheIndexIsACookie) {
+  const SessionManager m = manager(connect());
+  Session session = signed_in(m, std::string(27, 'a'));
+  const std::string handle = m.sessions_of(std::string(27, 'a')).value().at(0).handle;
+  for (const std::string& cookie : {handle, "user:" + std::string(27, 'a'), key_of(session)}) {
+    EXPECT_TRUE(m.open({"sid=" + cookie, false}).value().is_new());
+  }
+}
+
+TEST_F(RedisSignIn, RacesASignInEndsTooOrCameLater) {
+  SignInRaces(connect(), options()).sign_in_against_sign_out();
+}
+TEST_F(RedisSignIn, RacesARegenerateIsNoWayOut) {
+  SignInRaces(connect(), options()).regenerate_against_sign_out();
+}
+TEST_F(RedisSignIn, RacesNorIsOneWithoutGrace) {
+  SignInRaces(connect(), options()).regenerate_keeps_nothing_alive();
+}
+TEST_F(RedisSignIn, RacesAWriteDoesNotResurrect) {
+  SignInRaces(connect(), options()).a_write_does_not_resurrect();
+}
+TEST_F(RedisSignIn, RacesTheKeptOneSurvives) {
+  SignInRaces(connect(), options()).the_kept_one_survives();
+}
+TEST_F(RedisSignIn, RacesAtRandom) { SignInRaces(patient(), options()).at_random(8, 10); }
+TEST_F(RedisSignIn, RacesTheLimitHolds) {
+  for (const TooManySessions policy : {TooManySessions::end_oldest, TooManySessions::refuse_new}) {
+    for (const std::size_t most : {1U, 3U}) {
+      SessionOptions limited = options();
+      limited.max_sessions_per_principal = most;
+      limited.when_too_many = policy;
+      SignInRaces(patient(), limited).limit_at_once(8);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace websession::testing

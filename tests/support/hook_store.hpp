@@ -1,0 +1,77 @@
+// A store that lets a test act in the midst of an operation, to put races into an order.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "websession/principal_index.hpp"
+#include "websession/session_store.hpp"
+
+namespace websession::testing {
+
+// Passes every call on. The hooks run once each, right before such a call is passed on or right
+// after it; they may use the store below. For one thread at a time.
+class HookStore final : public SessionStore, public PrincipalIndex {
+  static void run(std::function<void()>& hook) {
+    if (hook) std::exchange(hook, nullptr)();
+  }
+  template <class Call>
+  auto write(const Call& call) {
+    run(before_write);
+    auto result = call();
+    run(after_write);
+    return result;
+  }
+
+ public:
+  using Hook = std::function<void()>;
+
+  explicit HookStore(std::shared_ptr<SessionStore> inner)
+      : inner_(std::move(inner)), index_(*principal_index_of(*inner_)) {}
+
+  Hook before_load;
+  Hook before_write;  // create, update and rekey
+  Hook after_write;
+  Hook before_erase;
+  Hook before_entries;
+  Hook after_entries;
+  Hook before_forget;
+
+  Result<std::optional<Record>> load(const StoreKey& key) override {
+    run(before_load);
+    return inner_->load(key);
+  }
+  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
+    return write([&] { return inner_->create(key, fields, lifetime); });
+  }
+  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
+    return write([&] { return inner_->update(key, changes, lifetime); });
+  }
+  Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
+                        Lifetime lifetime, Grace grace) override {
+    return write([&] { return inner_->rekey(from, to, changes, lifetime, grace); });
+  }
+  Result<bool> erase(const StoreKey& key) override {
+    run(before_erase);
+    return inner_->erase(key);
+  }
+
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
+    run(before_entries);
+    Result<std::vector<StoreKey>> entries = index_.entries(principal);
+    run(after_entries);
+    return entries;
+  }
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+    run(before_forget);
+    return index_.forget(principal, keys);
+  }
+  Result<void> end_frozen(const StoreKey& key) override { return index_.end_frozen(key); }
+
+ private:
+  std::shared_ptr<SessionStore> inner_;
+  PrincipalIndex& index_;
+};
+
+}  // namespace websession::testing

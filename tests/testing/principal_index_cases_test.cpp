@@ -1,0 +1,145 @@
+// The cases of PrincipalIndex, tested: each must pass a correct index, and some case must fail on
+// each defect.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "memory_harness.hpp"
+
+namespace websession::testing {
+namespace {
+
+enum class Defect {
+  none,
+  nothing_listed_by_create,
+  nothing_listed_by_rekey,
+  nothing_listed_by_update,
+  anonymous_listed,
+  listed_after_the_write,
+  old_key_dropped_before_the_new_one_is_listed,
+  principals_cut,
+  forgets_nothing,
+  forgets_all,
+  ends_the_successor,
+  ends_nothing,
+  last = ends_nothing,
+};
+
+// Keeps an index of its own beside the sessions.
+class IndexedStore final : public SessionStore, public PrincipalIndex {
+  [[nodiscard]] std::string name_of(std::string_view principal) const {
+    const bool cut = defect_ == Defect::principals_cut;
+    return std::string(cut ? principal.substr(0, principal.find(' ')) : principal);
+  }
+  void list(const StoreKey& key, const Lifetime& lifetime) {
+    if (lifetime.principal.empty() && defect_ != Defect::anonymous_listed) return;
+    const std::lock_guard lock(mutex_);
+    std::vector<StoreKey>& keys = index_[name_of(lifetime.principal)];
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+  }
+  void drop(std::string_view principal, const StoreKey& key) {
+    const std::lock_guard lock(mutex_);
+    std::erase(index_[name_of(principal)], key);
+  }
+  template <class Write>
+  auto listing(bool lists, const StoreKey& key, const Lifetime& lifetime, const Write& write) {
+    const bool late = defect_ == Defect::listed_after_the_write;
+    if (lists && !late) list(key, lifetime);
+    auto result = write();
+    if (late) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // lets others look
+    if (lists && late) list(key, lifetime);
+    return result;
+  }
+
+ public:
+  IndexedStore(Defect defect, std::shared_ptr<const Clock> clock)
+      : defect_(defect), inner_(std::move(clock)) {}
+
+  Result<std::optional<Record>> load(const StoreKey& key) override { return inner_.load(key); }
+  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
+    const bool lists = defect_ != Defect::nothing_listed_by_create;
+    return listing(lists, key, lifetime, [&] { return inner_.create(key, fields, lifetime); });
+  }
+  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
+    const bool lists = defect_ != Defect::nothing_listed_by_update;
+    return listing(lists, key, lifetime, [&] { return inner_.update(key, changes, lifetime); });
+  }
+  Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
+                        Lifetime lifetime, Grace grace) override {
+    if (defect_ == Defect::old_key_dropped_before_the_new_one_is_listed) {
+      drop(lifetime.principal, from);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // lets others look
+    }
+    const bool lists = defect_ != Defect::nothing_listed_by_rekey;
+    return listing(lists, to, lifetime,
+                   [&] { return inner_.rekey(from, to, changes, lifetime, grace); });
+  }
+  Result<bool> erase(const StoreKey& key) override { return inner_.erase(key); }
+
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = index_.find(name_of(principal));
+    return found == index_.end() ? std::vector<StoreKey>() : found->second;
+  }
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+    if (defect_ == Defect::forgets_nothing) return {};
+    for (const StoreKey& key : keys) drop(principal, key);
+    const std::lock_guard lock(mutex_);
+    if (defect_ == Defect::forgets_all) index_.erase(name_of(principal));
+    return {};
+  }
+  Result<void> end_frozen(const StoreKey& key) override {
+    if (defect_ == Defect::ends_nothing) return {};
+    if (defect_ != Defect::ends_the_successor) return inner_.end_frozen(key);
+    const auto erased = inner_.erase(key);
+    if (!erased) return erased.error();
+    return {};
+  }
+
+ private:
+  const Defect defect_;
+  MemoryStore inner_;
+  std::mutex mutex_;
+  std::map<std::string, std::vector<StoreKey>> index_;
+};
+
+class Harness final : public ClockedHarness<IndexedStore> {
+ public:
+  using ClockedHarness<IndexedStore>::ClockedHarness;
+  [[nodiscard]] int race_rounds() const override { return 5; }
+};
+
+std::vector<std::string> failures_with(Defect defect) {
+  std::vector<std::string> failures;
+  for (const ConformanceCase& tested : principal_index_cases()) {
+    Harness harness(defect);
+    for (const std::string& failure : run_conformance_case(tested, harness)) {
+      failures.push_back(tested.name + ": " + failure);
+    }
+  }
+  return failures;
+}
+
+TEST(PrincipalIndexCases, PassACorrectIndex) {
+  for (const std::string& failure : failures_with(Defect::none)) ADD_FAILURE() << failure;
+}
+
+class EachIndexDefect : public ::testing::TestWithParam<int> {};
+
+TEST_P(EachIndexDefect, IsNoticed) {
+  const std::vector<std::string> failures = failures_with(static_cast<Defect>(GetParam()));
+  ASSERT_FALSE(failures.empty()) << "no case failed on defect number " << GetParam();
+  std::cout << failures.size() << " failures, the first: " << failures.front() << '\n';
+}
+
+INSTANTIATE_TEST_SUITE_P(Defects, EachIndexDefect,
+                         ::testing::Range(1, static_cast<int>(Defect::last) + 1));
+
+}  // namespace
+}  // namespace websession::testing
