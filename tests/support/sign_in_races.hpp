@@ -36,7 +36,8 @@ class SignInRaces {
   void the_kept_one_survives();
 
   // And this one lets `threads` sign in, regenerate and renew at random while sign_out_everywhere
-  // is called again and again.
+  // is called again and again. The clock has to go on, and the grace to be short: replaced ids
+  // would pile up.
   void at_random(int threads, int calls);
 
   // As many sign in at once as there are threads: the limit holds when all have returned.
@@ -214,6 +215,7 @@ inline void SignInRaces::at_random(int threads, int calls) {
     std::mt19937_64 engine(seed);
     std::optional<Login> mine;
     while (!done) {
+      std::this_thread::yield();
       Session session = direct_.open({}).value();
       if (mine) {
         // P1 and P10: what has ended stays so.
@@ -221,10 +223,8 @@ inline void SignInRaces::at_random(int threads, int calls) {
         if (!found) mine.reset();
         if (found) session = *std::move(found);
       }
-      if (!mine && engine() % 64 != 0) {  // else there would hardly be a moment without sessions
-        std::this_thread::yield();
-        continue;
-      }
+      // Else there would hardly be a moment without sessions.
+      if (!mine && engine() % 64 != 0) continue;
       const std::size_t choice = engine() % 4;
       if (!mine) session.sign_in(ada);
       if (mine && choice == 0) session.regenerate();
