@@ -44,10 +44,11 @@ bool has_control(std::string_view text) {
 }
 
 std::optional<int> number(std::string_view text, int max) {
+  if (text.starts_with('-')) return std::nullopt;  // "-0" would be read as 0
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  if (value < 0 || value > max) return std::nullopt;
+  if (value > max) return std::nullopt;
   return value;
 }
 

@@ -71,6 +71,7 @@ TEST(RedisUrl, RefusesTheRestWithoutShowingIt) {
                           "redis://secret:12a",
                           "redis://secret/x",
                           "redis://secret/-1",
+                          "redis://secret/-0",
                           "redis://secret/1/2",
                           "redis://secret@host",
                           "redis://u:secret%@host",
