@@ -114,7 +114,7 @@ class Session {
   // and so do the direct operations. No cookie is sent or cleared. So a handler that has to know
   // who asks must not take the visitor for somebody who has not signed in:
   //
-  //   if (!session.contains("user")) return session.degraded() ? answer(503) : ask_to_sign_in();
+  //   if (!session.principal()) return session.degraded() ? answer(503) : ask_to_sign_in();
   [[nodiscard]] bool degraded() const noexcept;
   // How long the session lives if no further request comes.
   [[nodiscard]] std::chrono::milliseconds expires_in() const;
