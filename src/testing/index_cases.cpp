@@ -75,6 +75,7 @@ void principals_are_taken_literally(Trial& t) {
   const std::vector<std::string> names{stem,       stem + ":",        stem + " x", stem + "*",
                                        stem + "?", stem + "\xc3\xa4", stem + "{a}"};
   std::vector<StoreKey> keys;
+  keys.reserve(names.size());
   for (const std::string& name : names) keys.push_back(signed_in(t, name));
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::vector<StoreKey> found = listed(t, names[i], names[i]);
@@ -111,7 +112,7 @@ void signing_in_lists(Trial& t) {
 void renewing_keeps_the_entry(Trial& t) {
   const std::string ada = fresh_principal();
   const auto with = [&](const Changes& changes, std::string_view what) {
-    const StoreKey key = signed_in(t, ada, short_ttl);
+    StoreKey key = signed_in(t, ada, short_ttl);
     t.expect_applied(t.store().update(key, changes, owned_by(ada)), what);
     return key;
   };
