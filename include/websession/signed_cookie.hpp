@@ -39,7 +39,7 @@ class CookieSigner {
   // `cookie_name`: a valid one (validate(CookieOptions)). `id_format`: of the ids that verify
   // gives. Errors: invalid_argument (no secret; a name that leaves no room within a cookie's 4,096
   // bytes).
-  static Result<CookieSigner> make(std::string cookie_name, const CookieSigning& signing,
+  static Result<CookieSigner> make(const std::string& cookie_name, const CookieSigning& signing,
                                    IdFormat id_format = {});
 
   // The cookie's value: cookie-safe, and as secret as the id.

@@ -54,7 +54,9 @@ void add_histogram(std::string& page, const std::string& name, const std::string
     const std::string bound = i < CounterSnapshot::bounds.size()
                                   ? seconds_text(CounterSnapshot::bounds[i])
                                   : std::string("+Inf");
-    add_sample(page, name + "_bucket", labels + ",le=\"" + bound + "\"", std::to_string(sum));
+    std::string bucket = labels;
+    bucket.append(",le=\"").append(bound).append("\"");
+    add_sample(page, name + "_bucket", bucket, std::to_string(sum));
   }
   add_sample(page, name + "_sum", labels, seconds_text(latency.sum));
   add_sample(page, name + "_count", labels, std::to_string(sum));

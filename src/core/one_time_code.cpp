@@ -129,7 +129,7 @@ Result<std::string> random_digits(std::size_t count) {
   std::string digits;
   // One round is all but always enough; a generator that gave nothing but high bytes is broken.
   for (int round = 0; round < 16; ++round) {
-    const Result<std::string> bytes = internal::random_string(2 * digits_max);
+    const Result<std::string> bytes = internal::random_string(std::size_t{2} * digits_max);
     if (!bytes) return bytes.error();
     for (const char byte : *bytes) {
       const std::optional<char> digit = internal::digit_of(static_cast<unsigned char>(byte));

@@ -73,8 +73,8 @@ std::size_t value_bytes_max(CookieFormat format, const IdFormat& id_format) {
 
 }  // namespace
 
-Result<CookieSigner> CookieSigner::make(std::string cookie_name, const CookieSigning& signing,
-                                        IdFormat id_format) {
+Result<CookieSigner> CookieSigner::make(const std::string& cookie_name,
+                                        const CookieSigning& signing, IdFormat id_format) {
   if (signing.keys.empty()) {
     return make_error(Errc::invalid_argument, "signing.keys: must hold a secret");
   }
@@ -105,7 +105,7 @@ std::string CookieSigner::signature(const std::string& key, const SessionId& id)
 }
 
 std::string CookieSigner::sign(const SessionId& id) const {
-  const std::string text = id.secret() + '.' + signature(keys_.front(), id);
+  std::string text = id.secret() + '.' + signature(keys_.front(), id);
   if (format_ == CookieFormat::websession) return text;
   return encode_uri_component(std::string(express_mark) + text);
 }

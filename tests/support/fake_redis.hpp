@@ -60,14 +60,10 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
     for (Fake* connection : connections_) connection->inbox.clear();
     changed_.notify_all();
   }
-  // How often a connection was tried, and something was written.
+  // How often a connection was tried.
   int connects_so_far() {
     const std::lock_guard lock(mutex_);
     return connects;
-  }
-  int writes_so_far() {
-    const std::lock_guard lock(mutex_);
-    return writes;
   }
 
  private:
