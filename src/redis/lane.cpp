@@ -99,7 +99,8 @@ Result<void> Lane::take_turns(Lock& lock, Connection& connection, Request& reque
       request.waiting = true;
       lock.unlock();
       if (connection.is_near) {
-        patience_.wait_for(yields_before_sleep, [&request] { return request.parker.is_called(); });
+        followers_patience_.wait_for(yields_before_sleep,
+                                     [&request] { return request.parker.is_called(); });
       }
       if (request.parker.wait(deadline)) return {};
       lock.lock();
@@ -159,7 +160,7 @@ Result<std::size_t> Lane::receive(Connection& connection, std::span<char> buffer
       received = transport.read_ready(buffer);
       return !received || *received > 0;
     };
-    if (patience_.wait_for(yields_before_sleep, has_come)) return received;
+    if (readers_patience_.wait_for(yields_before_sleep, has_come)) return received;
   }
   return transport.read_some(buffer, std::min(deadline, SteadyClock::now() + look_around));
 }

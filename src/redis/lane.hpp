@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -76,7 +77,9 @@ class Lane {
 
   Dialer& dialer_;
   Silence& silence_;
-  Patience patience_;
+  // Followers yield to each other as well, so a yield of theirs may take longer.
+  Patience readers_patience_{std::chrono::milliseconds(1)};
+  Patience followers_patience_{std::chrono::milliseconds(8)};
   const EngineOptions options_;
 
   // What the choice of a lane goes by; read without the mutex.

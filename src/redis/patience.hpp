@@ -14,6 +14,9 @@ namespace websession::redis {
 // Safe to use from many threads at once.
 class Patience {
  public:
+  // A yield that takes so long is late: others compute, and none is made for a while.
+  explicit constexpr Patience(std::chrono::milliseconds late) noexcept : late_(late) {}
+
   // Asks `is_there` and yields in turn, at most `times`. True: it is there. False: better sleep.
   template <class IsThere>
   bool wait_for(int times, const IsThere& is_there) {
@@ -27,7 +30,7 @@ class Patience {
       now = SteadyClock::now();
       // Others compute. Whoever yields among them gets the processor back late; whoever sleeps is
       // preferred when it wakes.
-      if (now - before < late) continue;
+      if (now - before < late_) continue;
       off_until_.store(now + pause, std::memory_order_relaxed);
       break;
     }
@@ -35,7 +38,7 @@ class Patience {
   }
 
  private:
-  static constexpr std::chrono::milliseconds late{1};
+  const std::chrono::milliseconds late_;
   static constexpr std::chrono::milliseconds pause{100};
   std::atomic<SteadyTime> off_until_{SteadyTime()};
 };
