@@ -37,9 +37,9 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
     const bool cut = defect_ == Defect::principals_cut;
     return std::string(cut ? principal.substr(0, principal.find(' ')) : principal);
   }
+  // Precondition: the caller holds the mutex.
   void list(const StoreKey& key, const Lifetime& lifetime) {
     if (lifetime.principal.empty() && defect_ != Defect::anonymous_listed) return;
-    const std::lock_guard lock(mutex_);
     std::vector<StoreKey>& keys = index_[name_of(lifetime.principal)];
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
   }
@@ -49,11 +49,16 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
   }
   template <class Write>
   auto listing(bool lists, const StoreKey& key, const Lifetime& lifetime, const Write& write) {
+    std::unique_lock lock(mutex_);  // the entry and the write are one step
     const bool late = defect_ == Defect::listed_after_the_write;
     if (lists && !late) list(key, lifetime);
     auto result = write();
-    if (late) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // lets others look
-    if (lists && late) list(key, lifetime);
+    if (late) {
+      lock.unlock();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // lets others look
+      lock.lock();
+      if (lists) list(key, lifetime);
+    }
     return result;
   }
 
