@@ -8,10 +8,10 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "give_way.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::testing {
@@ -209,11 +209,6 @@ class DefectiveStore final : public SessionStore {
   [[nodiscard]] bool forgives(Lifetime lifetime) const {
     const bool bad_ttl = lifetime.ttl < std::chrono::milliseconds(1) || lifetime.ttl > ttl_max;
     return bad_ttl ? is(Defect::accepts_bad_ttl) : is(Defect::accepts_bad_names);
-  }
-
-  // Lets every other thread come to the same point.
-  static void give_way() {
-    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
   }
 
   Entry* find(const StoreKey& key) {

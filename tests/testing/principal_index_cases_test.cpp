@@ -7,9 +7,9 @@
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "give_way.hpp"
 #include "memory_harness.hpp"
 
 namespace websession::testing {
@@ -55,7 +55,7 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
     auto result = write();
     if (late) {
       lock.unlock();
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // lets others look
+      give_way();
       lock.lock();
       if (lists) list(key, lifetime);
     }
@@ -79,7 +79,7 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
                         Lifetime lifetime, Grace grace) override {
     if (defect_ == Defect::old_key_dropped_before_the_new_one_is_listed) {
       drop(lifetime.principal, from);
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // lets others look
+      give_way();
     }
     const bool lists = defect_ != Defect::nothing_listed_by_rekey;
     return listing(lists, to, lifetime,
