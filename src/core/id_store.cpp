@@ -19,6 +19,9 @@ using Forms = std::span<const KeyForm>;
 constexpr std::string_view settling_field = "@settling";
 constexpr std::chrono::minutes settling_slack(1);
 
+// Not in any id, whatever IdFormat says: an id cannot name a hashed key.
+constexpr std::string_view hashed_prefix = "2:";
+
 constexpr std::array plain_only{KeyForm::plain};
 constexpr std::array hashed_only{KeyForm::hashed};
 constexpr std::array plain_then_hashed{KeyForm::plain, KeyForm::hashed};
@@ -64,11 +67,12 @@ auto ask_in_turn(Forms forms, KeyForm& seen, const Ask& ask) {
 
 StoreKey key_of(const SessionId& id, KeyForm form) {
   if (form == KeyForm::plain) return StoreKey(id);
-  return StoreKey("2:" + encode_base64(sha256(id.secret())));
+  return StoreKey(std::string(hashed_prefix) + encode_base64(sha256(id.secret())));
 }
 
 bool is_key_of(const StoreKey& key, const SessionId& id) {
-  return key == key_of(id, KeyForm::plain) || key == key_of(id, KeyForm::hashed);
+  const bool is_hashed = key.secret().starts_with(hashed_prefix);
+  return key == key_of(id, is_hashed ? KeyForm::hashed : KeyForm::plain);
 }
 
 KeyForm IdStore::form_of_new() const noexcept {
