@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "encrypted_fixture.hpp"
+#include "forwarding_store.hpp"
 
 namespace websession::testing {
 namespace {
@@ -16,29 +17,24 @@ namespace {
 using std::chrono::milliseconds;
 
 // Passes everything on, and lets a test step in right before a write.
-class InterruptedStore final : public SessionStore {
+class InterruptedStore final : public ForwardingStore {
  public:
-  explicit InterruptedStore(std::shared_ptr<SessionStore> inner) : inner_(std::move(inner)) {}
+  using ForwardingStore::ForwardingStore;
 
   std::function<void()> before_each_write{};
   std::function<void()> before_next_write{};
   int writes = 0;
 
-  Result<std::optional<Record>> load(const StoreKey& which) override { return inner_->load(which); }
-  Result<void> create(const StoreKey& which, const Fields& fields, Lifetime lifetime) override {
-    return inner_->create(which, fields, lifetime);
-  }
   Result<Outcome> update(const StoreKey& which, const Changes& changes,
                          Lifetime lifetime) override {
     interrupt();
-    return inner_->update(which, changes, lifetime);
+    return ForwardingStore::update(which, changes, lifetime);
   }
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace how_long) override {
     interrupt();
-    return inner_->rekey(from, to, changes, lifetime, how_long);
+    return ForwardingStore::rekey(from, to, changes, lifetime, how_long);
   }
-  Result<bool> erase(const StoreKey& which) override { return inner_->erase(which); }
 
  private:
   void interrupt() {
@@ -46,8 +42,6 @@ class InterruptedStore final : public SessionStore {
     if (before_each_write) before_each_write();
     if (before_next_write) std::exchange(before_next_write, nullptr)();
   }
-
-  std::shared_ptr<SessionStore> inner_;
 };
 
 class EncryptedRace : public EncryptedStoreTest {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "encrypted_fixture.hpp"
+#include "forwarding_store.hpp"
 #include "memory_harness.hpp"
 #include "print_case.hpp"
 #include "websession/session_manager.hpp"
@@ -34,20 +35,10 @@ INSTANTIATE_TEST_SUITE_P(Index, EncryptedMemoryStore, ::testing::ValuesIn(princi
                          [](const auto& tested) { return tested.param.name; });
 
 TEST_F(EncryptedStoreTest, OverAStoreWithoutAnIndexThereIsNone) {
-  class Plain final : public SessionStore {
-   public:
-    Result<std::optional<Record>> load(const StoreKey&) override { return std::optional<Record>(); }
-    Result<void> create(const StoreKey&, const Fields&, Lifetime) override { return {}; }
-    Result<Outcome> update(const StoreKey&, const Changes&, Lifetime) override { return Outcome{}; }
-    Result<Outcome> rekey(const StoreKey&, const StoreKey&, const Changes&, Lifetime,
-                          Grace) override {
-      return Outcome{};
-    }
-    Result<bool> erase(const StoreKey&) override { return false; }
-  };
   EncryptionOptions options;
   options.keys = key_ring({std::string(32, 'k')});
-  const auto over_plain = EncryptedStore::make(std::make_shared<Plain>(), options).value();
+  const auto over_plain =
+      EncryptedStore::make(std::make_shared<ForwardingStore>(memory), options).value();
   EXPECT_EQ(over_plain->entries("ada").error().code, Errc::invalid_argument);
   EXPECT_EQ(over_plain->forget("ada", {}).error().code, Errc::invalid_argument);
   EXPECT_EQ(over_plain->end_frozen(key).error().code, Errc::invalid_argument);

@@ -6,11 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "faulty_memory.hpp"
 #include "random.hpp"
 #include "session_races.hpp"
-#include "websession/memory_store.hpp"
-#include "websession/testing/fault_store.hpp"
-#include "websession/testing/manual_clock.hpp"
 
 namespace websession::testing {
 namespace {
@@ -18,11 +16,8 @@ namespace {
 using std::chrono::milliseconds;
 using Flashes = std::vector<Flash>;
 
-class FlashMessages : public ::testing::Test {
+class FlashMessages : public ::testing::Test, protected FaultyMemory {
  protected:
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-  std::shared_ptr<MemoryStore> memory = std::make_shared<MemoryStore>(clock);
-  std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(memory);
   SessionManager manager = make_manager();
   SessionId id = store_session(manager);
 

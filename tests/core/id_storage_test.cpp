@@ -6,11 +6,10 @@
 #include <thread>
 #include <vector>
 
+#include "faulty_memory.hpp"
 #include "id_rollout.hpp"
 #include "id_store.hpp"
-#include "websession/memory_store.hpp"
-#include "websession/testing/fault_store.hpp"
-#include "websession/testing/manual_clock.hpp"
+#include "requests.hpp"
 
 namespace websession::testing {
 namespace {
@@ -24,16 +23,10 @@ using Status = Commit::Status;
 constexpr std::array all_storages{IdStorage::plain, IdStorage::plain_and_hashed, IdStorage::hashed,
                                   IdStorage::hashed_only};
 
-class IdStorageTest : public ::testing::Test {
+class IdStorageTest : public ::testing::Test, protected FaultyMemory {
  protected:
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-  std::shared_ptr<MemoryStore> memory = std::make_shared<MemoryStore>(clock);
-  std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(memory);
   IdRollout rollout{store, clock};
 
-  static Session open(const SessionManager& manager, const std::string& cookie) {
-    return manager.open({cookie, false}).value();
-  }
   static SessionId id_of(const std::string& cookie) {
     return SessionId::parse(cookie.substr(4)).value();
   }
@@ -64,14 +57,14 @@ TEST_F(IdStorageTest, NewSessionsGetTheKeyOfTheirState) {
     EXPECT_EQ(is_under(KeyForm::hashed, cookie), hashed);
     EXPECT_EQ(is_under(KeyForm::plain, cookie), !hashed);
 
-    Session session = open(m, cookie);
+    Session session = open_session(m, cookie);
     session.regenerate();
     ASSERT_EQ(m.commit(session).value().status, Status::regenerated);
     const std::string moved = "sid=" + session.id()->secret();
     EXPECT_EQ(is_under(KeyForm::hashed, moved), hashed);
     EXPECT_EQ(is_under(KeyForm::plain, moved), !hashed);
     EXPECT_EQ(session.increment("n").value(), 1) << "the session knows its new key";
-    EXPECT_EQ(open(m, moved).value("n", 0), 1);
+    EXPECT_EQ(open_session(m, moved).value("n", 0), 1);
   }
 }
 
@@ -81,7 +74,7 @@ TEST_F(IdStorageTest, InAStateThatIsReachedARequestCostsNoMore) {
     const SessionManager m = rollout.manager(storage);
     const std::string cookie = rollout.stored(storage);
     std::optional<Session> session;
-    EXPECT_EQ(calls([&] { session = open(m, cookie); }), 1U);
+    EXPECT_EQ(calls([&] { session = open_session(m, cookie); }), 1U);
     EXPECT_EQ(calls([&] { EXPECT_TRUE(session->increment("n")); }), 1U);
     session->set("x", 1);
     EXPECT_EQ(calls([&] { EXPECT_TRUE(m.commit(*session)); }), 1U);
@@ -90,11 +83,11 @@ TEST_F(IdStorageTest, InAStateThatIsReachedARequestCostsNoMore) {
     session->invalidate();
     EXPECT_EQ(calls([&] { EXPECT_TRUE(m.commit(*session)); }), 1U);
     const std::string unknown = "sid=" + std::string(32, 'u');
-    const std::size_t lookups = calls([&] { EXPECT_TRUE(open(m, unknown).is_new()); });
+    const std::size_t lookups = calls([&] { EXPECT_TRUE(open_session(m, unknown).is_new()); });
     EXPECT_EQ(lookups, storage == IdStorage::plain_and_hashed ? 2U
                        : storage == IdStorage::hashed         ? 3U
                                                               : 1U);
-    EXPECT_EQ(calls([&] { EXPECT_TRUE(open(m, "sid=malformed").is_new()); }), 0U);
+    EXPECT_EQ(calls([&] { EXPECT_TRUE(open_session(m, "sid=malformed").is_new()); }), 0U);
   }
 }
 
@@ -103,7 +96,7 @@ TEST_F(IdStorageTest, ASessionMovesOnceWhenItIsLoaded) {
   const SessionManager m = rollout.manager(IdStorage::hashed);
   clock->advance(minutes(1));
   std::optional<Session> session;
-  EXPECT_EQ(calls([&] { session = open(m, cookie); }), 3U) << "hashed, plain, move";
+  EXPECT_EQ(calls([&] { session = open_session(m, cookie); }), 3U) << "hashed, plain, move";
   EXPECT_TRUE(is_under(KeyForm::hashed, cookie));
   EXPECT_FALSE(is_under(KeyForm::plain, cookie)) << "no grace";
   EXPECT_EQ(memory->size(), 1U);
@@ -112,7 +105,7 @@ TEST_F(IdStorageTest, ASessionMovesOnceWhenItIsLoaded) {
   EXPECT_EQ(calls([&] { EXPECT_EQ(m.commit(*session).value().status, Status::unchanged); }), 0U);
   session->set("x", 1);
   EXPECT_EQ(calls([&] { EXPECT_EQ(m.commit(*session).value().status, Status::updated); }), 1U);
-  EXPECT_EQ(calls([&] { session = open(m, cookie); }), 1U);
+  EXPECT_EQ(calls([&] { session = open_session(m, cookie); }), 1U);
   EXPECT_EQ(session->value("a", 0), 1);
   EXPECT_EQ(session->value("x", 0), 1);
 }
@@ -123,11 +116,11 @@ TEST_F(IdStorageTest, AMoveThatFailsIsTriedAgain) {
     const std::string cookie = rollout.stored(IdStorage::plain);
     const SessionManager m = rollout.manager(IdStorage::hashed);
     store->fail_call(3, make_error(Errc::rejected, "read only"), moment);
-    Session session = open(m, cookie);
+    Session session = open_session(m, cookie);
     EXPECT_FALSE(session.is_new());
     session.set("x", 1);
     EXPECT_EQ(m.commit(session).value().status, Status::updated);
-    EXPECT_EQ(open(m, cookie).value("x", 0), 1);
+    EXPECT_EQ(open_session(m, cookie).value("x", 0), 1);
     EXPECT_TRUE(is_under(KeyForm::hashed, cookie));
   }
 }
@@ -145,7 +138,7 @@ TEST_F(IdStorageTest, AFailedRequestCanBeRepeated) {
         ASSERT_TRUE(session);
         ASSERT_FALSE(session->is_new());
         // Another process moves the session away meanwhile.
-        ASSERT_FALSE(open(rollout.manager(states.other, memory), cookie).is_new());
+        ASSERT_FALSE(open_session(rollout.manager(states.other, memory), cookie).is_new());
         session->set("x", 1);
         session->regenerate();
         Result<Commit> commit = m.commit(*session);
@@ -153,7 +146,7 @@ TEST_F(IdStorageTest, AFailedRequestCanBeRepeated) {
         ASSERT_TRUE(commit) << commit.error().message();
         EXPECT_EQ(commit->status, Status::regenerated);
         store->recover();
-        const Session after = open(m, "sid=" + session->id()->secret());
+        const Session after = open_session(m, "sid=" + session->id()->secret());
         EXPECT_EQ(after.value("a", 0), 1);
         EXPECT_EQ(after.value("x", 0), 1);
         EXPECT_TRUE(m.erase(*session->id()).value());
@@ -176,44 +169,44 @@ TEST_F(IdStorageTest, RegeneratingAPlainSessionGoesStraightToTheNewIdsHashedKey)
   const std::string cookie = rollout.stored(IdStorage::plain);
   const SessionManager m = rollout.manager(IdStorage::hashed);
   store->fail_call(3, make_error(Errc::rejected, "the move"));
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   ASSERT_TRUE(is_under(KeyForm::plain, cookie));
   session.regenerate();
   EXPECT_EQ(calls([&] { EXPECT_EQ(m.commit(session).value().status, Status::regenerated); }), 1U);
   const std::string moved = "sid=" + session.id()->secret();
   EXPECT_TRUE(is_under(KeyForm::hashed, moved));
   EXPECT_FALSE(is_under(KeyForm::plain, moved));
-  Session frozen = open(m, cookie);
+  Session frozen = open_session(m, cookie);
   EXPECT_EQ(frozen.value("a", 0), 1);
   EXPECT_TRUE(is_under(KeyForm::plain, cookie)) << "a frozen record stays where it is";
   clock->advance(seconds(11));
-  EXPECT_TRUE(open(m, cookie).is_new()) << "after the grace";
-  EXPECT_FALSE(open(m, moved).is_new());
+  EXPECT_TRUE(open_session(m, cookie).is_new()) << "after the grace";
+  EXPECT_FALSE(open_session(m, moved).is_new());
 }
 
 // The frozen record of the old id leads to the plain key of the new one.
 TEST_F(IdStorageTest, ASessionMovesOnlyAfterTheGraceOfItsOldId) {
   const std::string old_cookie = rollout.stored(IdStorage::plain);
   const SessionManager before = rollout.manager(IdStorage::plain_and_hashed);
-  Session session = open(before, old_cookie);
+  Session session = open_session(before, old_cookie);
   session.regenerate();
   ASSERT_EQ(before.commit(session).value().status, Status::regenerated);
   const std::string cookie = "sid=" + session.id()->secret();
   EXPECT_EQ(session.names(), (std::vector<std::string>{"a", "n"}));
 
   const SessionManager m = rollout.manager(IdStorage::hashed);
-  session = open(m, cookie);
+  session = open_session(m, cookie);
   EXPECT_EQ(session.names(), (std::vector<std::string>{"a", "n"}));
   session.clear();
   session.set("b", 1);
   ASSERT_EQ(m.commit(session).value().status, Status::updated);
   EXPECT_TRUE(is_under(KeyForm::plain, cookie));
-  EXPECT_EQ(open(m, old_cookie).value("a", 0), 1);
+  EXPECT_EQ(open_session(m, old_cookie).value("a", 0), 1);
   clock->advance(seconds(11));
-  EXPECT_TRUE(open(m, old_cookie).is_new()) << "after the grace";
+  EXPECT_TRUE(open_session(m, old_cookie).is_new()) << "after the grace";
 
   clock->advance(minutes(1));
-  EXPECT_EQ(open(m, cookie).value("b", 0), 1);
+  EXPECT_EQ(open_session(m, cookie).value("b", 0), 1);
   EXPECT_TRUE(is_under(KeyForm::hashed, cookie));
   const auto record = memory->load(key_of(id_of(cookie), KeyForm::hashed)).value().value();
   EXPECT_EQ(record.fields.size(), 2U) << "@created and b";
@@ -238,10 +231,10 @@ TEST_F(IdStorageTest, HashAsCookie) {
           CookieSigner::make("sid", options.signing, options.id_format).value();
       for (const std::string& text :
            {hash, hashed_key, "sid_" + hashed_key, "2%3A" + hash, "2%3a" + hash, "2." + hash}) {
-        EXPECT_TRUE(open(m, "sid=" + text).is_new()) << text;
-        EXPECT_TRUE(open(with_express, "sid=" + text).is_new()) << text;
+        EXPECT_TRUE(open_session(m, "sid=" + text).is_new()) << text;
+        EXPECT_TRUE(open_session(with_express, "sid=" + text).is_new()) << text;
         if (const auto id = SessionId::parse(text, options.id_format)) {
-          EXPECT_TRUE(open(with_express, "sid=" + signer.sign(*id)).is_new()) << text;
+          EXPECT_TRUE(open_session(with_express, "sid=" + signer.sign(*id)).is_new()) << text;
         }
       }
       EXPECT_FALSE(SessionId::parse(hashed_key, options.id_format));
@@ -264,11 +257,12 @@ TEST_F(IdStorageTest, ARegenerationKeepsWhatOthersWroteInARollout) {
 TEST_F(IdStorageTest, ARolloutCanGoBack) {
   const std::string cookie = rollout.stored(IdStorage::hashed);
   const SessionManager m = rollout.manager(IdStorage::plain_and_hashed);
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   EXPECT_EQ(session.value("a", 0), 1);
   session.regenerate();
   ASSERT_EQ(m.commit(session).value().status, Status::regenerated);
-  EXPECT_FALSE(open(rollout.manager(IdStorage::plain), "sid=" + session.id()->secret()).is_new());
+  EXPECT_FALSE(
+      open_session(rollout.manager(IdStorage::plain), "sid=" + session.id()->secret()).is_new());
 }
 
 // Threads of two states use one session while it moves: every count and every attribute is there.
@@ -283,7 +277,7 @@ TEST_F(IdStorageTest, ManyThreadsCountTogetherWhileSessionsMove) {
       const SessionManager m =
           rollout.manager(t % 2 == 0 ? IdStorage::plain_and_hashed : IdStorage::hashed);
       for (const std::string& cookie : cookies) {
-        Session session = open(m, cookie);
+        Session session = open_session(m, cookie);
         EXPECT_FALSE(session.is_new());
         EXPECT_TRUE(session.increment("n"));
         session.set("thread" + std::to_string(t), t);
@@ -294,7 +288,7 @@ TEST_F(IdStorageTest, ManyThreadsCountTogetherWhileSessionsMove) {
   for (std::thread& thread : threads) thread.join();
   const SessionManager last = rollout.manager(IdStorage::hashed_only);
   for (const std::string& cookie : cookies) {
-    const Session session = open(last, cookie);
+    const Session session = open_session(last, cookie);
     EXPECT_EQ(session.value("n", 0), thread_count);
     for (int t = 0; t < thread_count; ++t) {
       EXPECT_EQ(session.value("thread" + std::to_string(t), -1), t);

@@ -6,10 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "websession/memory_store.hpp"
+#include "faulty_memory.hpp"
 #include "websession/session_manager.hpp"
-#include "websession/testing/fault_store.hpp"
-#include "websession/testing/manual_clock.hpp"
 
 namespace websession::testing {
 namespace {
@@ -22,11 +20,8 @@ constexpr std::size_t attributes_max = 4;
 
 std::string text(std::size_t size) { return std::string(size, 'x'); }
 
-class Limits : public ::testing::Test {
+class Limits : public ::testing::Test, protected FaultyMemory {
  protected:
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-  std::shared_ptr<MemoryStore> memory = std::make_shared<MemoryStore>(clock);
-  std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(memory);
   SessionManager small = manager(bytes_max, attributes_max);
   SessionManager large = manager(100'000, 1000);
 

@@ -1,5 +1,6 @@
 // What an observer is told of each step of a session's life, and what it cannot find out.
 #include "websession/observer.hpp"
+#include "requests.hpp"
 
 #include <gtest/gtest.h>
 
@@ -106,10 +107,6 @@ class Observed : public ::testing::Test {
     return SessionManager::make(std::move(on), options).value();
   }
   SessionManager manager() { return manager(observer, store); }
-
-  static Session open(const SessionManager& manager, const std::string& cookie) {
-    return manager.open({cookie, false}).value();
-  }
   // A stored session with a = 1; gives its Cookie header.
   static std::string stored(const SessionManager& manager) {
     const Fields fields{{"a", "1"}};
@@ -119,7 +116,7 @@ class Observed : public ::testing::Test {
 
 TEST_F(Observed, AVisitorWhoStoresNothingIsNoEvent) {
   const SessionManager m = manager();
-  Session session = open(m, "theme=dark");
+  Session session = open_session(m, "theme=dark");
   ASSERT_TRUE(m.commit(session));
   EXPECT_EQ(observer->take(), Words());
   EXPECT_TRUE(observer->calls.empty());
@@ -127,18 +124,18 @@ TEST_F(Observed, AVisitorWhoStoresNothingIsNoEvent) {
 
 TEST_F(Observed, EachStepOfALifeIsTold) {
   const SessionManager m = manager();
-  Session session = open(m, "");
+  Session session = open_session(m, "");
   session.set("a", 1);
   ASSERT_EQ(m.commit(session)->status, Status::created);
   EXPECT_EQ(observer->take(), Words({"created"}));
   std::string cookie = "sid=" + session.id()->secret();
 
-  session = open(m, cookie);
+  session = open_session(m, cookie);
   EXPECT_EQ(m.commit(session)->status, Status::unchanged);
   EXPECT_EQ(observer->take(), Words({"loaded"}));
 
   clock->advance(minutes(5));
-  session = open(m, cookie);
+  session = open_session(m, cookie);
   EXPECT_EQ(m.commit(session)->status, Status::renewed);
   EXPECT_EQ(observer->take(), Words({"loaded", "renewed"}));
 
@@ -154,7 +151,7 @@ TEST_F(Observed, EachStepOfALifeIsTold) {
   session.regenerate();
   EXPECT_EQ(m.commit(session)->status, Status::regenerated);
   EXPECT_EQ(observer->take(), Words({"regenerated"}));
-  Session frozen = open(m, cookie);
+  Session frozen = open_session(m, cookie);
   frozen.set("a", 9);
   EXPECT_EQ(m.commit(frozen)->status, Status::gone);
   EXPECT_EQ(observer->take(), Words({"loaded", "gone"})) << "no call of the store told it";
@@ -163,7 +160,7 @@ TEST_F(Observed, EachStepOfALifeIsTold) {
   EXPECT_EQ(m.commit(session)->status, Status::erased);
   EXPECT_EQ(observer->take(), Words({"erased"}));
   cookie = "sid=" + std::string(32, 'u');
-  EXPECT_TRUE(open(m, cookie).is_new());
+  EXPECT_TRUE(open_session(m, cookie).is_new());
   EXPECT_EQ(observer->take(), Words({"not_found"}));
 }
 
@@ -171,7 +168,7 @@ TEST_F(Observed, WhatComesTooLateIsGone) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
   std::vector<Session> late;
-  for (int i = 0; i < 3; ++i) late.push_back(open(m, cookie));
+  for (int i = 0; i < 3; ++i) late.push_back(open_session(m, cookie));
   ASSERT_TRUE(m.erase(*late[0].id()).value());
   observer->take();
   late[0].set("a", 2);
@@ -188,11 +185,11 @@ TEST_F(Observed, RefusedCookiesAreToldAndNotMoreThanAFew) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
   observer->take();
-  EXPECT_FALSE(open(m, "sid=short; sid=" + std::string(31, 'a') + "*; " + cookie).is_new());
+  EXPECT_FALSE(open_session(m, "sid=short; sid=" + std::string(31, 'a') + "*; " + cookie).is_new());
   EXPECT_EQ(observer->take(), Words({"cookie_malformed", "cookie_malformed", "loaded"}));
   std::string flood;
   for (int i = 0; i < 10'000; ++i) flood += "sid=;";
-  EXPECT_TRUE(open(m, flood + cookie).is_new());
+  EXPECT_TRUE(open_session(m, flood + cookie).is_new());
   for (const Recorder::Event& event : observer->events) EXPECT_EQ(event.label, "");
   EXPECT_EQ(observer->take(), Words(16, "cookie_malformed"));
 }
@@ -200,7 +197,7 @@ TEST_F(Observed, RefusedCookiesAreToldAndNotMoreThanAFew) {
 // P5
 TEST_F(Observed, ALabelTellsSessionsApartAndGivesNoIdAway) {
   const SessionManager m = manager();
-  Session session = open(m, "");
+  Session session = open_session(m, "");
   session.set("a", 1);
   ASSERT_TRUE(m.commit(session));
   const std::string old_id = session.id()->secret();
@@ -228,7 +225,7 @@ TEST_F(Observed, ALabelTellsSessionsApartAndGivesNoIdAway) {
 TEST_F(Observed, LabelsAgreeWhereTheSaltDoes) {
   const auto label_by = [&](std::shared_ptr<Recorder> by) {
     const SessionManager m = manager(by, store);
-    EXPECT_TRUE(open(m, "sid=" + std::string(32, 'u')).is_new());
+    EXPECT_TRUE(open_session(m, "sid=" + std::string(32, 'u')).is_new());
     return by->events.at(0).label;
   };
   const std::string salt(32, 's');
@@ -242,7 +239,7 @@ TEST_F(Observed, LabelsAgreeWhereTheSaltDoes) {
 
 TEST_F(Observed, EveryCallOfTheStoreIsToldWithItsLatency) {
   const SessionManager m = manager(observer, std::make_shared<SlowStore>(store, clock));
-  Session session = open(m, stored(m));
+  Session session = open_session(m, stored(m));
   session.set("a", 2);
   ASSERT_TRUE(m.commit(session));
   session.regenerate();
@@ -263,7 +260,7 @@ TEST_F(Observed, EveryFailedCallIsToldWithItsError) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
   const Error down = make_error(Errc::timeout, "late");
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   observer->take();
   observer->calls.clear();
   store->fail_all(down);
@@ -289,12 +286,12 @@ TEST_F(Observed, AnObserverThatThrowsBreaksNoRequest) {
     void on_store_call(const StoreCall&) override { throw 7; }
   };
   const SessionManager m = manager(std::make_shared<Broken>(), store);
-  Session session = open(m, "sid=malformed");
+  Session session = open_session(m, "sid=malformed");
   session.set("a", 1);
   const Result<Commit> commit = m.commit(session);
   ASSERT_TRUE(commit);
   EXPECT_EQ(commit->headers.size(), 2U) << "the cookie is sent";
-  EXPECT_EQ(open(m, "sid=" + session.id()->secret()).value("a", 0), 1);
+  EXPECT_EQ(open_session(m, "sid=" + session.id()->secret()).value("a", 0), 1);
 }
 
 // An observer can pass on what it is told.

@@ -9,10 +9,8 @@
 #include <vector>
 
 #include "code_digits.hpp"
+#include "faulty_memory.hpp"
 #include "session_races.hpp"
-#include "websession/memory_store.hpp"
-#include "websession/testing/fault_store.hpp"
-#include "websession/testing/manual_clock.hpp"
 
 namespace websession::testing {
 namespace {
@@ -22,11 +20,8 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using Status = CodeCheck::Status;
 
-class OneTimeCode : public ::testing::Test {
+class OneTimeCode : public ::testing::Test, protected FaultyMemory {
  protected:
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-  std::shared_ptr<MemoryStore> memory = std::make_shared<MemoryStore>(clock);
-  std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(memory);
   SessionManager manager = make_manager();
   SessionId id = store_session(manager);
   OneTimeCodes codes = some_codes();

@@ -6,23 +6,17 @@
 #include <string>
 #include <vector>
 
-#include "websession/memory_store.hpp"
+#include "faulty_memory.hpp"
 #include "websession/observer.hpp"
 #include "websession/session_manager.hpp"
-#include "websession/testing/fault_store.hpp"
-#include "websession/testing/manual_clock.hpp"
 
 namespace websession::testing {
 namespace {
 
 using Status = Commit::Status;
 
-class OutageTest : public ::testing::Test {
+class OutageTest : public ::testing::Test, protected FaultyMemory {
  protected:
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-  std::shared_ptr<MemoryStore> memory = std::make_shared<MemoryStore>(clock);
-  std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(memory);
-
   SessionManager manager(Outage on_outage, std::shared_ptr<Observer> observer = nullptr) {
     SessionOptions options;
     options.clock = clock;

@@ -10,9 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "websession/memory_store.hpp"
-#include "websession/testing/fault_store.hpp"
-#include "websession/testing/manual_clock.hpp"
+#include "faulty_memory.hpp"
+#include "requests.hpp"
 
 namespace websession::testing {
 namespace {
@@ -23,11 +22,8 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using Status = Commit::Status;
 
-class SessionManagerTest : public ::testing::Test {
+class SessionManagerTest : public ::testing::Test, protected FaultyMemory {
  protected:
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-  std::shared_ptr<MemoryStore> memory = std::make_shared<MemoryStore>(clock);
-  std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(memory);
   std::vector<std::string> warnings;
 
   SessionOptions options() {
@@ -41,20 +37,13 @@ class SessionManagerTest : public ::testing::Test {
   }
   SessionManager manager() { return manager(options()); }
 
-  static Session open(const SessionManager& manager, const std::string& cookie = "") {
-    return manager.open({cookie, false}).value();
-  }
   // A stored session with a = 1; gives its Cookie header.
   std::string stored(const SessionManager& with) {
-    Session session = open(with);
+    Session session = open_session(with);
     session.set("a", 1);
     const Commit commit = with.commit(session).value();
     EXPECT_EQ(commit.status, Status::created);
     return cookie_of(commit);
-  }
-  static std::string cookie_of(const Commit& commit) {
-    const std::string& header = commit.headers.at(0).value;
-    return header.substr(0, header.find(';'));
   }
   static std::string id_of(const std::string& cookie) { return cookie.substr(4); }
 };
@@ -62,7 +51,7 @@ class SessionManagerTest : public ::testing::Test {
 // P6
 TEST_F(SessionManagerTest, AVisitorWhoStoresNothingCostsNothing) {
   const SessionManager m = manager();
-  Session session = open(m, "theme=dark; other=1");
+  Session session = open_session(m, "theme=dark; other=1");
   EXPECT_TRUE(session.is_new());
   EXPECT_EQ(session.value("count", 0), 0);
   session.set("a", 1);
@@ -80,13 +69,13 @@ TEST_F(SessionManagerTest, ARequestCostsOneLoadAndAtMostOneWrite) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
   std::size_t before = store->calls();
-  Session reader = open(m, cookie);
+  Session reader = open_session(m, cookie);
   EXPECT_EQ(reader.value("a", 0), 1);
   EXPECT_EQ(m.commit(reader).value().status, Status::unchanged);
   EXPECT_EQ(store->calls() - before, 1U) << "nothing changed, no renewal due";
 
   before = store->calls();
-  Session writer = open(m, cookie);
+  Session writer = open_session(m, cookie);
   writer.set("a", 2);
   writer.set("b", "x");
   writer.remove("c");
@@ -94,21 +83,21 @@ TEST_F(SessionManagerTest, ARequestCostsOneLoadAndAtMostOneWrite) {
   EXPECT_EQ(store->calls() - before, 2U);
 
   before = store->calls();
-  Session counter = open(m, cookie);
+  Session counter = open_session(m, cookie);
   EXPECT_EQ(counter.increment("a").value(), 3);
   EXPECT_EQ(m.commit(counter).value().status, Status::unchanged);
   EXPECT_EQ(store->calls() - before, 2U) << "a direct operation carries the renewal";
 
   before = store->calls();
   clock->advance(minutes(4));
-  Session late = open(m, cookie);
+  Session late = open_session(m, cookie);
   EXPECT_EQ(m.commit(late).value().status, Status::renewed);
   EXPECT_EQ(store->calls() - before, 2U);
 }
 
 TEST_F(SessionManagerTest, TheFirstAttributeMakesASessionAndACookie) {
   const SessionManager m = manager();
-  Session session = open(m);
+  Session session = open_session(m);
   session.set("name", "Ada");
   const Commit commit = m.commit(session).value();
   EXPECT_EQ(commit.status, Status::created);
@@ -124,20 +113,20 @@ TEST_F(SessionManagerTest, TheFirstAttributeMakesASessionAndACookie) {
   EXPECT_EQ(commit.headers[1].mode, Header::Mode::replace);
 
   EXPECT_EQ(m.commit(session).value().status, Status::unchanged) << "a second commit";
-  EXPECT_EQ(open(m, cookie_of(commit)).value("name", "?"), "Ada");
+  EXPECT_EQ(open_session(m, cookie_of(commit)).value("name", "?"), "Ada");
 }
 
 // P4
 TEST_F(SessionManagerTest, AnUnknownIdIsNeverTakenUp) {
   const SessionManager m = manager();
   const std::string forged(32, 'f');
-  Session session = open(m, "sid=" + forged);
+  Session session = open_session(m, "sid=" + forged);
   EXPECT_TRUE(session.is_new());
   session.set("a", 1);
   const Commit commit = m.commit(session).value();
   EXPECT_EQ(commit.status, Status::created);
   EXPECT_NE(session.id()->secret(), forged);
-  EXPECT_TRUE(open(m, "sid=" + forged).is_new());
+  EXPECT_TRUE(open_session(m, "sid=" + forged).is_new());
   EXPECT_EQ(memory->size(), 1U);
 }
 
@@ -162,14 +151,14 @@ TEST_F(SessionManagerTest, OfSeveralCookiesTheFirstKnownOneCounts) {
   const std::string mine = stored(m);
   const std::string other = stored(m);
   const std::string unknown = "sid=" + std::string(32, 'u');
-  EXPECT_EQ(open(m, unknown + "; " + mine + "; " + other).id()->secret(), id_of(mine));
-  EXPECT_EQ(open(m, mine + "; " + other).id()->secret(), id_of(mine));
-  EXPECT_EQ(open(m, "sid=malformed; sid=; " + mine).id()->secret(), id_of(mine));
+  EXPECT_EQ(open_session(m, unknown + "; " + mine + "; " + other).id()->secret(), id_of(mine));
+  EXPECT_EQ(open_session(m, mine + "; " + other).id()->secret(), id_of(mine));
+  EXPECT_EQ(open_session(m, "sid=malformed; sid=; " + mine).id()->secret(), id_of(mine));
 
   const std::size_t before = store->calls();
   std::string many;
   for (int i = 0; i < 50; ++i) many += "sid=" + std::string(31, 'u') + "ABCDEFGHIJ"[i % 10] + ';';
-  EXPECT_TRUE(open(m, many + mine).is_new());
+  EXPECT_TRUE(open_session(m, many + mine).is_new());
   EXPECT_EQ(store->calls() - before, 4U) << "four at most";
 }
 
@@ -184,9 +173,9 @@ TEST_F(SessionManagerTest, WithAHostNameOnlyTheFirstCookieCounts) {
     const Commit commit = m.commit(session).value();
     const std::string& header = commit.headers.at(0).value;
     const std::string cookie = header.substr(0, header.find(';'));
-    EXPECT_FALSE(open(m, cookie).is_new());
-    EXPECT_TRUE(open(m, name + "=" + std::string(32, 'u') + "; " + cookie).is_new());
-    EXPECT_TRUE(open(m, name + "=x; " + cookie).is_new());
+    EXPECT_FALSE(open_session(m, cookie).is_new());
+    EXPECT_TRUE(open_session(m, name + "=" + std::string(32, 'u') + "; " + cookie).is_new());
+    EXPECT_TRUE(open_session(m, name + "=x; " + cookie).is_new());
   }
 }
 
@@ -199,7 +188,7 @@ TEST_F(SessionManagerTest, AnOutageIsAnErrorAndNotALogout) {
   ASSERT_FALSE(session);
   EXPECT_EQ(session.error().code, Errc::unavailable);
   store->recover();
-  EXPECT_EQ(open(m, cookie).value("a", 0), 1);
+  EXPECT_EQ(open_session(m, cookie).value("a", 0), 1);
 }
 
 // P8: whichever call fails, a commit can be repeated and all changes are there in the end.
@@ -207,7 +196,7 @@ TEST_F(SessionManagerTest, AFailedCommitCanBeRepeated) {
   const SessionManager m = manager();
   for (const auto moment : {FaultStore::Moment::before, FaultStore::Moment::after}) {
     for (std::size_t n = 1; n <= 3; ++n) {
-      Session session = open(m, stored(m));
+      Session session = open_session(m, stored(m));
       session.set("b", 2);
       session.regenerate();
       store->fail_call(1, make_error(Errc::timeout, "lost"), moment);
@@ -224,7 +213,7 @@ TEST_F(SessionManagerTest, AFailedCommitCanBeRepeated) {
       ASSERT_TRUE(commit) << commit.error().message();
       if (commit->status != Status::unchanged) {
         EXPECT_EQ(commit->status, Status::regenerated);
-        const Session after = open(m, cookie_of(*commit));
+        const Session after = open_session(m, cookie_of(*commit));
         EXPECT_EQ(after.value("a", 0), 1);
         EXPECT_EQ(after.value("b", 0), 2);
         EXPECT_EQ(after.value("c", 0), 3);
@@ -239,8 +228,8 @@ TEST_F(SessionManagerTest, AFailedCommitCanBeRepeated) {
 TEST_F(SessionManagerTest, GoneWritesNothingAndSendsNoCookie) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session slow = open(m, cookie);
-  Session logout = open(m, cookie);
+  Session slow = open_session(m, cookie);
+  Session logout = open_session(m, cookie);
   logout.invalidate();
   EXPECT_EQ(m.commit(logout).value().status, Status::erased);
   slow.set("a", 2);
@@ -249,14 +238,14 @@ TEST_F(SessionManagerTest, GoneWritesNothingAndSendsNoCookie) {
   EXPECT_TRUE(commit.headers.empty());
   EXPECT_EQ(memory->size(), 0U);
   EXPECT_EQ(m.commit(slow).value().status, Status::gone);
-  EXPECT_TRUE(open(m, cookie).is_new());
+  EXPECT_TRUE(open_session(m, cookie).is_new());
 }
 
 // P1
 TEST_F(SessionManagerTest, ADirectOperationOnAnEndedSessionSaysGone) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   ASSERT_TRUE(m.erase(*session.id()).value());
   EXPECT_EQ(session.increment("a").error().code, Errc::gone);
   EXPECT_EQ(session.compare_and_set("a", 1, 2).error().code, Errc::gone);
@@ -268,17 +257,17 @@ TEST_F(SessionManagerTest, ADirectOperationOnAnEndedSessionSaysGone) {
 TEST_F(SessionManagerTest, OnlyChangedAttributesAreWritten) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session first = open(m, cookie);
-  Session second = open(m, cookie);
+  Session first = open_session(m, cookie);
+  Session second = open_session(m, cookie);
   first.set("x", 1);
   second.set("y", 2);
   second.set("a", 1);  // what it was already
   ASSERT_TRUE(m.commit(first));
-  Session third = open(m, cookie);
+  Session third = open_session(m, cookie);
   third.set("a", 7);
   ASSERT_TRUE(m.commit(third));
   ASSERT_TRUE(m.commit(second));
-  const Session after = open(m, cookie);
+  const Session after = open_session(m, cookie);
   EXPECT_EQ(after.value("x", 0), 1);
   EXPECT_EQ(after.value("y", 0), 2);
   EXPECT_EQ(after.value("a", 0), 7);
@@ -288,15 +277,15 @@ TEST_F(SessionManagerTest, OnlyChangedAttributesAreWritten) {
 TEST_F(SessionManagerTest, RegenerateGivesANewIdAndFreezesTheOld) {
   const SessionManager m = manager();
   const std::string old_cookie = stored(m);
-  Session session = open(m, old_cookie);
-  Session parallel = open(m, old_cookie);
+  Session session = open_session(m, old_cookie);
+  Session parallel = open_session(m, old_cookie);
   session.regenerate();
   session.set("role", "admin");
   const Commit commit = m.commit(session).value();
   EXPECT_EQ(commit.status, Status::regenerated);
   EXPECT_NE(cookie_of(commit), old_cookie);
 
-  Session old = open(m, old_cookie);
+  Session old = open_session(m, old_cookie);
   EXPECT_EQ(old.value("a", 0), 1);
   EXPECT_FALSE(old.contains("role"));
   EXPECT_EQ(m.commit(old).value().status, Status::unchanged);
@@ -308,8 +297,8 @@ TEST_F(SessionManagerTest, RegenerateGivesANewIdAndFreezesTheOld) {
   EXPECT_TRUE(late.headers.empty());
 
   clock->advance(seconds(11));
-  EXPECT_TRUE(open(m, old_cookie).is_new()) << "after the grace";
-  const Session moved = open(m, cookie_of(commit));
+  EXPECT_TRUE(open_session(m, old_cookie).is_new()) << "after the grace";
+  const Session moved = open_session(m, cookie_of(commit));
   EXPECT_EQ(moved.value("a", 0), 1);
   EXPECT_EQ(moved.value("role", ""), "admin");
 }
@@ -317,19 +306,19 @@ TEST_F(SessionManagerTest, RegenerateGivesANewIdAndFreezesTheOld) {
 TEST_F(SessionManagerTest, RegenerateKeepsTheAbsoluteTimeout) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   for (int i = 0; i < 28; ++i) {
     clock->advance(minutes(25));
-    session = open(m, "sid=" + session.id()->secret());
+    session = open_session(m, "sid=" + session.id()->secret());
     ASSERT_FALSE(session.is_new()) << i;
     session.regenerate();
     ASSERT_EQ(m.commit(session).value().status, Status::regenerated);
   }
   const std::string last = "sid=" + session.id()->secret();
   clock->advance(minutes(11 * 60 + 59) - 28 * minutes(25));
-  EXPECT_FALSE(open(m, last).is_new()) << "11:59 after it was created";
+  EXPECT_FALSE(open_session(m, last).is_new()) << "11:59 after it was created";
   clock->advance(minutes(1));
-  EXPECT_TRUE(open(m, last).is_new()) << "12:00";
+  EXPECT_TRUE(open_session(m, last).is_new()) << "12:00";
 }
 
 TEST_F(SessionManagerTest, IdleSessionsEnd) {
@@ -337,12 +326,12 @@ TEST_F(SessionManagerTest, IdleSessionsEnd) {
   const std::string cookie = stored(m);
   for (int i = 0; i < 3; ++i) {
     clock->advance(minutes(29));
-    Session session = open(m, cookie);
+    Session session = open_session(m, cookie);
     ASSERT_FALSE(session.is_new());
     ASSERT_TRUE(m.commit(session));
   }
   clock->advance(minutes(30));
-  EXPECT_TRUE(open(m, cookie).is_new());
+  EXPECT_TRUE(open_session(m, cookie).is_new());
 }
 
 TEST_F(SessionManagerTest, AShortenedAbsoluteTimeoutCountsAtOnce) {
@@ -350,14 +339,14 @@ TEST_F(SessionManagerTest, AShortenedAbsoluteTimeoutCountsAtOnce) {
   clock->advance(minutes(20));
   SessionOptions strict = options();
   strict.absolute_timeout = minutes(20);
-  EXPECT_TRUE(open(manager(strict), cookie).is_new());
-  EXPECT_FALSE(open(manager(), cookie).is_new());
+  EXPECT_TRUE(open_session(manager(strict), cookie).is_new());
+  EXPECT_FALSE(open_session(manager(), cookie).is_new());
 }
 
 TEST_F(SessionManagerTest, InvalidateErasesAndDeletesTheCookie) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   session.set("b", 1);
   session.invalidate();
   EXPECT_FALSE(session.contains("a")) << "at once";
@@ -376,7 +365,7 @@ TEST_F(SessionManagerTest, InvalidateErasesAndDeletesTheCookie) {
 
 TEST_F(SessionManagerTest, AStaleCookieIsDeletedOnlyOnInvalidate) {
   const SessionManager m = manager();
-  Session session = open(m, "sid=" + std::string(32, 's'));
+  Session session = open_session(m, "sid=" + std::string(32, 's'));
   EXPECT_TRUE(m.commit(session).value().headers.empty());
   session.invalidate();
   EXPECT_EQ(m.commit(session).value().headers.size(), 2U);
@@ -407,7 +396,7 @@ TEST_F(SessionManagerTest, TheFirstBadCallIsKeptAndNothingIsWritten) {
       {"a huge value", [](Session& s) { s.set("x", std::string(70'000, 'x')); }, Errc::too_large},
   };
   for (const Bad& bad : all) {
-    Session session = open(m, cookie);
+    Session session = open_session(m, cookie);
     session.set("b", 1);
     bad.call(session);
     session.set("", "a later mistake");
@@ -416,7 +405,7 @@ TEST_F(SessionManagerTest, TheFirstBadCallIsKeptAndNothingIsWritten) {
     ASSERT_FALSE(commit) << bad.what;
     EXPECT_EQ(commit.error().code, bad.code) << bad.what;
     EXPECT_EQ(store->calls(), before) << bad.what;
-    EXPECT_FALSE(open(m, cookie).contains("b")) << bad.what;
+    EXPECT_FALSE(open_session(m, cookie).contains("b")) << bad.what;
   }
 }
 
@@ -425,19 +414,19 @@ TEST_F(SessionManagerTest, LimitsRefuseOnlyGrowth) {
   with.session_bytes_max = 100;
   with.attributes_max = 3;
   const SessionManager small = manager(with);
-  Session session = open(small);
+  Session session = open_session(small);
   session.set("a", std::string(60, 'x'));
   session.set("b", std::string(60, 'x'));
   EXPECT_EQ(small.commit(session).error().code, Errc::too_large);
-  Session names = open(small);
+  Session names = open_session(small);
   for (const char* name : {"a", "b", "c", "d"}) names.set(name, 1);
   EXPECT_EQ(small.commit(names).error().code, Errc::too_large);
   EXPECT_EQ(memory->size(), 0U);
 
-  Session big = open(manager());
+  Session big = open_session(manager());
   for (const char* name : {"a", "b", "c", "d"}) big.set(name, std::string(60, 'x'));
   const std::string cookie = cookie_of(manager().commit(big).value());
-  Session over = open(small, cookie);
+  Session over = open_session(small, cookie);
   EXPECT_EQ(over.value("d", "").size(), 60U) << "a record over the limit still loads";
   over.set("d", std::string(61, 'x'));
   EXPECT_EQ(small.commit(over).error().code, Errc::too_large);
@@ -449,7 +438,7 @@ TEST_F(SessionManagerTest, LimitsRefuseOnlyGrowth) {
 
 TEST_F(SessionManagerTest, GetIsTypedAndExact) {
   const SessionManager m = manager();
-  Session session = open(m);
+  Session session = open_session(m);
   session.set("n", 300);
   session.set("s", "text");
   session.set("t", true);
@@ -481,32 +470,32 @@ TEST_F(SessionManagerTest, GetIsTypedAndExact) {
 TEST_F(SessionManagerTest, ChangesShowAtOnceAndWaitForTheCommit) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   session.set("b", 2);
   session.remove("a");
   EXPECT_FALSE(session.contains("a"));
   EXPECT_EQ(session.value("b", 0), 2);
-  EXPECT_EQ(open(m, cookie).value("a", 0), 1) << "not before the commit";
+  EXPECT_EQ(open_session(m, cookie).value("a", 0), 1) << "not before the commit";
   session.clear();
   EXPECT_TRUE(session.names().empty());
   session.set("c", 3);
   EXPECT_EQ(session.names(), std::vector<std::string>{"c"});
   ASSERT_TRUE(m.commit(session));
-  EXPECT_EQ(open(m, cookie).names(), std::vector<std::string>{"c"});
+  EXPECT_EQ(open_session(m, cookie).names(), std::vector<std::string>{"c"});
 }
 
 TEST_F(SessionManagerTest, AttributesCanExpireBeforeTheSession) {
   const SessionManager m = manager();
-  Session session = open(m);
+  Session session = open_session(m);
   session.set("code", "123456", minutes(5));
   session.set("a", 1);
   const std::string cookie = cookie_of(m.commit(session).value());
   clock->advance(minutes(4));
-  Session before = open(m, cookie);
+  Session before = open_session(m, cookie);
   EXPECT_EQ(before.value("code", ""), "123456");
   ASSERT_TRUE(m.commit(before));
   clock->advance(minutes(1));
-  const Session after = open(m, cookie);
+  const Session after = open_session(m, cookie);
   EXPECT_FALSE(after.contains("code"));
   EXPECT_EQ(after.value("a", 0), 1);
 }
@@ -514,18 +503,18 @@ TEST_F(SessionManagerTest, AttributesCanExpireBeforeTheSession) {
 TEST_F(SessionManagerTest, DirectOperationsActAtOnce) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   EXPECT_EQ(session.increment("a", 4).value(), 5);
   EXPECT_EQ(session.value("a", 0), 5) << "the snapshot follows";
-  EXPECT_EQ(open(m, cookie).value("a", 0), 5) << "no commit needed";
+  EXPECT_EQ(open_session(m, cookie).value("a", 0), 5) << "no commit needed";
   EXPECT_TRUE(session.compare_and_set("a", 5, 6).value());
   EXPECT_FALSE(session.compare_and_set("a", 5, 7).value());
   EXPECT_TRUE(session.compare_and_set("new", absent, "x").value());
   EXPECT_FALSE(session.compare_and_set("new", absent, "y").value());
   EXPECT_TRUE(session.consume("new", "x").value());
   EXPECT_FALSE(session.consume("new", "x").value());
-  EXPECT_EQ(open(m, cookie).names(), std::vector<std::string>{"a"});
-  EXPECT_EQ(open(m, cookie).value("a", 0), 6);
+  EXPECT_EQ(open_session(m, cookie).names(), std::vector<std::string>{"a"});
+  EXPECT_EQ(open_session(m, cookie).value("a", 0), 6);
   session.set("s", "x");
   ASSERT_TRUE(m.commit(session));
   EXPECT_EQ(session.increment("s").error().code, Errc::invalid_argument);
@@ -534,8 +523,8 @@ TEST_F(SessionManagerTest, DirectOperationsActAtOnce) {
 TEST_F(SessionManagerTest, DirectOperationsActOnTheStoresStateNotTheSnapshots) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session early = open(m, cookie);
-  Session other = open(m, cookie);
+  Session early = open_session(m, cookie);
+  Session other = open_session(m, cookie);
   EXPECT_EQ(other.increment("a", 10).value(), 11);
   EXPECT_EQ(early.increment("a").value(), 12);
   EXPECT_FALSE(other.compare_and_set("a", 11, 0).value());
@@ -543,7 +532,7 @@ TEST_F(SessionManagerTest, DirectOperationsActOnTheStoresStateNotTheSnapshots) {
 
 TEST_F(SessionManagerTest, DirectOperationsOnLocalStateRideOnTheCommit) {
   const SessionManager m = manager();
-  Session fresh = open(m);
+  Session fresh = open_session(m);
   EXPECT_EQ(fresh.increment("n").value(), 1);
   EXPECT_EQ(fresh.increment("n").value(), 2);
   EXPECT_TRUE(fresh.compare_and_set("x", absent, 1).value());
@@ -551,21 +540,21 @@ TEST_F(SessionManagerTest, DirectOperationsOnLocalStateRideOnTheCommit) {
   EXPECT_TRUE(fresh.consume("x", 1).value());
   EXPECT_EQ(store->calls(), 0U);
   const std::string cookie = cookie_of(m.commit(fresh).value());
-  EXPECT_EQ(open(m, cookie).names(), std::vector<std::string>{"n"});
+  EXPECT_EQ(open_session(m, cookie).names(), std::vector<std::string>{"n"});
 
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   session.set("n", 10);
   EXPECT_EQ(session.increment("n").value(), 11) << "a pending change is built upon";
   session.remove("n");
   EXPECT_EQ(session.increment("n").value(), 1);
-  EXPECT_EQ(open(m, cookie).value("n", 0), 2) << "nothing is written yet";
+  EXPECT_EQ(open_session(m, cookie).value("n", 0), 2) << "nothing is written yet";
   ASSERT_TRUE(m.commit(session));
-  EXPECT_EQ(open(m, cookie).value("n", 0), 1);
+  EXPECT_EQ(open_session(m, cookie).value("n", 0), 1);
 }
 
 TEST_F(SessionManagerTest, ConsumeMatchesEitherFormOfAString) {
   const SessionManager m = manager();
-  Session session = open(m);
+  Session session = open_session(m);
   session.set("encoded", "10115");
   session.set("plain", Text{"10115"});
   ASSERT_TRUE(m.commit(session));
@@ -576,7 +565,7 @@ TEST_F(SessionManagerTest, ConsumeMatchesEitherFormOfAString) {
 
 TEST_F(SessionManagerTest, AStringMatchesHoweverItIsStored) {
   const SessionManager m = manager();
-  Session session = open(m);
+  Session session = open_session(m);
   session.set("quoted", Text{"\"abc\""});
   ASSERT_TRUE(m.commit(session));
   EXPECT_EQ(session.value("quoted", ""), "abc");
@@ -586,14 +575,14 @@ TEST_F(SessionManagerTest, AStringMatchesHoweverItIsStored) {
 TEST_F(SessionManagerTest, AfterAMismatchTheSnapshotShowsWhatIsThere) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session session = open(m, cookie);
-  ASSERT_EQ(open(m, cookie).increment("a", 4).value(), 5);
+  Session session = open_session(m, cookie);
+  ASSERT_EQ(open_session(m, cookie).increment("a", 4).value(), 5);
   int tries = 0;
   while (!session.compare_and_set("a", session.value("a", 0), session.value("a", 0) + 1).value()) {
     ASSERT_LT(++tries, 3) << "a retry loop must end";
   }
-  EXPECT_EQ(open(m, cookie).value("a", 0), 6);
-  ASSERT_TRUE(open(m, cookie).consume("a", 6).value());
+  EXPECT_EQ(open_session(m, cookie).value("a", 0), 6);
+  ASSERT_TRUE(open_session(m, cookie).consume("a", 6).value());
   EXPECT_FALSE(session.compare_and_set("a", 6, 7).value());
   EXPECT_FALSE(session.contains("a"));
 }
@@ -602,46 +591,46 @@ TEST_F(SessionManagerTest, AfterAMismatchTheSnapshotShowsWhatIsThere) {
 TEST_F(SessionManagerTest, AStaleSnapshotElidesNothing) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session lost = open(m, cookie);
+  Session lost = open_session(m, cookie);
   lost.set("admin", true);
   store->fail_call(1, make_error(Errc::timeout, "lost"), FaultStore::Moment::after);
   ASSERT_FALSE(m.commit(lost));
   lost.remove("admin");
   ASSERT_EQ(m.commit(lost).value().status, Status::updated);
-  EXPECT_FALSE(open(m, cookie).contains("admin"));
+  EXPECT_FALSE(open_session(m, cookie).contains("admin"));
 
-  Session mismatch = open(m, cookie);
-  ASSERT_TRUE(open(m, cookie).compare_and_set("a", 1, 5).value());
+  Session mismatch = open_session(m, cookie);
+  ASSERT_TRUE(open_session(m, cookie).compare_and_set("a", 1, 5).value());
   ASSERT_FALSE(mismatch.compare_and_set("a", 1, 2).value());
   mismatch.set("a", 1);
   ASSERT_TRUE(m.commit(mismatch));
-  EXPECT_EQ(open(m, cookie).value("a", 0), 1);
+  EXPECT_EQ(open_session(m, cookie).value("a", 0), 1);
 
-  Session living = open(m, cookie);
+  Session living = open_session(m, cookie);
   living.set("online", true);
   ASSERT_TRUE(m.commit(living));
-  Session other = open(m, cookie);
+  Session other = open_session(m, cookie);
   other.set("online", false);
   ASSERT_TRUE(m.commit(other));
   living.set("online", true);
   ASSERT_TRUE(m.commit(living));
-  EXPECT_TRUE(open(m, cookie).value("online", false));
-  ASSERT_TRUE(open(m, cookie).increment("later"));
+  EXPECT_TRUE(open_session(m, cookie).value("online", false));
+  ASSERT_TRUE(open_session(m, cookie).increment("later"));
   living.clear();
   ASSERT_TRUE(m.commit(living));
-  EXPECT_TRUE(open(m, cookie).names().empty());
+  EXPECT_TRUE(open_session(m, cookie).names().empty());
 }
 
 TEST_F(SessionManagerTest, AnAttributeExpiresInALivingSession) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   session.set("sudo", true, minutes(5));
   EXPECT_TRUE(session.contains("sudo"));
   clock->advance(minutes(5));
   EXPECT_FALSE(session.contains("sudo")) << "before the commit";
   EXPECT_FALSE(session.consume("sudo", true).value());
-  Session counter = open(m, cookie);
+  Session counter = open_session(m, cookie);
   counter.set("n", 7, minutes(5));
   ASSERT_TRUE(m.commit(counter));
   EXPECT_TRUE(counter.contains("n"));
@@ -651,13 +640,13 @@ TEST_F(SessionManagerTest, AnAttributeExpiresInALivingSession) {
   EXPECT_EQ(counter.value("n", 0), 1);
   counter.remove("n");
   ASSERT_TRUE(m.commit(counter));
-  EXPECT_FALSE(open(m, cookie).contains("n"));
+  EXPECT_FALSE(open_session(m, cookie).contains("n"));
 }
 
 // P1: whatever the handler goes on to do.
 TEST_F(SessionManagerTest, GoneIsAStatusHoweverItIsNoticed) {
   const SessionManager m = manager();
-  Session session = open(m, stored(m));
+  Session session = open_session(m, stored(m));
   ASSERT_TRUE(m.erase(*session.id()).value());
   EXPECT_EQ(session.increment("a").error().code, Errc::gone);
   session.set("x", 1);
@@ -667,7 +656,7 @@ TEST_F(SessionManagerTest, GoneIsAStatusHoweverItIsNoticed) {
 
 TEST_F(SessionManagerTest, AFailedRegenerateIsRepeatedBeforeAnythingElse) {
   const SessionManager m = manager();
-  Session session = open(m, stored(m));
+  Session session = open_session(m, stored(m));
   session.regenerate();
   store->fail_call(1, make_error(Errc::timeout, "lost"), FaultStore::Moment::after);
   ASSERT_FALSE(m.commit(session));
@@ -698,22 +687,22 @@ TEST_F(SessionManagerTest, ADirectOperationCarriesTheRenewal) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
   clock->advance(minutes(20));
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   EXPECT_EQ(session.expires_in(), minutes(30)) << "the commit would renew it";
   ASSERT_TRUE(session.increment("a"));
   EXPECT_EQ(m.commit(session).value().status, Status::unchanged);
   clock->advance(minutes(25));
-  EXPECT_FALSE(open(m, cookie).is_new());
+  EXPECT_FALSE(open_session(m, cookie).is_new());
 }
 
 TEST_F(SessionManagerTest, ExpiresInTellsWhatIsLeft) {
   const SessionManager m = manager();
-  Session session = open(m);
+  Session session = open_session(m);
   EXPECT_EQ(session.expires_in(), minutes(30));
   session.set("a", 1);
   const std::string cookie = cookie_of(m.commit(session).value());
   clock->advance(minutes(2));
-  EXPECT_EQ(open(m, cookie).expires_in(), minutes(28)) << "no renewal due";
+  EXPECT_EQ(open_session(m, cookie).expires_in(), minutes(28)) << "no renewal due";
 }
 
 TEST_F(SessionManagerTest, SecureFollowsTheRequestOrTheOption) {
@@ -741,7 +730,7 @@ TEST_F(SessionManagerTest, ASessionCookieHasNoDates) {
   SessionOptions with = options();
   with.cookie.persistent = false;
   const SessionManager m = manager(with);
-  Session session = open(m);
+  Session session = open_session(m);
   session.set("a", 1);
   const std::string text = m.commit(session).value().headers.at(0).value;
   EXPECT_EQ(text.find("Max-Age"), std::string::npos);
@@ -754,7 +743,7 @@ TEST_F(SessionManagerTest, MaxAgeIsWhatIsLeftOfTheAbsoluteTimeout) {
   const SessionManager m = manager(with);
   const std::string cookie = stored(m);
   clock->advance(minutes(20));
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   session.set("a", 2);
   const std::string text = m.commit(session).value().headers.at(0).value;
   EXPECT_NE(text.find("; Max-Age=42000;"), std::string::npos) << text;
@@ -817,7 +806,7 @@ TEST_F(SessionManagerTest, WrongOptionsAreRefusedByName) {
 TEST_F(SessionManagerTest, ErrorsHoldNoSecrets) {
   const SessionManager m = manager();
   const std::string cookie = stored(m);
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   session.set("secret", "the-value");
   ASSERT_TRUE(m.commit(session));
   for (const Error& error :
@@ -844,7 +833,7 @@ TEST_F(SessionManagerTest, ManyThreadsCountTogether) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  const Session after = open(m, cookie);
+  const Session after = open_session(m, cookie);
   EXPECT_EQ(after.value("a", 0), 801);
   for (int i = 0; i < 16; ++i) EXPECT_EQ(after.value("thread" + std::to_string(i), 0), 49);
 }

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "faulty_memory.hpp"
+#include "forwarding_store.hpp"
+#include "requests.hpp"
 #include "sign_in_races.hpp"
-#include "websession/memory_store.hpp"
 #include "websession/session_manager.hpp"
-#include "websession/testing/fault_store.hpp"
-#include "websession/testing/manual_clock.hpp"
 
 namespace websession::testing {
 namespace {
@@ -20,12 +20,8 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using Status = Commit::Status;
 
-class SignIn : public ::testing::Test {
+class SignIn : public ::testing::Test, protected FaultyMemory {
  protected:
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-  std::shared_ptr<MemoryStore> memory = std::make_shared<MemoryStore>(clock);
-  std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(memory);
-
   SessionOptions options() {
     SessionOptions options;
     options.clock = clock;
@@ -42,26 +38,23 @@ class SignIn : public ::testing::Test {
   }
   SessionManager manager() { return manager(options()); }
 
-  static Session open(const SessionManager& manager, const std::string& cookie = "") {
-    return manager.open({cookie, false}).value();
-  }
   static std::string cookie_of(const Session& session) { return "sid=" + session.id()->secret(); }
   // A committed session with a = 1.
   static Session anonymous(const SessionManager& with) {
-    Session session = open(with);
+    Session session = open_session(with);
     session.set("a", 1);
     EXPECT_EQ(with.commit(session).value().status, Status::created);
     return session;
   }
   static Session signed_in(const SessionManager& with, std::string_view principal,
                            std::string_view label = {}) {
-    Session session = open(with);
+    Session session = open_session(with);
     session.sign_in(principal, label);
     EXPECT_EQ(with.commit(session).value().status, Status::created);
     return session;
   }
   static bool is_new(const SessionManager& with, const std::string& cookie) {
-    return open(with, cookie).is_new();
+    return open_session(with, cookie).is_new();
   }
 };
 
@@ -70,7 +63,7 @@ class SignIn : public ::testing::Test {
 TEST_F(SignIn, FixationTheIdFromBeforeIsWorthNothing) {
   const SessionManager m = manager();
   const std::string planted = cookie_of(anonymous(m));
-  Session victim = open(m, planted);
+  Session victim = open_session(m, planted);
   victim.sign_in("ada");
   EXPECT_EQ(victim.principal(), "ada") << "at once";
   const Commit commit = m.commit(victim).value();
@@ -79,10 +72,10 @@ TEST_F(SignIn, FixationTheIdFromBeforeIsWorthNothing) {
   EXPECT_TRUE(commit.headers[0].value.starts_with(cookie_of(victim) + ";"));
   EXPECT_NE(cookie_of(victim), planted);
 
-  Session attacker = open(m, planted);
+  Session attacker = open_session(m, planted);
   EXPECT_TRUE(attacker.is_new());
   EXPECT_EQ(attacker.principal(), std::nullopt);
-  Session next = open(m, cookie_of(victim));
+  Session next = open_session(m, cookie_of(victim));
   EXPECT_EQ(next.principal(), "ada");
   EXPECT_EQ(next.value("a", 0), 1) << "a cart stays";
 }
@@ -91,10 +84,10 @@ TEST_F(SignIn, FixationTheIdFromBeforeIsWorthNothing) {
 TEST_F(SignIn, FixationARequestInFlightWritesNothing) {
   const SessionManager m = manager();
   const std::string planted = cookie_of(anonymous(m));
-  Session attacker = open(m, planted);
-  Session counter = open(m, planted);
-  Session signs_in_too = open(m, planted);
-  Session victim = open(m, planted);
+  Session attacker = open_session(m, planted);
+  Session counter = open_session(m, planted);
+  Session signs_in_too = open_session(m, planted);
+  Session victim = open_session(m, planted);
   victim.sign_in("ada");
   ASSERT_TRUE(m.commit(victim));
   attacker.set("a", 666);
@@ -104,7 +97,7 @@ TEST_F(SignIn, FixationARequestInFlightWritesNothing) {
   const Commit late = m.commit(signs_in_too).value();
   EXPECT_EQ(late.status, Status::gone);
   EXPECT_TRUE(late.headers.empty());
-  EXPECT_EQ(open(m, cookie_of(victim)).value("a", 0), 1);
+  EXPECT_EQ(open_session(m, cookie_of(victim)).value("a", 0), 1);
   EXPECT_EQ(memory->size(), 1U);
   EXPECT_TRUE(m.sessions_of("mallory").value().empty());
 }
@@ -129,16 +122,16 @@ TEST_F(SignIn, RestartsTheAbsoluteTimeout) {
   const SessionManager m = manager(with);
   Session session = anonymous(m);
   clock->advance(hours(11));
-  session = open(m, cookie_of(session));
+  session = open_session(m, cookie_of(session));
   session.sign_in("ada");
   const Commit commit = m.commit(session).value();
   EXPECT_NE(commit.headers.at(0).value.find("Max-Age=43200;"), std::string::npos)
       << commit.headers.at(0).value;
   EXPECT_EQ(session.expires_in(), hours(12));
   clock->advance(hours(11));
-  EXPECT_EQ(open(m, cookie_of(session)).principal(), "ada");
+  EXPECT_EQ(open_session(m, cookie_of(session)).principal(), "ada");
 
-  session = open(m, cookie_of(session));
+  session = open_session(m, cookie_of(session));
   session.regenerate();
   ASSERT_TRUE(m.commit(session));
   clock->advance(hours(1));
@@ -151,14 +144,14 @@ TEST_F(SignIn, AsAnotherPrincipalTakesNothingAlong) {
   session.set("secret", "of Ada");
   ASSERT_TRUE(m.commit(session));
   const std::string old = cookie_of(session);
-  session = open(m, old);
+  session = open_session(m, old);
   session.set("pending", 1);
   session.sign_in("bob");
   EXPECT_FALSE(session.contains("secret"));
   session.set("greeting", "Hello Bob");
   EXPECT_EQ(m.commit(session).value().status, Status::regenerated);
   EXPECT_TRUE(is_new(m, old));
-  session = open(m, cookie_of(session));
+  session = open_session(m, cookie_of(session));
   EXPECT_EQ(session.principal(), "bob");
   EXPECT_EQ(session.names(), std::vector<std::string>{"greeting"});
   EXPECT_TRUE(m.sessions_of("ada").value().empty());
@@ -174,13 +167,13 @@ TEST_F(SignIn, TheSamePrincipalAgainIsARegenerate) {
   ASSERT_TRUE(m.commit(session));
   const std::string old = cookie_of(session);
   clock->advance(hours(0) + minutes(10));
-  session = open(m, old);
+  session = open_session(m, old);
   session.sign_in("ada");
   EXPECT_EQ(m.commit(session).value().status, Status::regenerated);
-  EXPECT_EQ(open(m, old).value("a", 0), 1) << "for the grace";
+  EXPECT_EQ(open_session(m, old).value("a", 0), 1) << "for the grace";
   clock->advance(seconds(10));
   EXPECT_TRUE(is_new(m, old));
-  EXPECT_EQ(open(m, cookie_of(session)).value("a", 0), 1);
+  EXPECT_EQ(open_session(m, cookie_of(session)).value("a", 0), 1);
   const std::vector<SessionInfo> infos = m.sessions_of("ada").value();
   ASSERT_EQ(infos.size(), 1U);
   EXPECT_EQ(infos[0].label, "Firefox") << "it stays";
@@ -192,7 +185,7 @@ TEST_F(SignIn, WithAReplacedIdIsGone) {
   const std::string old = cookie_of(session);
   session.regenerate();
   ASSERT_TRUE(m.commit(session));
-  Session stale = open(m, old);
+  Session stale = open_session(m, old);
   stale.sign_in("ada");
   EXPECT_EQ(m.commit(stale).value().status, Status::gone);
   EXPECT_TRUE(m.sessions_of("ada").value().empty());
@@ -202,7 +195,7 @@ TEST_F(SignIn, RefusesWhatIsNoPrincipal) {
   const SessionManager m = manager();
   for (const std::string& bad : {std::string(), std::string(257, 'a'), std::string("a\nb"),
                                  std::string("a\0b", 3), std::string("\x7f")}) {
-    Session session = open(m);
+    Session session = open_session(m);
     session.sign_in(bad);
     EXPECT_EQ(session.principal(), std::nullopt);
     const Result<Commit> commit = m.commit(session);
@@ -287,7 +280,7 @@ TEST_F(SignIn, SignOutMayLeaveAFarewell) {
   session.set("secret", 1);
   ASSERT_TRUE(m.commit(session));
   const std::string old = cookie_of(session);
-  session = open(m, old);
+  session = open_session(m, old);
   session.set("secret", 2);
   session.sign_out();
   session.set("flash", "Good-bye");
@@ -295,7 +288,7 @@ TEST_F(SignIn, SignOutMayLeaveAFarewell) {
   EXPECT_EQ(commit.status, Status::regenerated);
   EXPECT_TRUE(commit.headers.at(0).value.starts_with(cookie_of(session) + ";"));
   EXPECT_TRUE(is_new(m, old)) << "no grace";
-  session = open(m, cookie_of(session));
+  session = open_session(m, cookie_of(session));
   EXPECT_EQ(session.principal(), std::nullopt);
   EXPECT_EQ(session.names(), std::vector<std::string>{"flash"});
   EXPECT_TRUE(m.sessions_of("ada").value().empty());
@@ -311,7 +304,7 @@ TEST_F(SignIn, SignOutWithAReplacedIdEndsTheSession) {
     const std::string old = cookie_of(session);
     session.regenerate();
     ASSERT_TRUE(m.commit(session));
-    Session stale = open(m, old);
+    Session stale = open_session(m, old);
     stale.sign_out();
     if (farewell) stale.set("flash", 1);
     EXPECT_EQ(m.commit(stale).value().status, Status::erased);
@@ -322,12 +315,12 @@ TEST_F(SignIn, SignOutWithAReplacedIdEndsTheSession) {
 
 TEST_F(SignIn, SignOutOfAVisitorWithoutSession) {
   const SessionManager m = manager();
-  Session visitor = open(m);
+  Session visitor = open_session(m);
   visitor.sign_out();
   const Commit nothing = m.commit(visitor).value();
   EXPECT_EQ(nothing.status, Status::unchanged);
   EXPECT_TRUE(nothing.headers.empty());
-  Session stale = open(m, "sid=" + SessionId::generate().value().secret());
+  Session stale = open_session(m, "sid=" + SessionId::generate().value().secret());
   stale.sign_out();
   EXPECT_NE(m.commit(stale).value().headers.at(0).value.find("Max-Age=0"), std::string::npos);
   EXPECT_EQ(memory->size(), 0U);
@@ -336,7 +329,7 @@ TEST_F(SignIn, SignOutOfAVisitorWithoutSession) {
   other.sign_out();
   other.sign_in("bob");
   EXPECT_EQ(m.commit(other).value().status, Status::regenerated);
-  EXPECT_EQ(open(m, cookie_of(other)).principal(), "bob");
+  EXPECT_EQ(open_session(m, cookie_of(other)).principal(), "bob");
 }
 
 TEST_F(SignIn, SessionsOfShowsWhatAPrincipalMaySee) {
@@ -347,7 +340,7 @@ TEST_F(SignIn, SessionsOfShowsWhatAPrincipalMaySee) {
   Session phone = signed_in(m, "ada");
   signed_in(m, "bob");
   clock->advance(minutes(8));
-  laptop = open(m, cookie_of(laptop));
+  laptop = open_session(m, cookie_of(laptop));
   EXPECT_EQ(m.commit(laptop).value().status, Status::renewed);
   clock->advance(minutes(1));
 
@@ -383,7 +376,7 @@ TEST_F(SignIn, SessionsOfKnowsWhatHasEnded) {
   ASSERT_TRUE(m.commit(moved));
   EXPECT_EQ(m.sessions_of("ada").value().size(), 2U) << "a replaced id is no session of its own";
   clock->advance(minutes(29));
-  moved = open(m, cookie_of(moved));
+  moved = open_session(m, cookie_of(moved));
   EXPECT_EQ(m.commit(moved).value().status, Status::renewed);
   clock->advance(minutes(1));
   const std::vector<SessionInfo> infos = m.sessions_of("ada", &moved).value();
@@ -449,7 +442,7 @@ TEST_F(SignIn, EndOldestWhenThereAreTooMany) {
           << k << " after " << i;
     }
   }
-  Session again = open(m, cookie_of(sessions[3]));
+  Session again = open_session(m, cookie_of(sessions[3]));
   again.sign_in("ada");
   EXPECT_EQ(m.commit(again).value().status, Status::regenerated);
   EXPECT_FALSE(is_new(m, cookie_of(sessions[4]))) << "who was in already ends nobody";
@@ -470,10 +463,10 @@ TEST_F(SignIn, RefuseNewWhenThereAreTooMany) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::too_many_sessions);
   EXPECT_FALSE(refused.error().maybe_applied);
-  EXPECT_EQ(open(m, cookie_of(third)).principal(), std::nullopt) << "and it is as it was";
+  EXPECT_EQ(open_session(m, cookie_of(third)).principal(), std::nullopt) << "and it is as it was";
   EXPECT_EQ(m.sessions_of("ada").value().size(), 2U);
 
-  second = open(m, cookie_of(second));
+  second = open_session(m, cookie_of(second));
   second.sign_in("ada");
   EXPECT_EQ(m.commit(second).value().status, Status::regenerated) << "who is in is not refused";
   ASSERT_TRUE(m.erase(*first.id()));
@@ -494,7 +487,7 @@ TEST_F(SignIn, ALimitMeetsAnOutage) {
   const SessionManager m = manager(limited(1, TooManySessions::end_oldest));
   signed_in(m, "ada");
   for (std::size_t n = 2; n <= 4; ++n) {  // the list, and a look at each
-    Session session = open(m);
+    Session session = open_session(m);
     session.sign_in("ada");
     store->fail_call(n, make_error(Errc::unavailable, "test"));
     EXPECT_EQ(m.commit(session).value().status, Status::created) << n;
@@ -505,7 +498,7 @@ TEST_F(SignIn, ALimitMeetsAnOutage) {
   EXPECT_EQ(m.sessions_of("ada").value().size(), 1U);
 
   const SessionManager strict = manager(limited(1, TooManySessions::refuse_new));
-  Session session = open(strict);
+  Session session = open_session(strict);
   session.sign_in("ada");
   store->fail_call(1, make_error(Errc::unavailable, "test"));
   EXPECT_EQ(strict.commit(session).error().code, Errc::unavailable) << "it cannot know";
@@ -521,7 +514,7 @@ TEST_F(SignIn, ALostAnswerMayBeAskedForAgain) {
   EXPECT_TRUE(m.commit(session).error().maybe_applied);
   EXPECT_EQ(session.principal(), "ada");
   EXPECT_EQ(m.commit(session).value().status, Status::regenerated);
-  EXPECT_EQ(open(m, cookie_of(session)).principal(), "ada");
+  EXPECT_EQ(open_session(m, cookie_of(session)).principal(), "ada");
   EXPECT_TRUE(is_new(m, old));
   EXPECT_EQ(memory->size(), 1U);
   EXPECT_EQ(m.sessions_of("ada", &session).value().size(), 1U);
@@ -557,36 +550,15 @@ TEST_F(SignIn, SignOutEverywhereMeetsAnOutageAtEveryCall) {
 }
 
 // One session that cannot be read hides no other, and ends with them.
-class CorruptStore final : public SessionStore, public PrincipalIndex {
+class CorruptStore final : public ForwardingIndexedStore {
  public:
-  explicit CorruptStore(std::shared_ptr<MemoryStore> inner) : inner_(std::move(inner)) {}
+  using ForwardingIndexedStore::ForwardingIndexedStore;
   std::optional<StoreKey> corrupt;
 
   Result<std::optional<Record>> load(const StoreKey& key) override {
     if (corrupt == key) return make_error(Errc::corrupt, "test");
-    return inner_->load(key);
+    return ForwardingStore::load(key);
   }
-  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
-    return inner_->create(key, fields, lifetime);
-  }
-  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
-    return inner_->update(key, changes, lifetime);
-  }
-  Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
-                        Lifetime lifetime, Grace grace) override {
-    return inner_->rekey(from, to, changes, lifetime, grace);
-  }
-  Result<bool> erase(const StoreKey& key) override { return inner_->erase(key); }
-  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
-    return inner_->entries(principal);
-  }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
-    return inner_->forget(principal, keys);
-  }
-  Result<void> end_frozen(const StoreKey& key) override { return inner_->end_frozen(key); }
-
- private:
-  std::shared_ptr<MemoryStore> inner_;
 };
 
 TEST_F(SignIn, AnUnreadableSessionHidesNoOther) {
@@ -600,35 +572,14 @@ TEST_F(SignIn, AnUnreadableSessionHidesNoOther) {
   EXPECT_EQ(memory->size(), 0U);
 }
 
-// A store that is no index.
-class PlainStore final : public SessionStore {
- public:
-  explicit PlainStore(std::shared_ptr<MemoryStore> inner) : inner_(std::move(inner)) {}
-  Result<std::optional<Record>> load(const StoreKey& key) override { return inner_->load(key); }
-  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
-    return inner_->create(key, fields, lifetime);
-  }
-  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
-    return inner_->update(key, changes, lifetime);
-  }
-  Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
-                        Lifetime lifetime, Grace grace) override {
-    return inner_->rekey(from, to, changes, lifetime, grace);
-  }
-  Result<bool> erase(const StoreKey& key) override { return inner_->erase(key); }
-
- private:
-  std::shared_ptr<MemoryStore> inner_;
-};
-
 TEST_F(SignIn, AStoreWithoutIndexSignsInAllTheSame) {
-  const auto plain = std::make_shared<PlainStore>(memory);
+  const auto plain = std::make_shared<ForwardingStore>(memory);
   for (const std::shared_ptr<SessionStore>& without :
        {std::shared_ptr<SessionStore>(plain),
         std::shared_ptr<SessionStore>(std::make_shared<FaultStore>(plain))}) {
     const SessionManager m = SessionManager::make(without, options()).value();
     Session session = signed_in(m, "ada");
-    EXPECT_EQ(open(m, cookie_of(session)).principal(), "ada");
+    EXPECT_EQ(open_session(m, cookie_of(session)).principal(), "ada");
     const auto is_refused = [](const auto& result) {
       return !result && result.error().code == Errc::invalid_argument &&
              result.error().detail.find("PrincipalIndex") != std::string::npos;

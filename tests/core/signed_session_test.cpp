@@ -4,10 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "websession/memory_store.hpp"
+#include "faulty_memory.hpp"
+#include "requests.hpp"
 #include "websession/session_manager.hpp"
-#include "websession/testing/fault_store.hpp"
-#include "websession/testing/manual_clock.hpp"
 
 namespace websession::testing {
 namespace {
@@ -17,12 +16,8 @@ using Status = Commit::Status;
 const std::string newer(32, 'n');
 const std::string older(32, 'o');
 
-class SignedSession : public ::testing::TestWithParam<CookieFormat> {
+class SignedSession : public ::testing::TestWithParam<CookieFormat>, protected FaultyMemory {
  protected:
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-  std::shared_ptr<MemoryStore> memory = std::make_shared<MemoryStore>(clock);
-  std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(memory);
-
   [[nodiscard]] SessionOptions options(const std::vector<std::string>& secrets) const {
     SessionOptions options;
     options.clock = clock;
@@ -33,16 +28,9 @@ class SignedSession : public ::testing::TestWithParam<CookieFormat> {
   [[nodiscard]] SessionManager manager(const std::vector<std::string>& secrets) const {
     return SessionManager::make(store, options(secrets)).value();
   }
-  static Session open(const SessionManager& manager, const std::string& cookie) {
-    return manager.open({cookie, false}).value();
-  }
-  static std::string cookie_of(const Commit& commit) {
-    const std::string& header = commit.headers.at(0).value;
-    return header.substr(0, header.find(';'));
-  }
   // A stored session with a = 1; gives its Cookie header.
   static std::string stored(const SessionManager& with, std::string* id = nullptr) {
-    Session session = open(with, "");
+    Session session = open_session(with, "");
     session.set("a", 1);
     const Commit commit = with.commit(session).value();
     EXPECT_EQ(commit.status, Status::created);
@@ -51,7 +39,7 @@ class SignedSession : public ::testing::TestWithParam<CookieFormat> {
   }
   void expect_refused(const SessionManager& with, const std::string& cookie) {
     const std::size_t before = store->calls();
-    EXPECT_TRUE(open(with, cookie).is_new()) << cookie;
+    EXPECT_TRUE(open_session(with, cookie).is_new()) << cookie;
     EXPECT_EQ(store->calls(), before) << "reached the store: " << cookie;
   }
 };
@@ -67,17 +55,17 @@ TEST_P(SignedSession, WorksAsOneWithoutSignature) {
   std::string id;
   const std::string cookie = stored(m, &id);
   EXPECT_NE(cookie, "sid=" + id);
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   EXPECT_EQ(session.value("a", 0), 1);
   EXPECT_EQ(session.id()->secret(), id) << "the id itself stays as it is";
   session.regenerate();
   const Commit moved = m.commit(session).value();
   EXPECT_EQ(moved.status, Status::regenerated);
-  Session again = open(m, cookie_of(moved));
+  Session again = open_session(m, cookie_of(moved));
   EXPECT_EQ(again.value("a", 0), 1);
   again.invalidate();
   EXPECT_TRUE(m.commit(again).value().headers.at(0).value.starts_with("sid=; "));
-  EXPECT_TRUE(open(m, cookie_of(moved)).is_new());
+  EXPECT_TRUE(open_session(m, cookie_of(moved)).is_new());
 }
 
 // The attack: an id that was read somewhere (a log, a dump) is sent as a cookie.
@@ -103,7 +91,7 @@ TEST_P(SignedSession, ATruncatedSignatureNeverReachesTheStore) {
   for (std::size_t size = 4; size < cookie.size(); ++size) {
     expect_refused(m, cookie.substr(0, size));
   }
-  EXPECT_FALSE(open(m, cookie).is_new());
+  EXPECT_FALSE(open_session(m, cookie).is_new());
 }
 
 // P4: a signature says who made an id, not that there is such a session.
@@ -112,12 +100,12 @@ TEST_P(SignedSession, ASignedIdThatTheStoreDoesNotKnowIsNeverTakenUp) {
   std::string id;
   const std::string cookie = stored(m, &id);
   ASSERT_TRUE(m.erase(SessionId::parse(id).value()).value());
-  Session session = open(m, cookie);
+  Session session = open_session(m, cookie);
   EXPECT_TRUE(session.is_new());
   session.set("a", 2);
   EXPECT_EQ(m.commit(session).value().status, Status::created);
   EXPECT_NE(session.id()->secret(), id);
-  EXPECT_TRUE(open(m, cookie).is_new());
+  EXPECT_TRUE(open_session(m, cookie).is_new());
 }
 
 // The attack: a subdomain plants a second cookie of the same name before ours.
@@ -128,7 +116,7 @@ TEST_P(SignedSession, APlantedCookieDoesNotHideTheSignedOne) {
   std::string planted;
   for (int i = 0; i < 15; ++i) planted += "sid=" + std::string(32, 'f') + "; ";
   const std::size_t before = store->calls();
-  EXPECT_EQ(open(m, planted + cookie).id()->secret(), id);
+  EXPECT_EQ(open_session(m, planted + cookie).id()->secret(), id);
   EXPECT_EQ(store->calls() - before, 1U);
 }
 
@@ -136,7 +124,7 @@ TEST_P(SignedSession, KeysRotateWithoutLoggingAnyoneOut) {
   const std::string old_cookie = stored(manager({older}));
   SessionOptions both = options({newer, older});
   const SessionManager rotating = SessionManager::make(store, both).value();
-  Session session = open(rotating, old_cookie);
+  Session session = open_session(rotating, old_cookie);
   EXPECT_EQ(session.value("a", 0), 1);
   session.set("b", 1);
   EXPECT_TRUE(rotating.commit(session).value().headers.empty()) << "no cookie only for that";
@@ -144,19 +132,19 @@ TEST_P(SignedSession, KeysRotateWithoutLoggingAnyoneOut) {
   // Whatever sends the cookie anyway signs it with the newest key.
   both.cookie.rolling = true;
   const SessionManager rolling = SessionManager::make(store, both).value();
-  session = open(rolling, old_cookie);
+  session = open_session(rolling, old_cookie);
   session.set("b", 2);
   const std::string new_cookie = cookie_of(rolling.commit(session).value());
   EXPECT_NE(new_cookie, old_cookie);
 
   const SessionManager rotated = manager({newer});
-  EXPECT_EQ(open(rotated, new_cookie).value("b", 0), 2);
+  EXPECT_EQ(open_session(rotated, new_cookie).value("b", 0), 2);
   expect_refused(rotated, old_cookie);
 }
 
 TEST_P(SignedSession, SwitchingItOnTakesNoUnsignedCookieAnyMore) {
   const std::string plain = stored(manager({}));
-  EXPECT_FALSE(open(manager({}), plain).is_new());
+  EXPECT_FALSE(open_session(manager({}), plain).is_new());
   expect_refused(manager({newer}), plain);
 }
 

@@ -2,17 +2,15 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <utility>
 
-#include "websession/principal_index.hpp"
-#include "websession/session_store.hpp"
+#include "forwarding_store.hpp"
 
 namespace websession::testing {
 
 // Passes every call on. The hooks run once each, right before such a call is passed on or right
 // after it; they may use the store below. For one thread at a time.
-class HookStore final : public SessionStore, public PrincipalIndex {
+class HookStore final : public ForwardingIndexedStore {
   static void run(std::function<void()>& hook) {
     if (hook) std::exchange(hook, nullptr)();
   }
@@ -27,8 +25,7 @@ class HookStore final : public SessionStore, public PrincipalIndex {
  public:
   using Hook = std::function<void()>;
 
-  explicit HookStore(std::shared_ptr<SessionStore> inner)
-      : inner_(std::move(inner)), index_(*principal_index_of(*inner_)) {}
+  using ForwardingIndexedStore::ForwardingIndexedStore;
 
   Hook before_load;
   Hook before_write;  // create, update and rekey
@@ -40,38 +37,33 @@ class HookStore final : public SessionStore, public PrincipalIndex {
 
   Result<std::optional<Record>> load(const StoreKey& key) override {
     run(before_load);
-    return inner_->load(key);
+    return ForwardingStore::load(key);
   }
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
-    return write([&] { return inner_->create(key, fields, lifetime); });
+    return write([&] { return ForwardingStore::create(key, fields, lifetime); });
   }
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
-    return write([&] { return inner_->update(key, changes, lifetime); });
+    return write([&] { return ForwardingStore::update(key, changes, lifetime); });
   }
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override {
-    return write([&] { return inner_->rekey(from, to, changes, lifetime, grace); });
+    return write([&] { return ForwardingStore::rekey(from, to, changes, lifetime, grace); });
   }
   Result<bool> erase(const StoreKey& key) override {
     run(before_erase);
-    return inner_->erase(key);
+    return ForwardingStore::erase(key);
   }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {
     run(before_entries);
-    Result<std::vector<StoreKey>> entries = index_.entries(principal);
+    Result<std::vector<StoreKey>> entries = ForwardingIndexedStore::entries(principal);
     run(after_entries);
     return entries;
   }
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
     run(before_forget);
-    return index_.forget(principal, keys);
+    return ForwardingIndexedStore::forget(principal, keys);
   }
-  Result<void> end_frozen(const StoreKey& key) override { return index_.end_frozen(key); }
-
- private:
-  std::shared_ptr<SessionStore> inner_;
-  PrincipalIndex& index_;
 };
 
 }  // namespace websession::testing

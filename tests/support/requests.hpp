@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <latch>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -19,6 +20,17 @@ inline SessionId store_session(const SessionManager& manager) {
 // The session as a request loads it.
 inline Session load_session(const SessionManager& manager, const SessionId& id) {
   return std::move(*manager.find(id).value());
+}
+
+// The session of a request with this Cookie header, over plain http.
+inline Session open_session(const SessionManager& manager, const std::string& cookie = "") {
+  return manager.open({cookie, false}).value();
+}
+
+// What a browser sends back: `name=value` of the Set-Cookie that comes first.
+inline std::string cookie_of(const Commit& commit) {
+  const std::string& header = commit.headers.at(0).value;
+  return header.substr(0, header.find(';'));
 }
 
 // Runs work(i) on so many threads. `before(i)` runs on them first, and none goes on before all have
