@@ -15,9 +15,9 @@ namespace websession {
 
 // How a signed id is written. Both carry a whole HMAC-SHA256 and nothing else.
 enum class CookieFormat {
-  // The library's own. It is `<id>.<HMAC in base64url>`. The key is derived from the secret, and the
-  // cookie's name is signed along, so nothing that is signed for another purpose or cookie passes
-  // for a session's.
+  // The library's own. It is `<id>.<HMAC in base64url>`. The key is derived from the secret, and
+  // the cookie's name is signed along, so nothing that is signed for another purpose or cookie
+  // passes for a session's.
   websession,
   // What express-session, cookie-parser and cookie-signature make and take, so that one login
   // serves a Node program, too. It is `s:<id>.<HMAC in base64>`, percent-encoded. The key is the
