@@ -12,6 +12,7 @@
 
 namespace websession {
 
+// Which requests from other sites carry the cookie (RFC 6265bis §4.1.2.7).
 enum class SameSite { strict, lax, none };
 
 // When the session cookie carries the Secure attribute.
@@ -45,6 +46,7 @@ Result<void> validate(const CookieOptions& options);
 // §5.4). Browsers keep at most one such cookie of a name.
 [[nodiscard]] bool has_host_prefix(std::string_view name) noexcept;
 
+// One cookie that a browser sent.
 struct Cookie {
   std::string_view name;
   std::string_view value;  // as it was sent: not decoded, quotes included

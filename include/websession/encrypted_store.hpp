@@ -14,6 +14,7 @@
 
 namespace websession {
 
+// What EncryptedStore::make needs to know.
 struct EncryptionOptions {
   // The first secret encrypts, all of them decrypt.
   KeyRing keys{};

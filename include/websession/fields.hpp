@@ -71,6 +71,7 @@ class Fields {
   Block* block_ = nullptr;  // none: empty
 };
 
+// Goes through the fields in the order of their names. Valid while the Fields object lives.
 class Fields::Iterator {
  public:
   using value_type = Field;

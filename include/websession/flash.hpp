@@ -20,6 +20,7 @@
 
 namespace websession {
 
+// One message.
 struct Flash {
   std::string kind;
   std::string text;

@@ -14,7 +14,8 @@ namespace websession {
 
 class Observer;
 
-// How much a MemoryStore may hold. For no cap: std::numeric_limits<std::size_t>::max().
+// How much a MemoryStore may hold. For no cap:
+// `std::numeric_limits<std::size_t>::max()`.
 struct MemoryOptions {
   std::size_t sessions_max = 1'000'000;
   // Names, values, keys, and about 100 bytes for each session, 280 when somebody has signed in, as

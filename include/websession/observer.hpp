@@ -46,6 +46,7 @@ struct SessionEvent {
   SessionRef previous{};
 };
 
+// The verbs of SessionStore.
 enum class StoreVerb { load, create, update, rekey, erase };
 
 // One call of the store, whatever came of it.

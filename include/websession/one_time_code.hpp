@@ -25,6 +25,7 @@
 
 namespace websession {
 
+// How a code looks, and what it is good for.
 struct CodeOptions {
   int digits = 6;  // 6 to 12; six are the least that OWASP ASVS 5.0 6.5.4 allows
   // 1 second to 1 day. For signing in at most 10 minutes (ASVS 5.0 6.5.5).
@@ -35,6 +36,7 @@ struct CodeOptions {
   std::string about{};
 };
 
+// What OneTimeCodes::verify says of a code.
 struct CodeCheck {
   enum class Status {
     correct,    // said once for each code, whatever tries at the same time

@@ -32,6 +32,7 @@ struct TlsOptions {
   bool operator==(const TlsOptions&) const = default;
 };
 
+// How to use a Redis. The URL says where it is.
 struct RedisOptions {
   std::string prefix = "sid_";  // of every key
   // Bounds connect() below, and each attempt to connect again (name resolution aside, which is the

@@ -44,6 +44,7 @@ enum class TooManySessions {
   refuse_new,  // commit fails with too_many_sessions
 };
 
+// How sessions live, and how their cookie looks. The defaults suit most sites.
 struct SessionOptions {
   CookieOptions cookie{};
   IdFormat id_format{};
@@ -96,6 +97,7 @@ struct RequestInfo {
   bool https = false;                // as the browser sees it
 };
 
+// A header of the response.
 struct Header {
   enum class Mode { append, replace };  // replace: instead of what the handler set
   std::string name;

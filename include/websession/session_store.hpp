@@ -49,6 +49,7 @@ struct Record {
 // holds at that moment; if all of them hold, it applies clear, then the rest.
 // A name stands at most once in set, remove and increment together.
 struct Changes {
+  // A text for an attribute, whatever it holds.
   struct Set {
     std::string name;
     std::string value;
@@ -78,6 +79,7 @@ struct Changes {
   }
 };
 
+// What became of changes.
 struct Outcome {
   enum class Status {
     applied,
@@ -135,12 +137,13 @@ inline constexpr std::string_view created_field = "@created";
 inline constexpr std::string_view user_field = "@user";    // the principal, once signed in
 inline constexpr std::string_view label_field = "@label";  // what the principal knows it by
 
-// Refuse what no store may accept, with invalid_argument: a create without a valid `@created`,
-// names of the store's own (`@until.*`, `@frozen`), a removed `@created`, a name in two lists, a
-// time to live out of range.
+// Refuse what no store may accept, with invalid_argument. That is a create without a valid
+// `@created`, names of the store's own (`@until.*`, `@frozen`), a removed `@created`, a name in two
+// lists, a time to live out of range.
 Result<void> validate(const Fields& fields, Lifetime lifetime);
 Result<void> validate(const Changes& changes, Lifetime lifetime);
 
+// What apply gives.
 struct Applied {
   Outcome outcome;
   Fields fields;  // the new state, without expired attributes; meaningless on conflict

@@ -15,16 +15,18 @@ namespace websession {
 
 // How a signed id is written. Both carry a whole HMAC-SHA256 and nothing else.
 enum class CookieFormat {
-  // `<id>.<HMAC in base64url>`. The key is derived from the secret, and the cookie's name is signed
-  // along, so nothing that is signed for another purpose or cookie passes for a session's.
+  // The library's own. It is `<id>.<HMAC in base64url>`. The key is derived from the secret, and
+  // the cookie's name is signed along, so nothing that is signed for another purpose or cookie
+  // passes for a session's.
   websession,
   // What express-session, cookie-parser and cookie-signature make and take, so that one login
-  // serves
-  // a Node program, too: `s:<id>.<HMAC in base64>`, percent-encoded. The key is the secret itself,
-  // and the name is not signed: give Express no other cookie to sign with this secret.
+  // serves a Node program, too. It is `s:<id>.<HMAC in base64>`, percent-encoded. The key is the
+  // secret itself, and the name is not signed: give Express no other cookie to sign with this
+  // secret.
   express,
 };
 
+// Whether session cookies are signed, and how.
 struct CookieSigning {
   // The newest signs, all verify. Empty: the cookie holds the id as it is. A secret can be taken
   // away one absolute timeout after a newer one was put in front of it: no cookie lives longer.

@@ -15,6 +15,7 @@ using Request = ::httplib::Request;
 using Response = ::httplib::Response;
 using Options = AdapterOptions<Request, Response>;
 
+// A request of cpp-httplib with its response, for adapters::with_session.
 struct Exchange {
   const Options& options;
   const Request& req;

@@ -40,6 +40,7 @@ class StoreHarness {
 
 class Trial;
 
+// One case. run_conformance_case runs it.
 struct ConformanceCase {
   std::string name;     // a C++ identifier
   std::string promise;  // which promise of the README it shows
