@@ -22,9 +22,6 @@ struct Layout {
   [[nodiscard]] std::string key(const StoreKey& key) const { return prefix + key.secret(); }
 };
 
-// A script is called by its hash and, should the server not know it, by its text.
-enum class CallBy { hash, source };
-
 // Each of these appends the commands of one verb to `out`.
 inline constexpr std::size_t load_replies = 2;
 void append_load(std::string& out, const Layout& layout, const StoreKey& key);

@@ -17,6 +17,9 @@ class Script {
   std::string sha1_;
 };
 
+// A script is called by its hash and, should the server not know it, by its text.
+enum class CallBy { hash, source };
+
 struct Scripts {
   Script create;
   Script set;
