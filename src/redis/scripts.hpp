@@ -27,6 +27,10 @@ struct Scripts {
   Script update;
   Script rekey;
   Script erase;
+  // Of the JSON layout.
+  Script json_update;
+  Script json_rekey;
+  Script json_erase;
 };
 
 const Scripts& scripts();
