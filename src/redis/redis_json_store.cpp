@@ -6,6 +6,7 @@
 #include "engine.hpp"
 #include "json_document.hpp"
 #include "json_operations.hpp"
+#include "redis_json_store_impl.hpp"
 
 namespace websession {
 namespace {
@@ -150,8 +151,8 @@ struct RedisJsonStore::Impl {
     return found;
   }
 
-  // Replaces what is held by what `next(held)` gives, until nobody else was faster. `next` gives a
-  // Result<Next>; `append(out, by, was, text)` appends the call of the script.
+  // Replaces what was found by what `make_next(held)`, a Result<Next>, makes of it, until nobody
+  // else was faster. `append(out, by, was, text)` appends the call of the script.
   template <class MakeNext, class Append>
   Result<Outcome> change(Result<Held> found, Repeat repeat, SteadyTime until,
                          const MakeNext& make_next, const Append& append) {
@@ -198,8 +199,8 @@ Result<std::shared_ptr<RedisJsonStore>> RedisJsonStore::connect_later(std::strin
       url, options.redis,
       {scripts.json_update.source(), scripts.json_rekey.source(), scripts.json_erase.source()});
   if (!endpoint) return std::move(endpoint).error();
-  return std::make_shared<RedisJsonStore>(
-      std::make_unique<Impl>(*std::move(endpoint), std::move(options)));
+  return redis::make_json_store(std::move(endpoint->connector), std::move(endpoint->login),
+                                std::move(options));
 }
 
 Result<std::shared_ptr<RedisJsonStore>> RedisJsonStore::connect(std::string_view url,
@@ -309,6 +310,12 @@ Result<bool> RedisJsonStore::erase(const StoreKey& key) {
     chain.push_back(impl_->keys(*erased->successor));
   }
   return make_error(Errc::corrupt, "a chain of replaced sessions has no end");
+}
+
+std::shared_ptr<RedisJsonStore> redis::make_json_store(std::shared_ptr<Connector> connector,
+                                                       Login login, RedisJsonOptions options) {
+  return std::make_shared<RedisJsonStore>(std::make_unique<RedisJsonStore::Impl>(
+      Endpoint{std::move(connector), std::move(login)}, std::move(options)));
 }
 
 }  // namespace websession
