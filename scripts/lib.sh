@@ -72,6 +72,17 @@ without_starting_services() (
     --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >/dev/null
 )
 
+# install_npm_packages FOLDER: what its package-lock.json names, unless that is there already. Any
+# Node will do, wherever it comes from.
+install_npm_packages() {
+  if ! command -v node >/dev/null; then install_packages nodejs; fi
+  if ! command -v npm >/dev/null; then install_packages npm; fi
+  cmp -s "$1/package-lock.json" "$1/installed.json" && return
+  say "installing npm packages"
+  (cd "$1" && npm ci --ignore-scripts --silent) || return
+  cp "$1/package-lock.json" "$1/installed.json"
+}
+
 # build PRESET [TARGET...]
 build() {
   local preset=$1 target
