@@ -35,6 +35,7 @@ class ConnectRedis : public NodeTest {
     RedisJsonOptions with_express;
     with_express.cookie.max_age = std::chrono::hours(1);
     with_express.cookie.same_site = SameSite::lax;
+    with_express.redis.operation_timeout = patience;
     return with_express;
   }
 

@@ -33,6 +33,7 @@ class NodeHash : public NodeTest {
   SessionManager manager(bool adopts) {
     RedisOptions redis;
     redis.adopt_foreign_hashes = adopts;
+    redis.operation_timeout = patience;
     return SessionManager::make(RedisStore::connect(server->url(), redis).value(), options())
         .value();
   }
