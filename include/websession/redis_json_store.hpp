@@ -29,10 +29,11 @@ struct ExpressCookie {
 };
 
 struct RedisJsonOptions {
+  std::string prefix = "sess:";  // of every key, as with connect-redis
   ExpressCookie cookie{};
-  // How to connect, and the prefix of the keys: that of connect-redis. `adopt_foreign_hashes` is
-  // for the other layout; here each session of Express is taken up anyway.
-  RedisOptions redis{.prefix = "sess:"};
+  // How to connect, with which timeouts and limits. Its `prefix` and `adopt_foreign_hashes` are for
+  // the other layout, and not used: here each session of Express is taken up anyway.
+  RedisOptions redis{};
 };
 
 // Reads and writes what connect-redis 7 to 9 writes with its usual serializer (JSON). Its promises

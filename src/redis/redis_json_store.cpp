@@ -29,9 +29,7 @@ Error invalid(std::string detail) { return make_error(Errc::invalid_argument, st
 
 Result<void> validate(const RedisJsonOptions& options) {
   const ExpressCookie& cookie = options.cookie;
-  if (options.redis.adopt_foreign_hashes) {
-    return invalid("redis.adopt_foreign_hashes: there are no hashes in this layout; leave it off");
-  }
+  if (options.prefix.empty()) return invalid("prefix: must not be empty");
   if (cookie.max_age && (*cookie.max_age < milliseconds(1) || *cookie.max_age > ttl_max)) {
     return invalid("cookie.max_age: is 1 ms to 400 days");
   }
@@ -101,7 +99,7 @@ struct RedisJsonStore::Impl {
         clock(options.redis.clock ? options.redis.clock : system_clock()),
         engine(std::move(endpoint), options.redis) {}
 
-  [[nodiscard]] JsonKeys keys(const StoreKey& key) const { return {options.redis.prefix, key}; }
+  [[nodiscard]] JsonKeys keys(const StoreKey& key) const { return {options.prefix, key}; }
 
   // `append` appends the one command that asks for it.
   template <class Append>

@@ -114,6 +114,14 @@ TEST_F(RedisJson, TheCookieObjectStaysAsItIs) {
   EXPECT_TRUE(text_of(to).starts_with("{" + cookie + R"(,"b":1,)")) << text_of(to);
 }
 
+TEST_F(RedisJson, ThePrefixIsAnOption) {
+  RedisJsonOptions options;
+  options.prefix = "shop:";
+  const StoreKey key = fresh_key();
+  ASSERT_TRUE(connect(options)->create(key, fields(), minute));
+  EXPECT_EQ(probe->keys(""), std::vector<std::string>{"shop:" + key.secret()});
+}
+
 // connect-redis with disableTTL makes keys that live for ever.
 TEST_F(RedisJson, AnImmortalSessionGetsAnEnd) {
   const SessionManager m = manager(connect());
@@ -242,16 +250,13 @@ TEST_F(RedisJson, BadOptionsAreNamed) {
     return store ? "" : store.error().detail;
   };
   RedisJsonOptions options;
-  options.redis.adopt_foreign_hashes = true;
-  EXPECT_NE(detail_of(options).find("adopt_foreign_hashes"), std::string::npos);
-  options = {};
   options.cookie.max_age = milliseconds(0);
   EXPECT_NE(detail_of(options).find("max_age"), std::string::npos);
   options = {};
   options.cookie.path = "/a;b";
   EXPECT_NE(detail_of(options).find("path"), std::string::npos);
   options = {};
-  options.redis.prefix = "";
+  options.prefix = "";
   EXPECT_NE(detail_of(options).find("prefix"), std::string::npos);
 }
 
