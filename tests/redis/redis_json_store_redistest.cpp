@@ -185,7 +185,7 @@ TEST_F(RedisJson, AChangeIsMadeOnWhatIsThere) {
   const StoreKey key = made_by_express();
   std::vector<std::jthread> writers;
   for (int i = 0; i < 4; ++i) {
-    writers.emplace_back([&store, &key, this] {
+    writers.emplace_back([&store, &key] {
       Changes changes;
       changes.increment.push_back({"count", 1});
       for (int n = 0; n < 50; ++n) {
