@@ -12,8 +12,6 @@ namespace {
 
 class NodeHash : public NodeTest {
  protected:
-  NodeHash() : NodeTest("node_hash.mjs") {}
-
   json ask(const json& command) {
     node->write_line(command.dump());
     return json::parse(node->read_line());

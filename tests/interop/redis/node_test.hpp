@@ -3,11 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "child_process.hpp"
 #include "redis_fixture.hpp"
@@ -19,26 +18,15 @@ using nlohmann::json;
 
 class NodeTest : public RedisTest {
  protected:
-  // `program`: a file of this folder. It gets Redis' URL and, once it listens, prints a line that
-  // begins with "ready".
-  explicit NodeTest(std::string program) : program_(std::move(program)) {}
-
+  // The program of this test gets Redis' URL and, once it listens, prints a line that begins with
+  // "ready".
   void SetUp() override {
     RedisTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    const std::string folder = WEBSESSION_NODE_FOLDER;
-    if (std::filesystem::exists(folder + "/node_modules")) {
-      node = std::make_unique<ChildProcess>(
-          std::vector<std::string>{"node", folder + "/" + program_, server->url()});
-      ready_line = node->read_line();
-      ASSERT_TRUE(ready_line.starts_with("ready")) << ready_line;
-      return;
-    }
-    const char* ci = std::getenv("CI");
-    if (ci != nullptr && std::string_view(ci) == "true") {
-      FAIL() << "the npm packages are not installed, and under CI nothing is skipped";
-    }
-    GTEST_SKIP() << "the npm packages are not installed (scripts/test does it)";
+    node = std::make_unique<ChildProcess>(
+        std::vector<std::string>{"node", WEBSESSION_NODE_PROGRAM, server->url()});
+    ready_line = node->read_line();
+    ASSERT_TRUE(ready_line.starts_with("ready")) << ready_line;
   }
 
   // As long as a session lives in Express. With real time, which Node goes by as well.
@@ -52,9 +40,6 @@ class NodeTest : public RedisTest {
 
   std::unique_ptr<ChildProcess> node;
   std::string ready_line;
-
- private:
-  const std::string program_;
 };
 
 }  // namespace websession::testing
