@@ -3,14 +3,14 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 
+#include <stdexcept>
 #include <string>
 #include <thread>
 
-#include "base64.hpp"
-#include "digest.hpp"
 #include "node_test.hpp"
 #include "websession/redis_json_store.hpp"
 #include "websession/session_manager.hpp"
+#include "websession/signed_cookie.hpp"
 
 namespace websession::testing {
 namespace {
@@ -19,14 +19,15 @@ using Status = Commit::Status;
 
 class ConnectRedis : public NodeTest {
  protected:
-  ConnectRedis() : NodeTest("connect_redis.mjs") {}
-
   void SetUp() override {
     NodeTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     port = std::stoi(ready_line.substr(ready_line.find(' ') + 1));
+    SessionOptions as_the_site = options();
+    as_the_site.cookie.name = cookie_name;
+    as_the_site.signing = signing();
     manager = SessionManager::make(RedisJsonStore::connect(server->url(), site_options()).value(),
-                                   options())
+                                   as_the_site)
                   .value();
   }
 
@@ -39,17 +40,21 @@ class ConnectRedis : public NodeTest {
     return with_express;
   }
 
+  // A new one for each request, as some are held up while others run. Node may be slow on a loaded
+  // machine.
+  [[nodiscard]] httplib::Client site() const {
+    httplib::Client client("127.0.0.1", port);
+    client.set_read_timeout(std::chrono::seconds(60));
+    return client;
+  }
   // A request of a visitor with this cookie (of the form name=value).
   json get(const std::string& path, const std::string& cookie) {
-    httplib::Client client("127.0.0.1", port);
-    const auto response = client.Get(path, {{"Cookie", cookie}});
+    const auto response = site().Get(path, {{"Cookie", cookie}});
     EXPECT_TRUE(response && response->status == 200) << path;
     return response ? json::parse(response->body) : json();
   }
   json post(const std::string& path, const std::string& cookie, const json& body = json::object()) {
-    httplib::Client client("127.0.0.1", port);
-    client.set_read_timeout(std::chrono::seconds(60));
-    const auto response = client.Post(path, {{"Cookie", cookie}}, body.dump(), "application/json");
+    const auto response = site().Post(path, {{"Cookie", cookie}}, body.dump(), "application/json");
     EXPECT_TRUE(response && response->status == 200) << path;
     return response ? json::parse(response->body) : json();
   }
@@ -58,8 +63,8 @@ class ConnectRedis : public NodeTest {
     SessionId id;
   };
   Visitor log_in(const json& attributes) {
-    httplib::Client client("127.0.0.1", port);
-    const auto response = client.Post("/login", attributes.dump(), "application/json");
+    const auto response = site().Post("/login", attributes.dump(), "application/json");
+    if (!response) throw std::runtime_error("the site does not answer");
     const std::string set_cookie = response->get_header_value("Set-Cookie");
     const std::string id = json::parse(response->body)["id"];
     return {set_cookie.substr(0, set_cookie.find(';')), SessionId::parse(id).value()};
@@ -70,21 +75,12 @@ class ConnectRedis : public NodeTest {
     return attributes;
   }
 
-  // As express-session signs: "s:", the id, '.', base64 of the HMAC, percent-encoded.
+  // Express signs with the secret that it is given, whatever its length.
+  static CookieSigning signing() {
+    return {KeyRing::make({"a secret that both services know"}, 1).value(), CookieFormat::express};
+  }
   static std::string cookie_of(const SessionId& id) {
-    const std::string signature = internal::encode_base64(
-        internal::hmac_sha256(secret, id.secret()), internal::Base64::standard);
-    std::string cookie = "connect.sid=s%3A" + id.secret() + ".";
-    for (const char c : signature) {
-      if (c == '+') {
-        cookie += "%2B";
-      } else if (c == '/') {
-        cookie += "%2F";
-      } else {
-        cookie += c;
-      }
-    }
-    return cookie;
+    return cookie_name + "=" + CookieSigner::make(cookie_name, signing()).value().sign(id);
   }
   [[nodiscard]] Session find(const SessionId& id) const {
     return manager->find(id).value().value();
@@ -96,7 +92,7 @@ class ConnectRedis : public NodeTest {
   }
   void count_in_turn(const Visitor& visitor);
 
-  static constexpr std::string_view secret = "a secret that both services know";
+  static inline const std::string cookie_name = "connect.sid";
   int port = 0;
   std::optional<SessionManager> manager;
 };
@@ -112,6 +108,44 @@ void ConnectRedis::count_in_turn(const Visitor& visitor) {
     ++count;
   }
   EXPECT_EQ(attributes_in_express(visitor.cookie)["count"], find(visitor.id).value("count", 0));
+}
+
+// By the visitor's cookie alone, as a site that moves to C++ does it.
+TEST_F(ConnectRedis, OneCookieServesBoth) {
+  const Visitor visitor = log_in({{"user", "Ada"}});
+  Session session = manager->open({visitor.cookie}).value();
+  ASSERT_FALSE(session.is_new());
+  EXPECT_EQ(session.value("user", ""), "Ada");
+  session.set("step", 1);
+  const Commit commit = manager->commit(session).value();
+  EXPECT_EQ(commit.status, Status::updated);
+  EXPECT_EQ(get("/session", visitor.cookie)["id"], visitor.id.secret());
+  EXPECT_EQ(attributes_in_express(visitor.cookie), (json{{"user", "Ada"}, {"step", 1}}));
+
+  Session fresh = manager->open({}).value();
+  fresh.set("user", "Grace");
+  const std::string set_cookie = manager->commit(fresh)->headers.at(0).value;
+  const std::string cookie = set_cookie.substr(0, set_cookie.find(';'));
+  EXPECT_EQ(get("/session", cookie)["id"], fresh.id()->secret());
+  post("/set", cookie, {{"step", 2}});
+  EXPECT_EQ(manager->open({cookie})->value("step", 0), 2);
+}
+
+// `@user` stays with the session whoever writes to it, and is no attribute in Express.
+TEST_F(ConnectRedis, ASignInHereOutlivesWritesThere) {
+  const Visitor visitor = log_in({{"cart", 1}});
+  Session session = manager->open({visitor.cookie}).value();
+  session.sign_in("ada", "Firefox");
+  ASSERT_EQ(manager->commit(session)->status, Status::regenerated);
+  const std::string cookie = cookie_of(*session.id());
+  EXPECT_EQ(attributes_in_express(visitor.cookie), json::object()) << "the old id is unknown";
+  post("/set", cookie, {{"cart", 2}});
+  const Session again = manager->open({cookie}).value();
+  EXPECT_EQ(again.principal(), "ada");
+  EXPECT_EQ(again.value("cart", 0), 2);
+  EXPECT_EQ(attributes_in_express(cookie), (json{{"cart", 2}}));
+  post("/logout", cookie);
+  EXPECT_FALSE(manager->open({cookie})->principal().has_value());
 }
 
 TEST_F(ConnectRedis, CppReadsAndChangesWhatExpressMade) {
@@ -217,8 +251,7 @@ TEST_F(ConnectRedis, ANewIdOfEitherSideIsKnownToTheOther) {
   EXPECT_FALSE(old.contains("admin"));
   EXPECT_EQ(old.value("admin", false), false);
 
-  httplib::Client client("127.0.0.1", port);
-  const auto response = client.Post("/login", {{"Cookie", cookie_of(*session.id())}},
+  const auto response = site().Post("/login", {{"Cookie", cookie_of(*session.id())}},
                                     R"({"user":"Ada"})", "application/json");
   ASSERT_TRUE(response);
   EXPECT_FALSE(manager->find(*session.id()).value().has_value());
