@@ -149,6 +149,30 @@ TEST_F(RedisJsonOverFake, AnErrorAfterARepeatRemembersTheFirstTry) {
   expect_error(s->rekey(key, other, {}, minute, {}), Errc::corrupt, true);
 }
 
+TEST_F(RedisJsonOverFake, AReplicaIsLeftForANewConnection) {
+  const auto s = store();
+  int connects = 1;
+  const auto expect_new_connection = [&] {
+    EXPECT_EQ(server->connects, connects);
+    answers = {held(none, none) + ":-2\r\n"};
+    EXPECT_TRUE(s->load(key));
+    EXPECT_EQ(server->connects, ++connects);
+  };
+  const std::string refusal = "-READONLY x\r\n";
+  answers = {refusal};
+  expect_error(s->create(key, {{"@created", "1"}}, minute), Errc::rejected, false);
+  expect_new_connection();
+  answers = {held(bulk(session(1)), none), refusal};
+  expect_error(s->update(key, adding(), minute), Errc::rejected, false);
+  expect_new_connection();
+  answers = {held(bulk(session(1)), none, none), refusal};
+  expect_error(s->rekey(key, other, {}, minute, {}), Errc::rejected, false);
+  expect_new_connection();
+  answers = {refusal};
+  expect_error(s->erase(key), Errc::rejected, false);
+  expect_new_connection();
+}
+
 TEST_F(RedisJsonOverFake, AnUnknownScriptIsSent) {
   answers = {held(bulk(session(1)), none), "-NOSCRIPT x\r\n", applied};
   EXPECT_EQ(store()->update(key, adding(), minute)->status, Status::applied);
