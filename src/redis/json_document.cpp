@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base64.hpp"
@@ -141,6 +142,13 @@ std::optional<std::string> member_value(std::string_view text) {
   return std::string(text);
 }
 
+Result<void> validate_name(std::string_view name) {
+  if (std::find(taken_names.begin(), taken_names.end(), name) == taken_names.end()) return {};
+  return make_error(Errc::invalid_argument, "attribute \"" + std::string(name) +
+                                                "\": express-session's own sessions have this name "
+                                                "already, so it would drop the attribute");
+}
+
 // Takes a document apart.
 class Reader {
  public:
@@ -160,6 +168,7 @@ class Reader {
   [[nodiscard]] Fields fields() const;
 
   std::vector<Owned> fields_;
+  bool has_library_ = false;
   std::map<std::string, WallTime, std::less<>> deadlines_;
 };
 
@@ -205,10 +214,14 @@ Result<void> Reader::add(std::string name, std::string_view value) {
 }
 
 Result<void> Reader::read_library(std::string_view object) {
-  if (object.front() != '{') return bad_library();
+  // Of two members with one name others take the last. The library writes each once.
+  if (object.front() != '{' || has_library_) return bad_library();
+  has_library_ = true;
+  std::set<std::string> seen;
   Members members(object);
   while (const std::optional<Members::Member> member = members.next()) {
     std::string name = unquoted(member->name);
+    if (!seen.insert(name).second) return bad_library();
     Result<void> read;
     if (name.starts_with('@')) {
       if (name == created_field && !parse_integer(member->value)) return bad_library();
@@ -227,7 +240,7 @@ Result<void> Reader::read_deadlines(const json& until) {
   if (!until.is_object()) return bad_library();
   for (const auto& [name, value] : until.items()) {
     const std::optional<WallTime> deadline = time_of(value);
-    if (!deadline) return bad_library();
+    if (!deadline || name == created_field) return bad_library();
     deadlines_[name] = *deadline;
   }
   return {};
@@ -246,6 +259,7 @@ Result<void> Reader::read_bytes(const json& bytes) {
     std::optional<std::string> text = internal::decode_base64(value_text, Base64::standard);
     const auto deadline = part.size() > 2 ? time_of(part[2]) : std::nullopt;
     if (!name || !text || (part.size() > 2 && !deadline)) return bad_library();
+    if (!validate_name(*name) || *name == created_field) return bad_library();
     fields_.push_back({*std::move(name), *std::move(text), deadline});
   }
   return {};
@@ -280,13 +294,6 @@ std::string iso_date(WallTime time) {
                 static_cast<long>(clock.seconds().count()),
                 static_cast<long>(clock.subseconds().count()));
   return text.data();
-}
-
-Result<void> validate_name(std::string_view name) {
-  if (std::find(taken_names.begin(), taken_names.end(), name) == taken_names.end()) return {};
-  return make_error(Errc::invalid_argument, "attribute \"" + std::string(name) +
-                                                "\": express-session's own sessions have this name "
-                                                "already, so it would drop the attribute");
 }
 
 }  // namespace

@@ -125,11 +125,16 @@ TEST(JsonDocument, WhatIsNoSessionOfExpressIsCorrupt) {
                                 head + R"("__websession":[]})",
                                 head + R"("__websession":{"@created":"soon"}})",
                                 head + R"("__websession":{"@created":1.5}})",
+                                head + R"("__websession":{},"__websession":{}})",
+                                head + R"("__websession":{"@user":"a","@user":"b"}})",
                                 head + R"("__websession":{"until":1}})",
+                                head + R"("__websession":{"until":{"@created":1}}})",
                                 head + R"("__websession":{"until":{"a":"x"}}})",
                                 head + R"("__websession":{"bytes":{"a":"x"}}})",
                                 head + R"("__websession":{"bytes":[["YQ","*"]]}})",
                                 head + R"("__websession":{"bytes":[["YQ"]]}})",
+                                head + R"("__websession":{"bytes":[["Y29va2ll","YQ"]]}})",
+                                head + R"("__websession":{"bytes":[["QGNyZWF0ZWQ","NQ"]]}})",
                                 head + R"("__websession":{"bytes":[["YQ","YQ","1"]]}})"}) {
     EXPECT_EQ(parse_error(text), Errc::corrupt) << text;
   }
