@@ -54,6 +54,18 @@ struct RedisJsonOptions {
 // - can make keys without a time to live (`disableTTL`); the next write here gives them one.
 // So move whole areas of a site, not two endpoints that write at the same moment.
 //
+// The cookie is the site's own with its name (`SessionOptions::cookie.name = "connect.sid"`) and
+// its secret (`signing = {keys, CookieFormat::express}`). `id_storage` stays plain: Express looks
+// for a session under its id.
+//
+// Who is signed in
+// - `Session::sign_in` works, and writes of Express keep who it is (`@user`). What Express calls a
+//   login is an attribute here, and no sign-in; nor does a logout there sign anyone out, unless it
+//   ends the session or gives it a new id.
+// - There is no PrincipalIndex. Express may bring a session back that has ended, and would not list
+//   it, so nobody could promise that all of them have ended. sessions_of, erase_one,
+//   sign_out_everywhere and max_sessions_per_principal are refused with invalid_argument.
+//
 // The promises to the visitor
 // - A session of Express has no `@created`: it counts as made when it is first seen here, and the
 //   next commit notes that. Express keeps it from then on. It does not know the absolute timeout:
@@ -69,7 +81,8 @@ struct RedisJsonOptions {
 // invalid_argument.
 //
 // A text under the prefix that is no JSON object with a `cookie` object is `corrupt`: Express fails
-// on it, too. Erasing works on it all the same.
+// on it, too. So is one whose `__websession` this library cannot have written. Erasing works on
+// them all the same.
 //
 // Threads, forks and signals as with RedisStore.
 class RedisJsonStore final : public SessionStore {

@@ -23,6 +23,8 @@ class RedisJson : public RedisTest {
  protected:
   std::shared_ptr<RedisJsonStore> connect(RedisJsonOptions options = {}) {
     options.redis.clock = clock;
+    // The tests ask what is right, not how fast: a loaded machine, or a sanitizer, may be slow.
+    options.redis.operation_timeout = std::chrono::seconds(20);
     return RedisJsonStore::connect(server->url(), std::move(options)).value();
   }
   SessionManager manager(std::shared_ptr<SessionStore> store) {
@@ -258,6 +260,53 @@ TEST_F(RedisJson, BadOptionsAreNamed) {
   options = {};
   options.prefix = "";
   EXPECT_NE(detail_of(options).find("prefix"), std::string::npos);
+}
+
+// `@user` and the label are kept where Express does not see them.
+TEST_F(RedisJson, ASessionOfExpressIsSignedIn) {
+  const SessionManager m = manager(connect());
+  for (const std::string principal : {"ada", "10115", "true", "\"ada\"", "{\"a\":1}"}) {
+    const StoreKey from = made_by_express();
+    Session session = m.open({"sid=" + from.secret()}).value();
+    session.sign_in(principal, "Firefox");
+    ASSERT_EQ(m.commit(session)->status, Commit::Status::regenerated);
+    EXPECT_EQ(text_of(from), "(nil)");
+    EXPECT_EQ(probe->keys("frozen:"), std::vector<std::string>()) << "no grace for the old id";
+
+    const Session again = m.open({"sid=" + session.id()->secret()}).value();
+    EXPECT_EQ(again.principal(), principal);
+    EXPECT_EQ(again.names(), (std::vector<std::string>{"count", "zip"}));
+    json seen = document(StoreKey(*session.id()));
+    EXPECT_EQ(seen["__websession"]["@label"], "Firefox");
+    seen.erase("__websession");
+    EXPECT_EQ(seen, json::parse(express_text)) << principal;
+  }
+}
+
+TEST_F(RedisJson, WhoeverSignsOutEndsTheSession) {
+  const SessionManager m = manager(connect());
+  Session session = m.open({}).value();
+  session.sign_in("ada");
+  session.set("cart", 1);
+  ASSERT_EQ(m.commit(session)->status, Commit::Status::created);
+  session.sign_out();
+  EXPECT_EQ(m.commit(session)->status, Commit::Status::erased);
+  EXPECT_EQ(probe->keys(""), std::vector<std::string>());
+}
+
+TEST_F(RedisJson, WhatNeedsAnIndexSaysSo) {
+  const SessionManager m = manager(connect());
+  const auto expect_no_index = [](const auto& result) {
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, Errc::invalid_argument);
+    EXPECT_NE(result.error().detail.find("PrincipalIndex"), std::string::npos);
+  };
+  expect_no_index(m.sessions_of("ada"));
+  expect_no_index(m.erase_one("ada", "handle"));
+  expect_no_index(m.sign_out_everywhere("ada"));
+  SessionOptions limited;
+  limited.max_sessions_per_principal = 3;
+  expect_no_index(SessionManager::make(connect(), limited));
 }
 
 // The rights that docs/redis-layout.md asks for suffice.
