@@ -57,7 +57,7 @@ namespace {
 
 // What the library keeps for whoever is signed in.
 void forget_messages_and_codes(Session& session) {
-  for (const std::string_view prefix : {"@flash.", "@code"}) {
+  for (const std::string_view prefix : {flash_prefix, code_field}) {
     for (const std::string& name : SessionAccess::names(session, prefix)) {
       SessionAccess::put(session, name, std::nullopt);
     }
