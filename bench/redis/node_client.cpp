@@ -13,7 +13,7 @@ std::optional<std::string> NodeClient::obstacle() const {
     return "its npm packages are not installed (scripts/bench does it)";
   }
   try {
-    ChildProcess({"node", "--version"}).read_line();
+    testing::ChildProcess({"node", "--version"}).read_line();
   } catch (const std::exception&) {
     return "there is no node";
   }
@@ -22,9 +22,10 @@ std::optional<std::string> NodeClient::obstacle() const {
 
 Sample NodeClient::run(const Target& target, const Keys& keys, const Load& load,
                        ServerMeter& server) const {
-  ChildProcess node({"node", directory_ + "/connect_redis.mjs", target.url, keys.prefix + "json_",
-                     std::to_string(keys.ids.size()), std::string(name_of(load.operation)),
-                     std::to_string(load.threads), std::to_string(load.duration.count())});
+  testing::ChildProcess node({"node", directory_ + "/connect_redis.mjs", target.url,
+                              keys.prefix + "json_", std::to_string(keys.ids.size()),
+                              std::string(name_of(load.operation)), std::to_string(load.threads),
+                              std::to_string(load.duration.count())});
   if (node.read_line() != "ready") throw std::runtime_error("connect_redis.mjs is not ready");
   server.start();
   node.write_line("go");

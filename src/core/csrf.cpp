@@ -12,7 +12,7 @@ namespace {
 
 using internal::SessionAccess;
 
-constexpr std::string_view field = "@csrf";
+constexpr std::string_view field = internal::csrf_field;
 constexpr std::size_t secret_bytes = 32;
 
 // Masks, and unmasks what was masked. Precondition: the same size.

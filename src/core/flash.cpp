@@ -19,7 +19,7 @@ using internal::SessionAccess;
 // Each message is a field of its own, so that requests which add at the same time don't meet. Its
 // name is the time as hex digits, which orders the messages, and a random part. Its text is
 // "<kind>:<text>".
-constexpr std::string_view prefix = "@flash.";
+constexpr std::string_view prefix = internal::flash_prefix;
 constexpr std::size_t time_digits = 12;
 constexpr std::size_t random_bytes = 6;
 constexpr std::size_t flashes_max = 16;

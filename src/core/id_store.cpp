@@ -7,7 +7,7 @@
 
 #include "base64.hpp"
 #include "digest.hpp"
-#include "sign_in.hpp"
+#include "principal.hpp"
 
 namespace websession::internal {
 namespace {

@@ -23,7 +23,7 @@ using std::chrono::milliseconds;
 constexpr std::string_view key_purpose = "websession one-time code v1";
 // A random text of the session's own. It is part of every hash, so that a hash copied to another
 // session is worth nothing there. Not the id: that changes, and a new session has none yet.
-constexpr std::string_view anchor_field = "@code";
+constexpr std::string_view anchor_field = internal::code_field;
 constexpr std::string_view field_prefix = "@code.";  // and the purpose
 constexpr std::size_t purpose_bytes_max = 64;
 constexpr std::size_t other_codes_max = 16;

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "principal.hpp"
 #include "session_state.hpp"
-#include "sign_in.hpp"
 #include "websession/session_manager.hpp"
 
 namespace websession {

@@ -11,6 +11,11 @@
 
 namespace websession::internal {
 
+// Whose fields are whose. One-time codes: `@code` and all that begin with `@code.`.
+inline constexpr std::string_view code_field = "@code";
+inline constexpr std::string_view csrf_field = "@csrf";
+inline constexpr std::string_view flash_prefix = "@flash.";
+
 // Names start with '@', so the handler's set, remove and clear do not reach these fields, and a new
 // id takes them along. They do not count into the session's limits: whoever keeps something here
 // bounds it.

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "observed_store.hpp"
+#include "principal.hpp"
 #include "session_state.hpp"
-#include "sign_in.hpp"
 
 namespace websession {
 namespace {

@@ -26,9 +26,6 @@ struct Layout {
   }
 };
 
-// A script is called by its hash and, should the server not know it, by its text.
-enum class CallBy { hash, source };
-
 // Each of these appends the commands of one verb to `out`.
 inline constexpr std::size_t load_replies = 2;
 void append_load(std::string& out, const Layout& layout, const StoreKey& key);

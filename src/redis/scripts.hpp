@@ -17,6 +17,9 @@ class Script {
   std::string sha1_;
 };
 
+// A script is called by its hash and, should the server not know it, by its text.
+enum class CallBy { hash, source };
+
 struct Scripts {
   Script create;
   Script set;
@@ -24,6 +27,10 @@ struct Scripts {
   Script update;
   Script rekey;
   Script erase;
+  // Of the JSON layout.
+  Script json_update;
+  Script json_rekey;
+  Script json_erase;
 };
 
 const Scripts& scripts();

@@ -13,6 +13,7 @@
 #include "fuzz_target.hpp"
 #include "input.hpp"
 #include "operations.hpp"
+#include "printable.hpp"
 #include "resp.hpp"
 #include "websession/session_manager.hpp"
 #include "websession/testing/manual_clock.hpp"
@@ -22,6 +23,7 @@ namespace {
 using namespace websession;  // NOLINT(google-build-using-namespace): a program of one file
 using fuzz::Input;
 using fuzz::require;
+using fuzz::require_printable;
 using redis::Layout;
 using redis::Reply;
 using redis::ReplyParser;
@@ -87,12 +89,6 @@ void check_limit(const Reply& reply, std::size_t limit) {
   }
   require(bytes <= limit, "a reply over the limit is not kept");
   require(reply.type() == Type::array || reply.elements().empty(), "elements are an array's");
-}
-
-void check_error(const Error& error) {
-  const std::string text = error.message();
-  require(std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; }),
-          "an error can stand in a log");
 }
 
 // What a load of these two replies gives, read as plainly as can be. `corrupt`: or an error reply.
@@ -203,7 +199,7 @@ void check_session(const Record& record) {
   Result<Session> session = manager.open({"sid=" + std::string(32, 'A'), true});
   if (!session) {
     require(session.error().code == Errc::corrupt, "only a corrupt record cannot be opened");
-    return check_error(session.error());
+    return require_printable(session.error());
   }
   if (session->is_new()) return;  // its absolute timeout is over
   for (const std::string& name : session->names()) {
@@ -241,7 +237,7 @@ void check_load(const Reply& flat, const Reply& ttl, bool adopt) {
   if (!loaded) {
     require(refused || loaded.error().code == Errc::corrupt, "what cannot be a session is corrupt");
     require(!loaded.error().maybe_applied, "a load applies nothing");
-    check_error(loaded.error());
+    require_printable(loaded.error());
   } else if (*loaded) {
     require(wanted.kind == Expected::Kind::record, "a record is there when the hash is a session");
     check_record(**loaded, wanted, ttl);
@@ -251,7 +247,7 @@ void check_load(const Reply& flat, const Reply& ttl, bool adopt) {
   }
 
   const auto successor = redis::decode_successor(replies);
-  if (!successor) return check_error(successor.error());
+  if (!successor) return require_printable(successor.error());
   require(successor->exists == (flat.integer() == 1), "a successor exists when there is one");
   require(successor->next.has_value() == (ttl.type() == Type::string), "its own one is a key");
 }
@@ -261,7 +257,7 @@ void check_change(const Reply& reply, std::size_t increments) {
   Changes changes;
   for (std::size_t i = 0; i < increments; ++i) changes.increment.push_back({std::to_string(i), 1});
   const Result<Outcome> outcome = redis::decode_change(reply, changes);
-  if (!outcome) return check_error(outcome.error());
+  if (!outcome) return require_printable(outcome.error());
   const auto elements = reply.elements();
   if (elements.empty()) {
     require(reply.type() == Type::integer && increments == 0, "the short script counts nothing");
@@ -286,9 +282,9 @@ void check_single(const Reply& reply) {
   const Result<void> created = redis::decode_create(reply);
   require(created.has_value() == (reply.type() == Type::integer && reply.integer() == 1),
           "a session is created when the server says 1");
-  if (!created) check_error(created.error());
+  if (!created) require_printable(created.error());
   const Result<redis::Erased> erased = redis::decode_erase(reply);
-  if (!erased) return check_error(erased.error());
+  if (!erased) return require_printable(erased.error());
   require(erased->any == (reply.type() == Type::integer && reply.integer() > 0),
           "a session is erased when the server says so");
   require(erased->successor.has_value() == (reply.type() == Type::string), "a chain is a key");

@@ -105,6 +105,18 @@ TEST_F(RedisStoreOverFake, AReplicaIsLeftForANewConnection) {
   EXPECT_EQ(server->connects, 2);
 }
 
+TEST_F(RedisStoreOverFake, TheIndexLeavesAReplicaToo) {
+  const std::vector<StoreKey> keys = {key};
+  answers = {"-READONLY x\r\n", ":1\r\n", "-READONLY x\r\n", ":1\r\n"};
+  expect_error(store->forget("ada", keys), Errc::rejected, false);
+  EXPECT_EQ(server->connects, 1);
+  EXPECT_TRUE(store->forget("ada", keys));
+  EXPECT_EQ(server->connects, 2);
+  expect_error(store->end_frozen(key), Errc::rejected, false);
+  EXPECT_TRUE(store->end_frozen(key));
+  EXPECT_EQ(server->connects, 3);
+}
+
 TEST_F(RedisStoreOverFake, AnUnknownScriptIsSentAsText) {
   answers = {"-NOSCRIPT x\r\n", ":1\r\n"};
   EXPECT_TRUE(store->create(key, {{"@created", "1"}}, minute));

@@ -9,7 +9,7 @@
 #include <csignal>
 #include <stdexcept>
 
-namespace websession::bench {
+namespace websession::testing {
 
 ChildProcess::ChildProcess(const std::vector<std::string>& words) {
   std::vector<std::string> copies = words;
@@ -67,4 +67,4 @@ void ChildProcess::write_line(const std::string& line) {
   }
 }
 
-}  // namespace websession::bench
+}  // namespace websession::testing

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace websession::bench {
+namespace websession::testing {
 
 // Ends with its owner, at the latest when this process does. Not thread-safe.
 class ChildProcess {
@@ -28,4 +28,4 @@ class ChildProcess {
   std::string unread_;
 };
 
-}  // namespace websession::bench
+}  // namespace websession::testing

@@ -1,0 +1,319 @@
+#include "websession/redis_json_store.hpp"
+
+#include <utility>
+#include <vector>
+
+#include "engine.hpp"
+#include "json_document.hpp"
+#include "json_operations.hpp"
+#include "redis_json_store_impl.hpp"
+
+namespace websession {
+namespace {
+
+using redis::CallBy;
+using redis::Commands;
+using redis::Held;
+using redis::JsonKeys;
+using redis::Repeat;
+using redis::Replies;
+using redis::Reply;
+using std::chrono::milliseconds;
+
+using Status = Outcome::Status;
+
+// Regenerations that fit into a grace: a longer chain of frozen records is not followed.
+constexpr std::size_t successors_max = 64;
+
+Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+
+Result<void> validate(const RedisJsonOptions& options) {
+  const ExpressCookie& cookie = options.cookie;
+  if (options.prefix.empty()) return invalid("prefix: must not be empty");
+  if (cookie.max_age && (*cookie.max_age < milliseconds(1) || *cookie.max_age > ttl_max)) {
+    return invalid("cookie.max_age: is 1 ms to 400 days");
+  }
+  SetCookie as_sent{"sid", "x", cookie.path, cookie.domain};
+  if (auto text = serialize(as_sent); !text) return std::move(text).error();
+  return {};
+}
+
+Result<void> validate_size(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return {};
+  return make_error(Errc::too_large,
+                    "the session is larger than record_bytes_max; nothing was sent");
+}
+
+// What changes make of a session.
+struct Next {
+  Outcome outcome{};
+  // None: there is nothing to write. Empty: only the time to live is due.
+  std::optional<std::string> text{};
+};
+
+Result<Next> next_of(std::string_view text, const Changes& changes, WallTime now) {
+  Result<redis::JsonDocument> document = redis::parse_document(text);
+  if (!document) return std::move(document).error();
+  Result<Applied> applied = apply(document->fields, changes, now);
+  if (!applied) return std::move(applied).error();
+  Next next{std::move(applied->outcome)};
+  if (next.outcome.status != Status::applied) return next;
+  const bool is_new_here = !applied->fields.contains(created_field);
+  if (changes.empty() && !is_new_here) {
+    next.text = "";
+    return next;
+  }
+  if (is_new_here) {  // made by Express, and first written here
+    std::vector<Field> fields(applied->fields.begin(), applied->fields.end());
+    const std::string created = std::to_string(now.time_since_epoch().count());
+    fields.push_back({created_field, created});
+    applied->fields = Fields(fields);
+  }
+  next.text = redis::write_document(applied->fields, document->kept);
+  return next;
+}
+
+// The counters of changes that were applied before.
+Result<Next> applied_before(std::string_view text, const Changes& changes) {
+  Result<redis::JsonDocument> document = redis::parse_document(text);
+  if (!document) return std::move(document).error();
+  Next next;
+  for (const Changes::Increment& increment : changes.increment) {
+    const std::string_view counter = document->fields.find(increment.name).value_or("");
+    next.outcome.counters.push_back(parse_integer(counter).value_or(0));
+  }
+  return next;
+}
+
+Error others_were_faster() {
+  return make_error(Errc::timeout,
+                    "others kept changing this session until the operation timeout; nothing was "
+                    "written");
+}
+
+}  // namespace
+
+struct RedisJsonStore::Impl {
+  Impl(redis::Endpoint endpoint, RedisJsonOptions the_options)
+      : options(std::move(the_options)),
+        clock(options.redis.clock ? options.redis.clock : system_clock()),
+        engine(std::move(endpoint), options.redis) {}
+
+  [[nodiscard]] JsonKeys keys(const StoreKey& key) const { return {options.prefix, key}; }
+
+  // `append` appends the one command that asks for it.
+  template <class Append>
+  Result<Held> held(const Append& append, SteadyTime until) {
+    const Result<Replies> replies = engine.read(Commands(1, append), until);
+    if (!replies) return replies.error();
+    return redis::decode_held((*replies)[0]);
+  }
+
+  // Whether the session that a frozen record leads to is still there.
+  Result<bool> ends_alive(StoreKey key, SteadyTime until) {
+    for (std::size_t i = 0; i < successors_max; ++i) {
+      const JsonKeys where = keys(key);
+      const Result<Held> found =
+          held([&where](std::string& out) { redis::append_held(out, where); }, until);
+      if (!found) return found.error();
+      if (!found->frozen) return found->text.has_value();
+      Result<redis::FrozenRecord> frozen = redis::parse_frozen(*found->frozen);
+      if (!frozen) return std::move(frozen).error();
+      key = std::move(frozen->successor);
+    }
+    return false;
+  }
+
+  [[nodiscard]] Result<std::optional<Record>> record(std::string_view text,
+                                                     milliseconds left) const {
+    Result<redis::JsonDocument> document = redis::parse_document(text);
+    if (!document) return std::move(document).error();
+    return std::optional<Record>(Record{live_fields(document->fields, clock->wall()), left});
+  }
+
+  Result<std::optional<Record>> load_frozen(const JsonKeys& where, std::string_view text,
+                                            SteadyTime until) {
+    Result<redis::FrozenRecord> frozen = redis::parse_frozen(text);
+    if (!frozen) return std::move(frozen).error();
+    const Result<bool> alive = ends_alive(std::move(frozen->successor), until);
+    if (!alive) return alive.error();
+    if (!*alive) return std::optional<Record>();
+    const auto append = [&where](std::string& out) { redis::append_left(out, where.frozen); };
+    const Result<Replies> replies = engine.read(Commands(1, append), until);
+    if (!replies) return replies.error();
+    const Result<std::optional<milliseconds>> left = redis::decode_left((*replies)[0]);
+    if (!left) return left.error();
+    if (!*left) return std::optional<Record>();
+    Result<std::optional<Record>> found = record(frozen->text, **left);
+    if (found) (*found)->frozen = true;
+    return found;
+  }
+
+  // Replaces what was found by what `make_next(held)`, a Result<Next>, makes of it, until nobody
+  // else was faster. `append(out, by, was, text)` appends the call of the script.
+  template <class MakeNext, class Append>
+  Result<Outcome> change(Result<Held> found, Repeat repeat, SteadyTime until,
+                         const MakeNext& make_next, const Append& append) {
+    bool maybe_applied = false;
+    const auto failed = [&maybe_applied](Error error) {
+      error.maybe_applied = error.maybe_applied || maybe_applied;
+      return error;
+    };
+    while (found) {
+      Result<Next> next = make_next(*found);
+      if (!next) return failed(std::move(next).error());
+      if (!next->text) return next->outcome;
+      if (auto fits = validate_size(*next->text, options.redis.record_bytes_max); !fits) {
+        return failed(std::move(fits).error());
+      }
+      if (std::chrono::steady_clock::now() >= until) return failed(others_were_faster());
+      Result<std::optional<Held>> swapped = engine.change(
+          [&](std::string& out, CallBy by) { append(out, by, *found->text, *next->text); }, repeat,
+          until,
+          [&maybe_applied](const Reply& reply, bool repeated) {
+            maybe_applied = maybe_applied || repeated;
+            return redis::decode_swap(reply);
+          });
+      if (!swapped) return failed(std::move(swapped).error());
+      if (!*swapped) return next->outcome;
+      found = **std::move(swapped);
+    }
+    return failed(std::move(found).error());
+  }
+
+  const RedisJsonOptions options;
+  const std::shared_ptr<const Clock> clock;
+  redis::Engine engine;
+};
+
+RedisJsonStore::RedisJsonStore(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+RedisJsonStore::~RedisJsonStore() = default;
+
+Result<std::shared_ptr<RedisJsonStore>> RedisJsonStore::connect_later(std::string_view url,
+                                                                      RedisJsonOptions options) {
+  if (auto valid = validate(options); !valid) return std::move(valid).error();
+  const redis::Scripts& scripts = redis::scripts();
+  Result<redis::Endpoint> endpoint = redis::make_endpoint(
+      url, options.redis,
+      {scripts.json_update.source(), scripts.json_rekey.source(), scripts.json_erase.source()});
+  if (!endpoint) return std::move(endpoint).error();
+  return redis::make_json_store(std::move(endpoint->connector), std::move(endpoint->login),
+                                std::move(options));
+}
+
+Result<std::shared_ptr<RedisJsonStore>> RedisJsonStore::connect(std::string_view url,
+                                                                RedisJsonOptions options) {
+  Result<std::shared_ptr<RedisJsonStore>> store = connect_later(url, std::move(options));
+  if (!store) return store;
+  Result<void> connected = (*store)->impl_->engine.connect();
+  if (!connected) return std::move(connected).error();
+  return store;
+}
+
+Result<std::optional<Record>> RedisJsonStore::load(const StoreKey& key) {
+  const SteadyTime until = impl_->engine.deadline();
+  const JsonKeys keys = impl_->keys(key);
+  const auto append = [&keys](std::string& out) {
+    redis::append_held(out, keys);
+    redis::append_left(out, keys.text);
+  };
+  const Result<Replies> replies = impl_->engine.read(Commands(2, append), until);
+  if (!replies) return replies.error();
+  Result<Held> held = redis::decode_held((*replies)[0]);
+  if (!held) return std::move(held).error();
+  if (held->frozen) return impl_->load_frozen(keys, *held->frozen, until);
+  Result<std::optional<milliseconds>> left = redis::decode_left((*replies)[1]);
+  if (!left) return std::move(left).error();
+  if (!held->text || !*left) return std::optional<Record>();
+  return impl_->record(*held->text, **left);
+}
+
+Result<void> RedisJsonStore::create(const StoreKey& key, const Fields& fields, Lifetime lifetime) {
+  if (auto valid = websession::validate(fields, lifetime); !valid) return valid;
+  if (auto valid = redis::validate_names(fields); !valid) return valid;
+  const std::string text = redis::write_document(
+      fields, redis::write_cookie(impl_->options.cookie, impl_->clock->wall()));
+  if (auto fits = validate_size(text, impl_->options.redis.record_bytes_max); !fits) return fits;
+  const JsonKeys keys = impl_->keys(key);
+  return impl_->engine.change(
+      [&](std::string& out, CallBy) { redis::append_json_create(out, keys, text, lifetime); },
+      Repeat::only_if_not_applied, impl_->engine.deadline(),
+      [](const Reply& reply, bool) { return redis::decode_json_create(reply); });
+}
+
+Result<Outcome> RedisJsonStore::update(const StoreKey& key, const Changes& changes,
+                                       Lifetime lifetime) {
+  if (auto valid = websession::validate(changes, lifetime); !valid) return std::move(valid).error();
+  if (auto valid = redis::validate_names(changes); !valid) return std::move(valid).error();
+  const SteadyTime until = impl_->engine.deadline();
+  const WallTime now = impl_->clock->wall();
+  const JsonKeys keys = impl_->keys(key);
+  return impl_->change(
+      impl_->held([&keys](std::string& out) { redis::append_held(out, keys); }, until),
+      changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, until,
+      [&](const Held& held) -> Result<Next> {
+        if (!held.text || held.frozen) return Next{{Status::gone}};
+        return next_of(*held.text, changes, now);
+      },
+      [&](std::string& out, CallBy by, std::string_view was, std::string_view text) {
+        redis::append_json_update(out, by, keys, was, text, lifetime);
+      });
+}
+
+Result<Outcome> RedisJsonStore::rekey(const StoreKey& from, const StoreKey& to,
+                                      const Changes& changes, Lifetime lifetime, Grace grace) {
+  if (auto valid = websession::validate(changes, lifetime); !valid) return std::move(valid).error();
+  if (auto valid = redis::validate_names(changes); !valid) return std::move(valid).error();
+  const SteadyTime until = impl_->engine.deadline();
+  const WallTime now = impl_->clock->wall();
+  const JsonKeys old_keys = impl_->keys(from);
+  const JsonKeys new_keys = impl_->keys(to);
+  const std::string head = redis::frozen_head(to);
+  return impl_->change(
+      impl_->held([&](std::string& out) { redis::append_held(out, old_keys, new_keys); }, until),
+      Repeat::harmless, until,
+      [&](const Held& held) -> Result<Next> {
+        // Asked for again: the first time has done it all.
+        const bool done = held.frozen ? held.frozen->starts_with(head) : !held.text;
+        if (done && held.moved_to) return applied_before(*held.moved_to, changes);
+        if (!held.text || held.frozen) return Next{{Status::gone}};
+        Result<Next> next = next_of(*held.text, changes, now);
+        if (!next || !next->text) return next;
+        if (held.moved_to) {
+          return make_error(Errc::key_exists, "there is a session under the new key");
+        }
+        if (next->text->empty()) next->text = *held.text;
+        return next;
+      },
+      [&](std::string& out, CallBy by, std::string_view was, std::string_view text) {
+        redis::append_json_rekey(out, by, old_keys, new_keys, was, text, lifetime, grace, head);
+      });
+}
+
+Result<bool> RedisJsonStore::erase(const StoreKey& key) {
+  const SteadyTime until = impl_->engine.deadline();
+  std::vector<JsonKeys> chain{impl_->keys(key)};
+  while (chain.size() <= successors_max) {
+    Result<redis::JsonErased> erased = impl_->engine.change(
+        [&chain](std::string& out, CallBy by) { redis::append_json_erase(out, by, chain); },
+        Repeat::harmless, until,
+        [](const Reply& reply, bool repeated) {
+          Result<redis::JsonErased> result = redis::decode_json_erase(reply);
+          // When an answer was lost, it was most likely the one that said "erased".
+          if (result && !result->successor) result->any = result->any || repeated;
+          return result;
+        });
+    if (!erased) return std::move(erased).error();
+    if (!erased->successor) return erased->any;
+    chain.push_back(impl_->keys(*erased->successor));
+  }
+  return make_error(Errc::corrupt, "a chain of replaced sessions has no end");
+}
+
+std::shared_ptr<RedisJsonStore> redis::make_json_store(std::shared_ptr<Connector> connector,
+                                                       Login login, RedisJsonOptions options) {
+  return std::make_shared<RedisJsonStore>(std::make_unique<RedisJsonStore::Impl>(
+      Endpoint{std::move(connector), std::move(login)}, std::move(options)));
+}
+
+}  // namespace websession
