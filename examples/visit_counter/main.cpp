@@ -5,6 +5,7 @@
 #include <websession/websession.hpp>
 
 #include <charconv>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -29,6 +30,7 @@ struct Arguments {
 constexpr const char* usage =
     "Usage: visit_counter [options]\n"
     "  --store memory | redis[s]://[user:password@]host[:port][/db] | unix:///path/to/socket\n"
+    "          @FILE: what the file says, for a URL with a password\n"
     "  --port N         listen on 127.0.0.1:N (default 8080; 0: a free port)\n"
     "  --name NAME      what the page calls this server\n"
     "  --redis-ca FILE  who signed the certificate of a rediss:// server\n"
@@ -63,14 +65,29 @@ std::optional<Arguments> parse(int argc, char** argv) {
   return arguments;
 }
 
+// Command lines can be read by everybody on the machine, so a URL with a password may stand in a
+// file.
+websession::Result<std::string> store_url(const std::string& store) {
+  if (!store.starts_with('@')) return store;
+  std::ifstream file(store.substr(1));
+  std::string url;
+  if (!std::getline(file, url)) {
+    return websession::make_error(websession::Errc::invalid_argument,
+                                  "cannot read the store's URL from the file " + store.substr(1));
+  }
+  return url;
+}
+
 // A store by its name on the command line. The rest of the program does not care which it is.
 websession::Result<std::shared_ptr<websession::SessionStore>> make_store(
     const Arguments& arguments) {
   using Store = std::shared_ptr<websession::SessionStore>;
-  if (arguments.store == "memory") return Store(std::make_shared<websession::MemoryStore>());
+  const auto url = store_url(arguments.store);
+  if (!url) return url.error();
+  if (*url == "memory") return Store(std::make_shared<websession::MemoryStore>());
   websession::RedisOptions options;
   options.tls.ca_file = arguments.redis_ca;
-  auto redis = websession::RedisStore::connect(arguments.store, options);
+  auto redis = websession::RedisStore::connect(*url, options);
   if (!redis) return std::move(redis).error();
   return Store(*std::move(redis));
 }
