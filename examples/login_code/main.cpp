@@ -18,13 +18,28 @@ namespace {
 
 using websession::Result;
 
+// Command lines can be read by everybody on the machine, so a URL with a password may stand in a
+// file.
+Result<std::string> store_url(const std::string& store) {
+  if (!store.starts_with('@')) return store;
+  std::ifstream file(store.substr(1));
+  std::string url;
+  if (!std::getline(file, url)) {
+    return websession::make_error(websession::Errc::invalid_argument,
+                                  "cannot read the store's URL from the file " + store.substr(1));
+  }
+  return url;
+}
+
 // Sessions in memory end with the process, and no other server knows them: that is for trying out.
 Result<std::shared_ptr<websession::SessionStore>> make_store(const Options& options) {
   using Store = std::shared_ptr<websession::SessionStore>;
-  if (options.store == "memory") return Store(std::make_shared<websession::MemoryStore>());
+  const Result<std::string> url = store_url(options.store);
+  if (!url) return url.error();
+  if (*url == "memory") return Store(std::make_shared<websession::MemoryStore>());
   websession::RedisOptions redis_options;
   redis_options.tls.ca_file = options.redis_ca;
-  auto redis = websession::RedisStore::connect(options.store, redis_options);
+  auto redis = websession::RedisStore::connect(*url, redis_options);
   if (!redis) return std::move(redis).error();
   return Store(*std::move(redis));
 }

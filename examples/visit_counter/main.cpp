@@ -5,6 +5,7 @@
 #include <websession/websession.hpp>
 
 #include <charconv>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -23,14 +24,18 @@ struct Arguments {
   int port = 8080;  // 0: any free one
   std::string name = "visit_counter";
   bool behind_proxy = false;
+  std::string redis_ca{};
 };
 
 constexpr const char* usage =
     "Usage: visit_counter [options]\n"
     "  --store memory | redis[s]://[user:password@]host[:port][/db] | unix:///path/to/socket\n"
+    "          @FILE: what the file says, for a URL with a password\n"
     "  --port N         listen on 127.0.0.1:N (default 8080; 0: a free port)\n"
     "  --name NAME      what the page calls this server\n"
-    "  --behind-proxy   believe X-Forwarded-Proto (only if a proxy sets it)\n";
+    "  --redis-ca FILE  who signed the certificate of a rediss:// server\n"
+    "  --behind-proxy   believe X-Forwarded-Proto (only if a proxy sets it, and speaks https "
+    "only)\n";
 
 std::optional<Arguments> parse(int argc, char** argv) {
   Arguments arguments;
@@ -46,6 +51,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
       arguments.store = value;
     } else if (option == "--name") {
       arguments.name = value;
+    } else if (option == "--redis-ca") {
+      arguments.redis_ca = value;
     } else if (option == "--port") {
       const char* end = value.data() + value.size();
       const auto [last, error] = std::from_chars(value.data(), end, arguments.port);
@@ -58,11 +65,29 @@ std::optional<Arguments> parse(int argc, char** argv) {
   return arguments;
 }
 
+// Command lines can be read by everybody on the machine, so a URL with a password may stand in a
+// file.
+websession::Result<std::string> store_url(const std::string& store) {
+  if (!store.starts_with('@')) return store;
+  std::ifstream file(store.substr(1));
+  std::string url;
+  if (!std::getline(file, url)) {
+    return websession::make_error(websession::Errc::invalid_argument,
+                                  "cannot read the store's URL from the file " + store.substr(1));
+  }
+  return url;
+}
+
 // A store by its name on the command line. The rest of the program does not care which it is.
-websession::Result<std::shared_ptr<websession::SessionStore>> make_store(const std::string& name) {
+websession::Result<std::shared_ptr<websession::SessionStore>> make_store(
+    const Arguments& arguments) {
   using Store = std::shared_ptr<websession::SessionStore>;
-  if (name == "memory") return Store(std::make_shared<websession::MemoryStore>());
-  auto redis = websession::RedisStore::connect(name);
+  const auto url = store_url(arguments.store);
+  if (!url) return url.error();
+  if (*url == "memory") return Store(std::make_shared<websession::MemoryStore>());
+  websession::RedisOptions options;
+  options.tls.ca_file = arguments.redis_ca;
+  auto redis = websession::RedisStore::connect(*url, options);
   if (!redis) return std::move(redis).error();
   return Store(*std::move(redis));
 }
@@ -126,12 +151,18 @@ void log_out(const Request&, Response& res, Session& session) {
 }
 
 int run(const Arguments& arguments) {
-  auto store = make_store(arguments.store);
+  auto store = make_store(arguments);
   if (!store) {
     std::cerr << "visit_counter: " << store.error().message() << "\n";
     return 1;
   }
   websession::SessionOptions options;
+  if (arguments.behind_proxy) {
+    // Everybody comes over https, so no cookie may travel over anything else, or come from another
+    // host of the same domain.
+    options.cookie.name = "__Host-sid";
+    options.cookie.secure = websession::Secure::always;
+  }
   options.on_warning = [](std::string_view text) { std::cerr << "warning: " << text << "\n"; };
   const auto manager = websession::SessionManager::make(*store, options).value();
 

@@ -21,7 +21,7 @@ constexpr std::array meanings = {
             "Redis refused the user name or password of the URL (percent-encode special "
             "characters; check ACL LIST)"},
     Meaning{"NOPERM", Errc::rejected,
-            "the Redis user lacks a right: it needs the commands and keys of docs/redis-layout.md",
+            "the Redis user lacks a right: it needs the commands and keys of docs/operations.md",
             true},
     Meaning{"WRONGTYPE", Errc::corrupt,
             "the session's key holds something that is no hash: is the prefix shared with another "

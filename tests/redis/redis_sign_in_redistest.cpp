@@ -208,30 +208,6 @@ TEST_F(RedisSignIn, AFullServerRefusesSignInsAndRenewsAndEnds) {
   EXPECT_TRUE(probe->keys("").empty());
 }
 
-TEST_F(RedisSignIn, TheRightsOfTheDocsAreEnough) {
-  probe->text({"ACL",    "SETUSER",         "shop",  "on",       ">pw",
-               "~sid_*", "+hgetall",        "+pttl", "+pexpire", "+exists",
-               "+hget",  "+hmget",          "+hset", "+hdel",    "+hincrby",
-               "+hkeys", "+unlink",         "+eval", "+evalsha", "+script|load",
-               "+ping",  "+client|setname", "+time", "+zadd",    "+zrange",
-               "+zrem"});
-  const std::string url = "redis://shop:pw@127.0.0.1:" + std::to_string(server->port());
-  RedisOptions redis;
-  redis.clock = clock;
-  const SessionManager m = manager(RedisStore::connect(url, redis).value());
-  probe->text({"ZADD", std::string(index), "1", "sid_over"});
-  Session session = signed_in(m);
-  session.set("a", 1);
-  ASSERT_TRUE(m.commit(session));
-  ASSERT_TRUE(session.increment("a"));
-  session.regenerate();
-  ASSERT_TRUE(m.commit(session));
-  EXPECT_EQ(m.sessions_of("ada", &session).value().size(), 1U);
-  EXPECT_EQ(m.sign_out_everywhere("ada", &session).value(), 0U);
-  EXPECT_EQ(m.sign_out_everywhere("ada").value(), 1U);
-  EXPECT_TRUE(probe->keys("").empty());
-}
-
 // A user without the right to PEXPIRE must leave neither a session nor an index that never ends.
 TEST_F(RedisSignIn, NothingImmortalWithoutTheRightToPexpire) {
   probe->text({"ACL", "SETUSER", "half", "on", ">pw", "~*", "+@all", "-pexpire"});

@@ -14,7 +14,7 @@ TEST(ServerError, SaysWhatToDo) {
   for (const Row& row : {
            Row{"NOAUTH Authentication required.", Errc::rejected, "password"},
            Row{"WRONGPASS invalid username-password pair", Errc::rejected, "ACL LIST"},
-           Row{"NOPERM this user has no permissions", Errc::rejected, "docs/redis-layout.md"},
+           Row{"NOPERM this user has no permissions", Errc::rejected, "docs/operations.md"},
            Row{"WRONGTYPE Operation against a key", Errc::corrupt, "prefix"},
            Row{"OOM command not allowed", Errc::rejected, "maxmemory"},
            Row{"READONLY You can't write against a read only replica.", Errc::rejected, "primary"},
