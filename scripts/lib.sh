@@ -6,7 +6,7 @@ PATH=$PATH:/usr/sbin
 # Debian 12 and 13, Ubuntu 24.04
 build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libssl-dev nlohmann-json3-dev
   libcpp-httplib-dev)
-server_packages=(redis-server nginx curl)
+server_packages=(redis-server nginx openssl curl)
 test_packages=(libgtest-dev)
 lint_packages=(clang clang-format clang-tidy)
 bench_packages=(libbenchmark-dev libpoco-dev python3)

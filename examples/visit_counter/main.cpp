@@ -23,6 +23,7 @@ struct Arguments {
   int port = 8080;  // 0: any free one
   std::string name = "visit_counter";
   bool behind_proxy = false;
+  std::string redis_ca{};
 };
 
 constexpr const char* usage =
@@ -30,7 +31,9 @@ constexpr const char* usage =
     "  --store memory | redis[s]://[user:password@]host[:port][/db] | unix:///path/to/socket\n"
     "  --port N         listen on 127.0.0.1:N (default 8080; 0: a free port)\n"
     "  --name NAME      what the page calls this server\n"
-    "  --behind-proxy   believe X-Forwarded-Proto (only if a proxy sets it)\n";
+    "  --redis-ca FILE  who signed the certificate of a rediss:// server\n"
+    "  --behind-proxy   believe X-Forwarded-Proto (only if a proxy sets it, and speaks https "
+    "only)\n";
 
 std::optional<Arguments> parse(int argc, char** argv) {
   Arguments arguments;
@@ -46,6 +49,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
       arguments.store = value;
     } else if (option == "--name") {
       arguments.name = value;
+    } else if (option == "--redis-ca") {
+      arguments.redis_ca = value;
     } else if (option == "--port") {
       const char* end = value.data() + value.size();
       const auto [last, error] = std::from_chars(value.data(), end, arguments.port);
@@ -59,10 +64,13 @@ std::optional<Arguments> parse(int argc, char** argv) {
 }
 
 // A store by its name on the command line. The rest of the program does not care which it is.
-websession::Result<std::shared_ptr<websession::SessionStore>> make_store(const std::string& name) {
+websession::Result<std::shared_ptr<websession::SessionStore>> make_store(
+    const Arguments& arguments) {
   using Store = std::shared_ptr<websession::SessionStore>;
-  if (name == "memory") return Store(std::make_shared<websession::MemoryStore>());
-  auto redis = websession::RedisStore::connect(name);
+  if (arguments.store == "memory") return Store(std::make_shared<websession::MemoryStore>());
+  websession::RedisOptions options;
+  options.tls.ca_file = arguments.redis_ca;
+  auto redis = websession::RedisStore::connect(arguments.store, options);
   if (!redis) return std::move(redis).error();
   return Store(*std::move(redis));
 }
@@ -126,12 +134,18 @@ void log_out(const Request&, Response& res, Session& session) {
 }
 
 int run(const Arguments& arguments) {
-  auto store = make_store(arguments.store);
+  auto store = make_store(arguments);
   if (!store) {
     std::cerr << "visit_counter: " << store.error().message() << "\n";
     return 1;
   }
   websession::SessionOptions options;
+  if (arguments.behind_proxy) {
+    // Everybody comes over https, so no cookie may travel over anything else, or come from another
+    // host of the same domain.
+    options.cookie.name = "__Host-sid";
+    options.cookie.secure = websession::Secure::always;
+  }
   options.on_warning = [](std::string_view text) { std::cerr << "warning: " << text << "\n"; };
   const auto manager = websession::SessionManager::make(*store, options).value();
 
