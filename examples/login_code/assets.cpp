@@ -26,7 +26,7 @@ h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25; overflow-wrap: anyw
 h2 { margin: 2rem 0 .5rem; font-size: 1.125rem }
 p { margin: 0 0 1rem; overflow-wrap: anywhere }
 a { color: var(--accent) }
-label { display: block; margin-bottom: .25rem; font-weight: 600 }
+label { display: block; margin-bottom: .375rem; font-weight: 600 }
 input {
   display: block; width: 100%; margin-bottom: 1rem; padding: .625rem .75rem; font: inherit;
   color: inherit; background: var(--card); border: 1px solid var(--field); border-radius: .5rem;

@@ -53,19 +53,22 @@ std::string moment(websession::WallTime time) {
   char html[96];
   return {html,
           std::strftime(html, sizeof html,
-                        "<time datetime=\"%Y-%m-%dT%H:%M:%SZ\">%H:%M UTC, %e %b</time>", &parts)};
+                        "<time datetime=\"%Y-%m-%dT%H:%M:%SZ\">%H:%M UTC, %d %b</time>", &parts)};
 }
 
 std::string device_item(const Frame& frame, const websession::SessionInfo& device) {
   // The label came from a request: who signed in chose it.
-  std::string html = "<li class=\"device\">\n<div>\n<p>" + escaped(device.label);
+  std::string html = "<li class=\"device\">\n<div>\n<p id=\"label-" + device.handle + "\">" +
+                     escaped(device.label);
   if (device.is_current) html += " <strong class=\"current\">this one</strong>";
-  html += "</p>\n<p class=\"soft\">since " + moment(device.created) + "; last seen " +
+  html += "</p>\n<p class=\"soft\">since " + moment(device.created) + ",<br>last seen " +
           moment(device.renewed) + "</p>\n</div>\n";
   if (!device.is_current) {
-    html += form(frame, "/end-device",
-                 hidden("handle", device.handle) + "<button class=\"quiet\" aria-label=\"End " +
-                     escaped(device.label) + "\">End</button>\n");
+    // Who hears the page instead of seeing it is told which device the button ends.
+    html +=
+        form(frame, "/end-device",
+             hidden("handle", device.handle) + "<button class=\"quiet\" aria-describedby=\"label-" +
+                 device.handle + "\">End</button>\n");
   }
   return html + "</li>\n";
 }

@@ -82,6 +82,7 @@ void Site::add_to(httplib::Server& server) const {
   server.Get("/health", [this](const Request&, Response& res) { health(res); });
   add_files(server);
 
+  // Called last, whatever answered.
   server.set_post_routing_handler([this](const Request& req, Response& res) { finish(req, res); });
   server.set_error_handler([this](const Request&, Response& res) {
     if (!res.body.empty()) return;  // a handler has said what is wrong
@@ -93,6 +94,8 @@ void Site::add_to(httplib::Server& server) const {
       std::rethrow_exception(std::move(thrown));
     } catch (const websession::Exception& exception) {
       refuse(exception.error(), res);
+    } catch (const std::exception& exception) {
+      apologize(500, exception.what(), res);
     }
   });
 }
@@ -120,7 +123,7 @@ void Site::send_code(const Request& req, Response& res, Session& session) const 
     return go_to(res, "/");
   }
   if (!may_send(session)) {
-    add_flash(session, "error", "That were many codes. Wait ten minutes, and ask again.");
+    add_flash(session, "error", "You asked for many codes. Wait ten minutes, then ask again.");
     return go_to(res, session.contains("address") ? "/enter-code" : "/");
   }
   session.set("address", *address);
@@ -267,12 +270,16 @@ void Site::add_files(httplib::Server& server) const {
 void Site::refuse(const websession::Error& error, Response& res) const {
   // Ended while the request ran, from another device or by time: what comes next is signing in.
   if (error.code == websession::Errc::gone) return go_to(res, "/");
-  std::cerr << "session store: " << error.message() << "\n";  // holds no secrets
-  res.status = websession::adapters::http_status(error);
-  // Nobody is logged out by an outage: no cookie is touched.
-  res.set_content(message_page({parts_.name}, "Sorry",
-                               "Sessions cannot be reached right now. Please try again soon: you "
-                               "are still signed in."),
+  apologize(websession::adapters::http_status(error), error.message(), res);
+}
+
+void Site::apologize(int status, const std::string& reason, Response& res) const {
+  std::cerr << "error " << status << ": " << reason << "\n";  // the library's hold no secrets
+  res.status = status;
+  res.set_content(status == 503
+                      ? message_page({parts_.name}, "Please try again soon",
+                                     "Sessions cannot be reached right now. This signs nobody out.")
+                      : message_page({parts_.name}, "Sorry", "Something went wrong here."),
                   html);
 }
 

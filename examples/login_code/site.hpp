@@ -51,6 +51,7 @@ class Site {
   [[nodiscard]] Frame frame(Session& session) const;
   void add_files(httplib::Server& server) const;
   void refuse(const websession::Error& error, Response& res) const;
+  void apologize(int status, const std::string& reason, Response& res) const;
   void finish(const Request& req, Response& res) const;
 
   Parts parts_;
