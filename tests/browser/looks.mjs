@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-import { phone } from "./support.mjs";
+import { phone, startPlainServer } from "./support.mjs";
 
 const screens = {
   desktop: { viewport: { width: 1000, height: 700 } },
@@ -16,7 +16,8 @@ const screens = {
 };
 const longAddress = `${"a-very-long-name.".repeat(4).slice(0, 64)}@${"sub-domain.".repeat(5)}example.org`;
 
-export function looks(scenario, { deployment, mailbox, screenshots }) {
+export function looks(scenario, world) {
+  const { deployment, mailbox, screenshots } = world;
   for (const [screen, options] of Object.entries(screens)) {
     // Takes a picture of a visitor's page, and checks what holds for each page.
     const photograph = async (visitor, name) => {
@@ -50,27 +51,59 @@ export function looks(scenario, { deployment, mailbox, screenshots }) {
       await photograph(ada, "03-wrong-code");
       await ada.enterCode(code);
       await photograph(ada, "04-signed-in");
-      const other = await arrive({ userAgent: phone });
+      const other = await arrive({ ...options, userAgent: phone });
       await other.signIn(address);
       await ada.open();
       await photograph(ada, "05-two-devices");
       await ada.endDevice();
       await photograph(ada, "06-device-ended");
+      await other.page.reload();
+      await photograph(other, "07-ended-elsewhere");
       await ada.press("Sign out everywhere");
-      await photograph(ada, "07-signed-out");
+      await photograph(ada, "08-signed-out");
       await ada.open("/no-such-page");
-      await photograph(ada, "08-not-found");
+      await photograph(ada, "09-not-found");
     });
 
+    if (screen === "night") continue; // these look as those above
     scenario(`a long address (${screen})`, async (arrive) => {
       const address = screen[0] + longAddress.slice(1);
       const ada = await arrive(options);
       await ada.open();
       await ada.askForCode(address);
-      await photograph(ada, "09-long-address-code");
+      await photograph(ada, "10-long-address-code");
       await ada.enterCode(await mailbox.nextCode(address));
       assert.equal(await ada.heading(), `Hello, ${address}`);
-      await photograph(ada, "10-long-address");
+      await photograph(ada, "11-long-address");
+    });
+
+    scenario(`a form that is out of date (${screen})`, async (arrive) => {
+      const ada = await arrive(options);
+      await ada.signIn(`ada.form.${screen}@example.org`);
+      const tokens = await ada.page.locator("input[name=csrf]").all();
+      for (const token of tokens) await token.evaluate((input) => (input.value = "old"));
+      await ada.press("Sign out");
+      await photograph(ada, "13-form-out-of-date");
+      await ada.open();
+      assert.match(await ada.heading(), /^Hello/);
+    });
+
+    scenario(`the page for development (${screen})`, async (arrive) => {
+      const ada = await arrive(options);
+      const server = await startPlainServer(world);
+      try {
+        ada.home = `http://localhost:${server.port}`;
+        await ada.open();
+        await ada.askForCode("ada@example.org");
+        await ada.nextPage(() => ada.page.locator("a[href='/dev/mail']").click());
+        await photograph(ada, "14-development-mail");
+        const code = /Your code: (\d{6})/.exec(await ada.page.innerText("body"))[1];
+        await ada.open("/enter-code");
+        await ada.enterCode(code);
+        assert.equal(await ada.heading(), "Hello, ada@example.org");
+      } finally {
+        await server.stop();
+      }
     });
 
     scenario(`an outage (${screen})`, async (arrive) => {
@@ -79,7 +112,7 @@ export function looks(scenario, { deployment, mailbox, screenshots }) {
       deployment.kill("redis");
       try {
         await ada.page.reload();
-        await photograph(ada, "11-outage");
+        await photograph(ada, "12-outage");
       } finally {
         await deployment.restartRedis();
       }

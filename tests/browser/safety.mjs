@@ -1,9 +1,8 @@
 // What others try with somebody's browser, and the trap of a Secure cookie over plain http.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import https from "node:https";
 
-import { cookieName, waitFor } from "./support.mjs";
+import { cookieName, startPlainServer, waitFor } from "./support.mjs";
 
 // A site whose every page has a form that posts to the example's.
 async function startStranger({ deployment, url }) {
@@ -34,30 +33,6 @@ async function fallFor(visitor, server, host, action, fields) {
     page.getByRole("button").click(),
   ]);
   return answer;
-}
-
-// A server without a proxy. Returns its port, log() and stop().
-async function startPlainServer({ loginCode, smtp }, ...options) {
-  const server = spawn(loginCode, ["--port", "0", "--store", "memory", "--smtp", smtp, ...options]);
-  let log = "";
-  for (const stream of [server.stdout, server.stderr]) {
-    stream.on("data", (text) => (log += text));
-  }
-  const stop = async () => {
-    const ended = new Promise((resolve) => server.once("exit", resolve));
-    server.kill("SIGKILL");
-    await ended;
-  };
-  try {
-    const [, port] = await waitFor(`login_code to listen: ${log}`, () => {
-      assert.equal(server.exitCode, null, log);
-      return /^Listening on http:\/\/127\.0\.0\.1:(\d+)\//m.exec(log);
-    });
-    return { port, stop, log: () => log };
-  } catch (error) {
-    server.kill("SIGKILL");
-    throw error;
-  }
 }
 
 export function safety(scenario, world) {
@@ -123,7 +98,7 @@ export function safety(scenario, world) {
   scenario("a Secure cookie over plain http: nobody stays signed in", async (arrive) => {
     const address = "ada.trap@example.org";
     const ada = await arrive();
-    const server = await startPlainServer(world, "--secure");
+    const server = await startPlainServer(world, "--smtp", world.smtp, "--secure");
     try {
       const cookies = [];
       ada.page.on("response", async (response) => {
@@ -160,7 +135,7 @@ export function safety(scenario, world) {
   scenario("without a proxy the cookie fits plain http", async (arrive) => {
     const address = "ada.http@example.org";
     const ada = await arrive();
-    const server = await startPlainServer(world);
+    const server = await startPlainServer(world, "--smtp", world.smtp);
     try {
       ada.home = `http://plain.test:${server.port}`;
       await ada.signIn(address);

@@ -1,6 +1,6 @@
 // What the browser tests share: the mails, the deployment, and visitors with a browser each.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -82,6 +82,30 @@ export class Deployment {
 
   async restartRedis() {
     await promisify(execFile)(this.#script, ["restart-redis", this.#directory]);
+  }
+}
+
+// A server of its own, in memory and without a proxy. Returns its port, log() and stop().
+export async function startPlainServer({ loginCode }, ...options) {
+  const server = spawn(loginCode, ["--port", "0", "--store", "memory", ...options]);
+  let log = "";
+  for (const stream of [server.stdout, server.stderr]) {
+    stream.on("data", (text) => (log += text));
+  }
+  const stop = async () => {
+    const ended = new Promise((resolve) => server.once("exit", resolve));
+    server.kill("SIGKILL");
+    await ended;
+  };
+  try {
+    const [, port] = await waitFor(`login_code to listen: ${log}`, () => {
+      assert.equal(server.exitCode, null, log);
+      return /^Listening on http:\/\/127\.0\.0\.1:(\d+)\//m.exec(log);
+    });
+    return { port, stop, log: () => log };
+  } catch (error) {
+    server.kill("SIGKILL");
+    throw error;
   }
 }
 
