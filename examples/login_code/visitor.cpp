@@ -65,7 +65,7 @@ std::optional<std::string> parse_address(const std::string& typed) {
 }
 
 std::string device_label(const std::string& user_agent) {
-  const std::string browser(name_in(user_agent, browsers));
+  std::string browser(name_in(user_agent, browsers));
   const std::string system(name_in(user_agent, systems));
   if (browser.empty() && system.empty()) return "Unknown device";
   if (system.empty()) return browser;
