@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 export const cookieName = "__Host-sid";
-export const patience = 30_000; // ms: generous, as machines that run tests are busy
+export const patience = 60_000; // ms: generous, as machines that run tests are busy
 
 // The User-Agent of another browser.
 export const phone = "Mozilla/5.0 (Android 14; Mobile; rv:128.0) Gecko/128.0 Firefox/128.0";
@@ -80,8 +80,13 @@ export class Deployment {
     await promisify(execFile)(this.#script, ["restart-server", this.#directory, letter]);
   }
 
+  // Returns once both servers have reached it.
   async restartRedis() {
     await promisify(execFile)(this.#script, ["restart-redis", this.#directory]);
+    for (const letter of ["A", "B"]) {
+      const health = `${this.noted(`server_${letter}_url`)}/health`;
+      await waitFor(`server ${letter} to be healthy`, async () => (await fetch(health)).ok);
+    }
   }
 }
 
