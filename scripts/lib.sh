@@ -8,6 +8,7 @@ build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libssl-dev nlohm
   libcpp-httplib-dev libcurl4-openssl-dev)
 server_packages=(redis-server nginx openssl curl)
 test_packages=(libgtest-dev)
+browser_packages=(chromium)
 lint_packages=(clang clang-format clang-tidy)
 bench_packages=(libbenchmark-dev libpoco-dev python3)
 
@@ -76,6 +77,11 @@ without_starting_services() (
 install_node() {
   if ! command -v node >/dev/null; then install_packages nodejs; fi
   if ! command -v npm >/dev/null; then install_packages npm; fi
+}
+
+# Chrome will do as well.
+install_browser() {
+  if ! command -v chromium google-chrome >/dev/null; then install_packages "${browser_packages[@]}"; fi
 }
 
 # install_npm_packages DIRECTORY: those of its lock file, unless they are there. Fails when npm does.

@@ -45,16 +45,18 @@ button.quiet { color: var(--accent); background: transparent }
 .figures { font-variant-numeric: tabular-nums }
 .devices { margin: 0 0 1.5rem; padding: 0; list-style: none }
 .device {
-  display: flex; justify-content: space-between; align-items: center; gap: 1rem;
+  display: flex; justify-content: space-between; align-items: center; gap: .5rem;
   padding: .75rem 0; border-bottom: 1px solid var(--line);
 }
 .device p { margin: 0 }
+.device .soft { font-size: .875rem }
+.device button { padding: .625rem .75rem }
 .current { padding: .0625rem .5rem; border-radius: 1rem; font-size: .875rem;
   color: var(--notice); background: var(--notice-paper) }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center }
 .actions > * { margin: 0 }
 footer { margin-top: 1rem; text-align: center }
-pre { margin: 0; padding: 1rem; overflow-x: auto; border: 1px solid var(--line);
+pre { margin: 0; padding: 1rem; white-space: pre-wrap; border: 1px solid var(--line);
   border-radius: .5rem }
 )";
 
