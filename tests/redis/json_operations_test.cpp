@@ -76,7 +76,8 @@ TEST(JsonOperations, ASwapIsAppliedOrTellsWhatIsThere) {
 
 TEST(JsonOperations, AFrozenRecordBeginsWithItsSuccessor) {
   const StoreKey to("next");
-  const Result<FrozenRecord> record = parse_frozen(frozen_head(to) + "{\"a\":\n1}");
+  const std::string stored = frozen_head(to) + "{\"a\":\n1}";
+  const Result<FrozenRecord> record = parse_frozen(stored);
   ASSERT_TRUE(record);
   EXPECT_EQ(record->successor, to);
   EXPECT_EQ(record->text, "{\"a\":\n1}");
