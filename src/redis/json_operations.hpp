@@ -32,7 +32,7 @@ struct Held {
 
 struct FrozenRecord {
   StoreKey successor;
-  std::string_view text;
+  std::string_view text;  // within the record that was parsed
 };
 std::string frozen_head(const StoreKey& successor);
 // Error: corrupt.
