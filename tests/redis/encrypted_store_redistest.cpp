@@ -21,15 +21,9 @@ class EncryptedRedisStoreConformance : public RedisTest,
                                        public ::testing::WithParamInterface<ConformanceCase> {};
 
 TEST_P(EncryptedRedisStoreConformance, Conforms) {
-  RedisOptions options;
-  options.clock = clock;
-  options.operation_timeout = std::chrono::seconds(20);
-  options.record_bytes_max = 1024 * 1024;
-  RedisHarness redis(RedisStore::connect(server->url(), std::move(options)).value(), clock);
+  RedisHarness redis(RedisStore::connect(server->url(), patient_options(clock)).value(), clock);
   EncryptedHarness harness(redis, GetParam());
-  for (const std::string& failure : run_conformance_case(GetParam(), harness)) {
-    ADD_FAILURE() << failure;
-  }
+  expect_conformance(GetParam(), harness);
 }
 
 INSTANTIATE_TEST_SUITE_P(Case, EncryptedRedisStoreConformance,

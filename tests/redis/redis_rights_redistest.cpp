@@ -56,15 +56,8 @@ class RedisRightsConformance : public RedisRights,
                                public ::testing::WithParamInterface<ConformanceCase> {};
 
 TEST_P(RedisRightsConformance, Conforms) {
-  RedisOptions options;
-  options.clock = clock;
-  // The cases ask what is right, not how fast: a loaded machine, or a sanitizer, may be slow.
-  options.operation_timeout = std::chrono::seconds(20);
-  options.record_bytes_max = 1024 * 1024;
-  RedisHarness harness(RedisStore::connect(url(), options).value(), clock);
-  for (const std::string& failure : run_conformance_case(GetParam(), harness)) {
-    ADD_FAILURE() << failure;
-  }
+  RedisHarness harness(RedisStore::connect(url(), patient_options(clock)).value(), clock);
+  expect_conformance(GetParam(), harness);
 }
 
 INSTANTIATE_TEST_SUITE_P(Case, RedisRightsConformance, ::testing::ValuesIn(conformance_cases()),

@@ -1,18 +1,32 @@
-// A RedisStore as the conformance suite wants it.
+// A store in Redis as the conformance suite wants it.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <atomic>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 
+#include "redis_server.hpp"
 #include "websession/redis_store.hpp"
 #include "websession/testing/store_conformance.hpp"
 
 namespace websession::testing {
 
+// The cases ask what is right, not how fast: a loaded machine, or a sanitizer, may be slow.
+inline RedisOptions patient_options(std::shared_ptr<const Clock> clock) {
+  RedisOptions options;
+  options.clock = std::move(clock);
+  options.operation_timeout = std::chrono::seconds(20);
+  options.record_bytes_max = 1024 * 1024;
+  return options;
+}
+
 class RedisHarness final : public StoreHarness {
  public:
-  RedisHarness(std::shared_ptr<RedisStore> store, std::shared_ptr<ManualClock> clock)
+  RedisHarness(std::shared_ptr<SessionStore> store, std::shared_ptr<ManualClock> clock)
       : store_(std::move(store)), clock_(std::move(clock)) {}
 
   SessionStore& store() override { return *store_; }
@@ -23,8 +37,32 @@ class RedisHarness final : public StoreHarness {
   }
 
  private:
-  std::shared_ptr<RedisStore> store_;
+  std::shared_ptr<SessionStore> store_;
   std::shared_ptr<ManualClock> clock_;
 };
+
+inline void expect_conformance(const ConformanceCase& tested, StoreHarness& harness) {
+  for (const std::string& failure : run_conformance_case(tested, harness)) {
+    ADD_FAILURE() << failure;
+  }
+}
+
+// The same with P3 watched from outside while the case runs: no key that begins with `prefix` is
+// ever without a time to live.
+inline void expect_conformance(const ConformanceCase& tested, StoreHarness& harness,
+                               RedisServer& server, const std::string& prefix) {
+  std::atomic<bool> done = false;
+  std::thread watcher([&] {
+    RedisProbe outside(server);
+    while (!done) {
+      for (const std::string& key : outside.keys(prefix)) {
+        EXPECT_NE(outside.integer({"PTTL", key}), -1) << "a key without a time to live";
+      }
+    }
+  });
+  expect_conformance(tested, harness);
+  done = true;
+  watcher.join();
+}
 
 }  // namespace websession::testing
