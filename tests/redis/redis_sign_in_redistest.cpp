@@ -30,11 +30,6 @@ class RedisSignIn : public RedisTest {
   SessionManager manager(std::shared_ptr<SessionStore> store) {
     return SessionManager::make(std::move(store), options()).value();
   }
-  std::shared_ptr<RedisStore> patient() {
-    RedisOptions redis;
-    redis.operation_timeout = seconds(20);  // a loaded machine, or a sanitizer, may be slow
-    return connect(redis);
-  }
   static Session signed_in(const SessionManager& with, std::string_view principal = "ada") {
     Session session = with.open({}).value();
     session.sign_in(principal, "Firefox");
@@ -212,7 +207,7 @@ TEST_F(RedisSignIn, AFullServerRefusesSignInsAndRenewsAndEnds) {
 TEST_F(RedisSignIn, NothingImmortalWithoutTheRightToPexpire) {
   probe->text({"ACL", "SETUSER", "half", "on", ">pw", "~*", "+@all", "-pexpire"});
   const std::string url = "redis://half:pw@127.0.0.1:" + std::to_string(server->port());
-  const auto store = RedisStore::connect(url).value();
+  const auto store = RedisStore::connect(url, patient()).value();
   EXPECT_FALSE(store->create(fresh_key(), fields({{"@user", "ada"}}), owned()));
   EXPECT_TRUE(probe->keys("").empty());
 }
@@ -232,7 +227,7 @@ TEST_F(RedisSignIn, ListsComeInPages) {
 }
 
 TEST_F(RedisSignIn, ManySessionsEnd) {
-  const SessionManager m = manager(patient());
+  const SessionManager m = manager(connect());
   for (int i = 0; i < 1500; ++i) signed_in(m);
   EXPECT_EQ(m.sessions_of("ada").value().size(), 1500U);
   EXPECT_EQ(m.sign_out_everywhere("ada").value(), 1500U);
@@ -267,7 +262,7 @@ TEST_F(RedisSignIn, RacesTheKeptOneSurvives) {
 TEST_F(RedisSignIn, RacesAtRandom) {
   SessionOptions with = options();
   with.regenerate_grace = milliseconds(5);
-  SignInRaces(patient(), with).at_random(8, 10);
+  SignInRaces(connect(), with).at_random(8, 10);
 }
 TEST_F(RedisSignIn, RacesTheLimitHolds) {
   for (const TooManySessions policy : {TooManySessions::end_oldest, TooManySessions::refuse_new}) {
@@ -275,7 +270,7 @@ TEST_F(RedisSignIn, RacesTheLimitHolds) {
       SessionOptions limited = options();
       limited.max_sessions_per_principal = most;
       limited.when_too_many = policy;
-      SignInRaces(patient(), limited).limit_at_once(8);
+      SignInRaces(connect(), limited).limit_at_once(8);
     }
   }
 }
