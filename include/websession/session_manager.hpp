@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "websession/clock.hpp"
+#include "websession/config.hpp"
 #include "websession/cookie.hpp"
 #include "websession/result.hpp"
 #include "websession/session.hpp"
@@ -18,6 +19,7 @@
 #include "websession/session_store.hpp"
 #include "websession/signed_cookie.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 class Observer;
@@ -203,3 +205,4 @@ class SessionManager {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -57,4 +57,6 @@ Error make_error(Errc code, std::string detail) { return {code, std::move(detail
 
 Exception::Exception(Error error) : std::runtime_error(error.message()), error_(std::move(error)) {}
 
+void internal::raise(const Error& error) { throw Exception(error); }
+
 }  // namespace websession
