@@ -38,7 +38,7 @@ class Category final : public std::error_category {
 }  // namespace
 
 const std::error_category& error_category() noexcept {
-  static const Category category;
+  static const Category& category = *new Category;  // threads may need it until the very end
   return category;
 }
 
