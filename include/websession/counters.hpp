@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <string>
 
+#include "websession/config.hpp"
 #include "websession/observer.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // What Counters held at a moment. Each number is exact; numbers of calls that were being counted
@@ -87,3 +89,4 @@ class Counters final : public Observer {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

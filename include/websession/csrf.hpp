@@ -12,9 +12,11 @@
 #include <string>
 #include <string_view>
 
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 #include "websession/session.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // A token for this session: 86 base64url characters, fit for HTML, headers and URLs as they are.
@@ -42,3 +44,4 @@ namespace websession {
 void renew_csrf(Session& session);
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -8,10 +8,12 @@
 #include <string_view>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/key_ring.hpp"
 #include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // What EncryptedStore::make needs to know.
@@ -103,3 +105,4 @@ class EncryptedStore final : public SessionStore, public PrincipalIndex {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

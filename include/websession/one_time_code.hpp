@@ -19,10 +19,12 @@
 #include <utility>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/key_ring.hpp"
 #include "websession/result.hpp"
 #include "websession/session.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // How a code looks, and what it is good for.
@@ -103,3 +105,4 @@ class OneTimeCodes {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -7,10 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 #include "websession/session_id.hpp"
 #include "websession/session_store.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // The verbs of the store fill it: each write that names a principal (Lifetime::principal) lists the
@@ -49,11 +51,10 @@ class PrincipalIndex {
 };
 
 // The index of a store; null: it keeps none.
-inline PrincipalIndex* principal_index_of(SessionStore& store) noexcept {
-  return dynamic_cast<PrincipalIndex*>(&store);
-}
+PrincipalIndex* principal_index_of(SessionStore& store) noexcept;
 
 // invalid_argument: what is asked for needs a store with an index.
 [[nodiscard]] Error no_principal_index();
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -11,11 +11,13 @@
 #include <utility>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 #include "websession/session_id.hpp"
 #include "websession/session_store.hpp"
 #include "websession/value.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 namespace internal {
@@ -187,3 +189,4 @@ class Session {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

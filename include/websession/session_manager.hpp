@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "websession/clock.hpp"
+#include "websession/config.hpp"
 #include "websession/cookie.hpp"
 #include "websession/result.hpp"
 #include "websession/session.hpp"
@@ -18,6 +19,7 @@
 #include "websession/session_store.hpp"
 #include "websession/signed_cookie.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 class Observer;
@@ -131,6 +133,9 @@ struct SessionInfo {
 
 // Const, cheap to copy, and safe to share between threads. Every call blocks for as long as the
 // store does, and gives back the store's errors.
+//
+// Stop serving before main returns. A thread that a static object joins in its destructor can serve
+// until then; one that nobody joins may crash in OpenSSL, which ends itself at exit.
 class SessionManager {
  public:
   // Errors: invalid_argument, naming the option that is wrong and what would be right.
@@ -203,3 +208,4 @@ class SessionManager {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -142,7 +142,7 @@ Changes Session::State::changes() const {
 }
 
 const Fields& Session::State::snapshot() const {
-  static const Fields none;
+  static const Fields& none = *new Fields;  // threads may need it until the very end
   return stored ? stored->fields : none;
 }
 
