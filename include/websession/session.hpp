@@ -80,13 +80,15 @@ class Session {
   void clear();  // all attributes; the session itself stays
 
   // Asks the commit for a new id, against session fixation (OWASP ASVS 5.0 7.2.4): call it whenever
-  // privileges change. The old id reads the old state for SessionOptions::regenerate_grace.
+  // privileges change. The old id reads the old state for SessionOptions::regenerate_grace, unless
+  // the same request signs in or out.
   void regenerate();
   // Asks the commit to sign the principal in (a user's or an account's id: 1 to 256 bytes, no
   // control bytes): a new id, and the old one ends at once, so nothing that was known before is
   // worth anything afterwards (session fixation, ASVS 5.0 7.2.4); the absolute timeout begins anew.
   // The attributes stay, unless they are another principal's: then all are gone. Signing the same
-  // principal in again is a regenerate that restarts the timeout, as after asking for the password.
+  // principal in again, as after asking for the password, does the same: a new id, no grace for the
+  // old one, and the timeout anew.
   //
   // `label`: what the principal can tell this session by in a list, such as "Firefox on Linux".
   // Control bytes and broken UTF-8 become '?', and it is cut to 128 bytes. It may come from a

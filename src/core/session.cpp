@@ -117,6 +117,11 @@ void Session::State::change(std::string_view name, std::optional<std::string> te
   }
 }
 
+void Session::State::clear_all() {
+  pending.clear();
+  cleared = true;
+}
+
 bool Session::State::has_changes() const { return cleared || !pending.empty() || !library.empty(); }
 
 Changes Session::State::changes() const {
@@ -183,7 +188,6 @@ internal::Plan Session::State::plan() const {
   wishes.invalidate = life == Life::invalidated;
   wishes.sign_in = signs_in();
   wishes.sign_out = signs_out();
-  wishes.principal_changed = transition && transition->principal != stored_principal();
   wishes.brought_cookie = brought_cookie;
   return session_plan(loaded, wishes, shared->plan, shared->clock->wall());
 }

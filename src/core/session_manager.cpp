@@ -227,6 +227,7 @@ Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& chan
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();
     state.next_id = *std::move(id);
+    state.next_grace = plan.grace;
   }
   const Lifetime lifetime{plan.ttl, principal};
   Result<Outcome> outcome = shared_->store.rekey(state.stored->id, state.stored->seen,
@@ -238,7 +239,14 @@ Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& chan
   if (taken || (!outcome && !again && !outcome.error().maybe_applied)) state.next_id.reset();
   if (!moved || !again) return outcome;
   internal::KeyForm form = shared_->store.form_of_new();
-  return shared_->store.update(*state.next_id, form, changes, lifetime);
+  if (plan.grace >= state.next_grace) {
+    return shared_->store.update(*state.next_id, form, changes, lifetime);
+  }
+  // Somebody has signed in or out since. What the earlier try left readable under the old id ends
+  // with the id that it leads to.
+  state.stored->id = *std::exchange(state.next_id, std::nullopt);
+  state.stored->seen = form;
+  return rekey(state, changes, plan, principal);
 }
 
 // Carries the plan out. `after`: the session as it will be.

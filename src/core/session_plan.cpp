@@ -49,8 +49,10 @@ Plan session_plan(const std::optional<Loaded>& loaded, Wishes wishes, const Plan
 
   const milliseconds ttl = time_to_live(loaded->created, options, now);
   if (wishes.regenerate) {
-    const milliseconds grace =
-        wishes.principal_changed ? milliseconds(0) : options.regenerate_grace;
+    // Whoever signs in, again too, or out must not leave an old id with anything to read, whatever
+    // the application keeps in place of a principal.
+    const bool signs = wishes.sign_in || wishes.sign_out;
+    const milliseconds grace = signs ? milliseconds(0) : options.regenerate_grace;
     return {Action::rekey, ttl, grace, CookieAction::send};
   }
   const CookieAction rolling = options.rolling ? CookieAction::send : CookieAction::none;

@@ -78,6 +78,7 @@ struct Session::State {
   bool https = false;
   // The id of a regenerate whose answer was lost: trying again with it is safe, a new one is not.
   std::optional<SessionId> next_id{};
+  internal::milliseconds next_grace{};  // what it gave the old id
 
   [[nodiscard]] Pending* find_pending(std::string_view name);
   [[nodiscard]] const Pending* find_pending(std::string_view name) const;
@@ -96,6 +97,9 @@ struct Session::State {
   [[nodiscard]] bool knows_store() const { return !outage && (!stored || stored->fresh); }
   void change(std::string_view name, std::optional<std::string> text,
               std::optional<WallTime> deadline);
+
+  // All attributes, also those that other requests have stored since the load.
+  void clear_all();
 
   [[nodiscard]] bool has_changes() const;
   // Whether a commit has been asked for something.

@@ -68,7 +68,7 @@ void Session::sign_in(std::string_view principal, std::string_view label) {
   // What belongs to another principal is none of this one's business.
   const std::string_view before = state.principal();
   if (!before.empty() && before != principal) {
-    clear();
+    state.clear_all();
     forget_messages_and_codes(*this);
   }
   renew_csrf(*this);  // a token from before must not serve afterwards
@@ -78,7 +78,7 @@ void Session::sign_in(std::string_view principal, std::string_view label) {
 
 void Session::sign_out() {
   if (state_->life != State::Life::alive) return;
-  clear();
+  state_->clear_all();
   forget_messages_and_codes(*this);
   renew_csrf(*this);
   state_->transition = {{}, {}, state_->shared->clock->wall()};
