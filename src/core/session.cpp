@@ -72,7 +72,7 @@ void Session::State::fail(Error error) {
 
 Result<void> Session::State::check_alive() const {
   if (life == Life::gone) return ended_error();
-  if (life != Life::alive) return invalid("the session was invalidated; open a new one");
+  if (life != Life::alive) return invalid("the session has ended; open a new one");
   return {};
 }
 
@@ -117,9 +117,19 @@ void Session::State::change(std::string_view name, std::optional<std::string> te
   }
 }
 
-void Session::State::clear_all() {
+void Session::State::leave() {
   pending.clear();
   cleared = true;
+  has_left = true;
+}
+
+void Session::State::forget_wishes() {
+  pending.clear();
+  library.clear();
+  cleared = false;
+  regenerate = false;
+  transition.reset();
+  has_left = false;
 }
 
 bool Session::State::has_changes() const { return cleared || !pending.empty() || !library.empty(); }
@@ -189,6 +199,7 @@ internal::Plan Session::State::plan() const {
   wishes.sign_in = signs_in();
   wishes.sign_out = signs_out();
   wishes.brought_cookie = brought_cookie;
+  wishes.unread = unread.has_value();
   return session_plan(loaded, wishes, shared->plan, shared->clock->wall());
 }
 

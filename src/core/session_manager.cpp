@@ -145,6 +145,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   std::size_t tried = 0;
   std::optional<Session> session;
   std::optional<Error> outage;
+  std::optional<SessionId> unread;
   for (std::size_t i = 0; i < std::min(considered, values.size()) && !session && !outage; ++i) {
     const std::optional<SessionId> id =
         shared_->signer ? shared_->signer->verify(values[i])
@@ -160,6 +161,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
       session = *std::move(found);
     } else if (shared_->options.on_outage == Outage::anonymous && is_outage(found.error())) {
       shared_->tell(SessionEvent::Kind::degraded, *id);
+      unread = *id;
       outage = std::move(found).error();
       outage->detail = "the session could not be loaded: " + outage->detail;
     } else {
@@ -170,6 +172,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
     session = Session(std::make_unique<Session::State>());
     session->state_->shared = shared_;
     session->state_->outage = std::move(outage);
+    session->state_->unread = std::move(unread);
   }
   session->state_->brought_cookie = !values.empty();
   session->state_->https = request.https;
@@ -264,8 +267,8 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
       return Status::created;
     }
     case Plan::Action::erase: {
-      const Result<bool> erased = shared_->store.erase(state.stored->id, state.stored->seen);
-      if (!erased) return erased.error();
+      const Result<bool> ended = end(state);
+      if (!ended) return ended.error();
       return Status::erased;
     }
     case Plan::Action::touch:
@@ -295,47 +298,86 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
   return plan.action == Plan::Action::touch ? Status::renewed : Status::updated;
 }
 
+// Ends what the store holds of the session, also what a rekey whose answer was lost may have made
+// of it. False: it had ended before. Precondition: something was stored, or could not be read.
+Result<bool> SessionManager::end(Session::State& state) const {
+  if (!state.stored) return shared_->store.erase(*state.unread);
+  Result<bool> ended = shared_->store.erase(state.stored->id, state.stored->seen);
+  if (!ended || !state.next_id) return ended;
+  Result<bool> moved = shared_->store.erase(*state.next_id);
+  if (!moved) return moved;
+  state.next_id.reset();
+  return *ended || *moved;
+}
+
+// All that a commit does in the store, if nothing speaks against it.
+Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& plan) const {
+  if (state.first_error) return *state.first_error;
+  if (plan.action == Plan::Action::erase) return execute(state, plan, {}, {});
+  if (state.outage && state.has_wishes()) return *state.outage;
+  if (auto admitted = admit(state); !admitted) return std::move(admitted).error();
+  if (plan.action == Plan::Action::nothing) return Commit::Status::unchanged;
+  const Changes changes = state.changes();
+  const Result<Fields> after = state.with(changes);
+  if (!after) return after.error();
+  Result<Commit::Status> status = execute(state, plan, changes, *after);
+  const bool signed_in = status && *status != Commit::Status::gone && state.signs_in();
+  return signed_in ? hold_to_limit(state, *status) : status;
+}
+
 Result<Commit> SessionManager::commit(Session& session) const {
   using Life = Session::State::Life;
+  using Status = Commit::Status;
   Session::State& state = *session.state_;
-  if (state.life == Life::gone) return Commit{Commit::Status::gone, {}};
-  if (state.first_error) return *state.first_error;
-  if (state.life == Life::erased) return Commit{};
-  if (state.outage && state.has_wishes()) return *state.outage;
+  if (state.life == Life::gone) return Commit{Status::gone, {}};
+  if (state.life == Life::ended) {
+    state.life = Life::erased;
+    return Commit{Status::erased, cookie_headers(state, true)};
+  }
+  if (state.life == Life::erased && !state.first_error) return Commit{};
 
   const Plan plan = state.plan();
-  if (auto admitted = admit(state); !admitted) return std::move(admitted).error();
-  Result<Commit::Status> status = Commit::Status::unchanged;
-  if (plan.action == Plan::Action::erase) {
-    status = execute(state, plan, {}, {});
-  } else if (plan.action != Plan::Action::nothing) {
-    const Changes changes = state.changes();
-    const Result<Fields> after = state.with(changes);
-    if (!after) return after.error();
-    status = execute(state, plan, changes, *after);
-  }
-  if (!status) return std::move(status).error();
-  if (*status != Commit::Status::gone && state.signs_in()) status = hold_to_limit(state, *status);
-  if (!status) return std::move(status).error();
-  if (*status == Commit::Status::gone) {
+  const Result<Status> status = write(state, plan);
+  const bool failed = !status || *status == Status::gone;
+  const bool tried = plan.action == Plan::Action::erase && !state.first_error;
+  if (failed && state.must_end() && !tried) return end_after_all(state, status);
+  if (!status) return status.error();
+  if (*status == Status::gone) {
     state.life = Life::gone;
-    return Commit{Commit::Status::gone, {}};
+    return Commit{Status::gone, {}};
   }
 
   // The write has happened, so the session becomes a fresh snapshot of it.
   const bool ended = state.life == Life::invalidated || plan.action == Plan::Action::erase;
   if (ended) state.life = Life::erased;
-  state.pending.clear();
-  state.library.clear();
-  state.cleared = false;
-  state.regenerate = false;
-  state.transition.reset();
-
+  state.forget_wishes();
   Commit commit{*status, {}};
   if (plan.cookie != Plan::CookieAction::none) {
     commit.headers = cookie_headers(state, plan.cookie == Plan::CookieAction::remove);
   }
   return commit;
+}
+
+// Logging out must not depend on what else was asked for. `status`: what became of that, an error
+// or `gone`.
+Result<Commit> SessionManager::end_after_all(Session::State& state,
+                                             const Result<Commit::Status>& status) const {
+  using Life = Session::State::Life;
+  const Result<bool> ended = end(state);
+  if (!ended) return ended.error();
+  state.first_error.reset();
+  state.forget_wishes();
+  if (!status) {
+    state.life = Life::ended;
+    Error error = status.error();
+    error.detail += "; the session has ended, as it was asked to";
+    return error;
+  }
+  // Replaced by a parallel request, it was found under its new id. Or it had ended before: then the
+  // cookie may be that of another sign-in by now.
+  state.life = *ended ? Life::erased : Life::gone;
+  if (!*ended) return Commit{Commit::Status::gone, {}};
+  return Commit{Commit::Status::erased, cookie_headers(state, true)};
 }
 
 std::vector<Header> SessionManager::cookie_headers(const Session::State& state, bool remove) const {

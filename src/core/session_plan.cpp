@@ -11,8 +11,8 @@ using CookieAction = Plan::CookieAction;
 Plan plan_new(const Wishes& wishes, const PlanOptions& options, WallTime now) {
   // A visitor who asks to be forgotten may hold the cookie of a session that has ended.
   if (wishes.invalidate) {
-    return {
-        Action::nothing, {}, {}, wishes.brought_cookie ? CookieAction::remove : CookieAction::none};
+    const Action action = wishes.unread ? Action::erase : Action::nothing;
+    return {action, {}, {}, wishes.brought_cookie ? CookieAction::remove : CookieAction::none};
   }
   if (!wishes.has_attributes && !wishes.sign_in) return {};
   return {Action::create, time_to_live(now, options, now), {}, CookieAction::send};

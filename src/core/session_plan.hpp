@@ -36,6 +36,7 @@ struct Wishes {
   bool sign_in = false;
   bool sign_out = false;
   bool brought_cookie = false;  // the request named an id, whether known or not
+  bool unread = false;          // there may be a session under it, which could not be loaded
 };
 
 struct Plan {
