@@ -81,7 +81,7 @@ struct SessionOptions {
   TooManySessions when_too_many = TooManySessions::end_oldest;
 
   // Takes warnings about the set-up, such as a Secure cookie on plain http; each is given once. May
-  // be called from any thread. Never given an id or a value.
+  // be called from any thread. Never given an id or a value. What it throws is dropped.
   std::function<void(std::string_view)> on_warning{};
   // Is told what happens to sessions, and of every call of the store (observer.hpp). None: costs
   // nothing.

@@ -5,6 +5,7 @@
 
 #include "observed_store.hpp"
 #include "principal.hpp"
+#include "record_times.hpp"
 #include "session_state.hpp"
 
 namespace websession {
@@ -54,17 +55,6 @@ Result<void> validate(const SessionOptions& options) {
     return invalid("max_sessions_per_principal: is 1 to 1,000");
   }
   return {};
-}
-
-Result<std::optional<WallTime>> created_of(const Fields& fields) {
-  const std::optional<std::string_view> text = fields.find(created_field);
-  if (!text) return std::optional<WallTime>();
-  const std::optional<std::int64_t> ms = parse_integer(*text);
-  // Up to the year 9999: what is beyond would overflow the clock's arithmetic.
-  if (!ms || *ms < 0 || *ms > 253'402'300'799'999) {
-    return make_error(Errc::corrupt, "a session's @created is not a time");
-  }
-  return std::optional<WallTime>(milliseconds(*ms));
 }
 
 // Whether the store could not be asked, rather than having answered something bad.
@@ -120,7 +110,7 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
   if (!found) return std::move(found).error();
   if (!*found) return std::optional<Session>();
   Record& record = (*found)->record;
-  Result<std::optional<WallTime>> created = created_of(record.fields);
+  Result<std::optional<WallTime>> created = internal::created_of(record.fields);
   if (!created) return std::move(created).error();
   if (internal::absolute_left(*created, shared_->plan, shared_->clock->wall()) <= milliseconds(0)) {
     return std::optional<Session>();  // the option was shortened, or a clock is off: it is over
@@ -130,7 +120,7 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
   state->stored = {id,
                    std::move(record.fields),
                    *created,
-                   shared_->clock->steady() + std::min(record.remaining, ttl_max),
+                   shared_->clock->steady() + internal::remaining_of(record),
                    record.frozen,
                    std::move(record.expired)};
   state->stored->seen = (*found)->seen;
@@ -404,9 +394,9 @@ std::vector<Header> SessionManager::cookie_headers(const Session::State& state, 
       cookie.expires = now + *cookie.max_age;
     }
   }
-  if (cookie.secure && !state.https && shared_->options.on_warning &&
-      !shared_->warned_of_plain_http.exchange(true)) {
-    shared_->options.on_warning(
+  if (cookie.secure && !state.https) {
+    shared_->warn_once(
+        shared_->warned_of_plain_http,
         "a Secure session cookie was sent over plain http: browsers drop it (except on localhost), "
         "so every request starts a new session. Serve https, or, behind a proxy that ends TLS, "
         "tell the adapter to trust X-Forwarded-Proto, or set cookie.secure to Secure::automatic");

@@ -25,6 +25,16 @@ struct SessionManager::Shared {
   std::shared_ptr<const Clock> clock;
   mutable std::atomic<bool> warned_of_plain_http = false;
 
+  // An exception of the callback is dropped: by then the store has done its part, and a visitor
+  // must not lose the cookie because a log is full.
+  void warn_once(std::atomic<bool>& warned, std::string_view text) const noexcept {
+    if (!options.on_warning || warned.exchange(true)) return;
+    try {
+      options.on_warning(text);
+    } catch (...) {  // NOLINT(bugprone-empty-catch)
+    }
+  }
+
   // What the store's calls do not tell already.
   void tell(SessionEvent::Kind kind) const {
     if (options.observer) options.observer->tell(SessionEvent{kind});
