@@ -36,7 +36,7 @@ enum class Outage {
   fail,
   // Serves the visitor without the session: an empty Session that is Session::degraded(). It writes
   // nothing and sends no cookie, so once the store is back the visitor has the session again, and
-  // is still signed in. For sites most of whose pages need no session.
+  // is still signed in, unless the visitor logs out. For sites most of whose pages need no session.
   anonymous,
 };
 
@@ -83,7 +83,7 @@ struct SessionOptions {
   TooManySessions when_too_many = TooManySessions::end_oldest;
 
   // Takes warnings about the set-up, such as a Secure cookie on plain http; each is given once. May
-  // be called from any thread. Never given an id or a value.
+  // be called from any thread. Never given an id or a value. What it throws is dropped.
   std::function<void(std::string_view)> on_warning{};
   // Is told what happens to sessions, and of every call of the store (observer.hpp). None: costs
   // nothing.
@@ -115,7 +115,7 @@ struct Commit {
     created,      // a new session and its id
     updated,      // attributes
     regenerated,  // a new id
-    erased,       // invalidate
+    erased,       // it ended, as invalidate or sign_out had asked
     gone,         // the session ended while the request ran: nothing was written, no cookie
   };
   Status status = Status::unchanged;
@@ -153,6 +153,13 @@ class SessionManager {
   // says what to send. Afterwards the session is a fresh snapshot. After an error it still holds
   // its changes, and may be committed again. Errors: the first bad call on the session; too_large
   // (limits); those of the store.
+  //
+  // Logging out does not depend on the rest: a request that has called invalidate or sign_out, or
+  // signed in another principal than before, ends what was stored whatever else fails, and the
+  // error says so (`maybe_applied` speaks of the rest). Then all else is dropped, and the next
+  // commit is `erased` with the header that deletes the cookie; until somebody sends that, the
+  // cookie names nothing. When the end itself fails, that error is given: the session is still
+  // there, and another commit tries again.
   [[nodiscard]] Result<Commit> commit(Session& session) const;
 
   // The same without HTTP, for WebSockets, RPC and tools.
@@ -197,6 +204,11 @@ class SessionManager {
                                       const internal::Plan& plan, std::string_view principal) const;
   [[nodiscard]] Result<Commit::Status> execute(Session::State& state, const internal::Plan& plan,
                                                const Changes& changes, const Fields& after) const;
+  [[nodiscard]] Result<Commit::Status> write(Session::State& state,
+                                             const internal::Plan& plan) const;
+  [[nodiscard]] Result<bool> end(Session::State& state) const;
+  [[nodiscard]] Result<Commit> end_after_all(Session::State& state,
+                                             const Result<Commit::Status>& status) const;
   // Of a commit that signs in: before the write, and after it.
   [[nodiscard]] Result<void> admit(const Session::State& state) const;
   [[nodiscard]] Result<Commit::Status> hold_to_limit(Session::State& state,

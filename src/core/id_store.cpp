@@ -8,6 +8,7 @@
 #include "base64.hpp"
 #include "digest.hpp"
 #include "principal.hpp"
+#include "record_times.hpp"
 
 namespace websession::internal {
 namespace {
@@ -96,7 +97,7 @@ Result<std::optional<IdStore::Found>> IdStore::load(const SessionId& id) const {
 // `applied` as well, and they would be lost. When it fails the session stays as it is, and the next
 // load tries again: a store that can only be read at the moment ends nobody's session.
 bool IdStore::move(const SessionId& id, const Record& record) const {
-  const Lifetime what_is_left{std::clamp(record.remaining, std::chrono::milliseconds(1), ttl_max),
+  const Lifetime what_is_left{std::max(remaining_of(record), std::chrono::milliseconds(1)),
                               principal_of(record.fields)};
   const Result<Outcome> moved =
       store_->rekey(key_of(id, KeyForm::plain), key_of(id, KeyForm::hashed), {}, what_is_left, {});

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "principal.hpp"
+#include "record_times.hpp"
 #include "session_state.hpp"
 #include "websession/session_manager.hpp"
 
@@ -26,6 +27,7 @@ struct Listed {
     session,
   } kind;
   Fields fields{};
+  WallTime created{};
   milliseconds remaining{};
 };
 
@@ -37,8 +39,18 @@ Result<Listed> look_up(SessionStore& store, const StoreKey& key, std::string_vie
   }
   if (!*record) return Listed{key, Listed::Kind::gone};
   if (principal_of((*record)->fields) != principal) return Listed{key, Listed::Kind::other};
-  const auto kind = (*record)->frozen ? Listed::Kind::frozen : Listed::Kind::session;
-  return Listed{key, kind, std::move((*record)->fields), (*record)->remaining};
+  if ((*record)->frozen) return Listed{key, Listed::Kind::frozen};
+  const Result<std::optional<WallTime>> created = internal::created_of((*record)->fields);
+  if (!created || !*created) return Listed{key, Listed::Kind::unreadable};
+  return Listed{key, Listed::Kind::session, (*record)->fields, **created,
+                internal::remaining_of(**record)};
+}
+
+// Whether a visitor could open it: an absolute timeout that was longer when the session was written
+// may have left it in the store.
+bool is_open(const Listed& listed, const internal::PlanOptions& plan, WallTime now) {
+  return listed.kind == Listed::Kind::session &&
+         internal::absolute_left(listed.created, plan, now) > milliseconds(0);
 }
 
 // What is listed of a principal, in the order of the index. Entries whose session is gone are
@@ -86,13 +98,6 @@ Error too_many_sessions() {
                     "the principal has as many sessions as max_sessions_per_principal allows");
 }
 
-std::optional<WallTime> created_of(const Listed& listed) {
-  const auto text = listed.fields.find(created_field);
-  const auto ms = text ? parse_integer(*text) : std::nullopt;
-  if (!ms) return std::nullopt;
-  return WallTime(milliseconds(*ms));
-}
-
 }  // namespace
 
 Result<std::vector<SessionInfo>> SessionManager::sessions_of(std::string_view principal,
@@ -105,13 +110,11 @@ Result<std::vector<SessionInfo>> SessionManager::sessions_of(std::string_view pr
   const WallTime now = shared_->clock->wall();
   std::vector<SessionInfo> infos;
   for (const Listed& listed : *all) {
-    const std::optional<WallTime> created = created_of(listed);
-    if (listed.kind != Listed::Kind::session || !created) continue;
-    if (internal::absolute_left(created, shared_->plan, now) <= milliseconds(0)) continue;
+    if (!is_open(listed, shared_->plan, now)) continue;
     SessionInfo info;
-    info.created = *created;
+    info.created = std::min(listed.created, now);
     info.renewed =
-        internal::renewed_at(*created, listed.remaining, shared_->plan.idle_timeout, now);
+        internal::renewed_at(listed.created, listed.remaining, shared_->plan.idle_timeout, now);
     info.label = listed.fields.find(label_field).value_or("");
     info.is_current = id != nullptr && internal::is_key_of(listed.key, *id);
     info.handle = internal::handle_of(listed.key);
@@ -196,10 +199,11 @@ Result<void> SessionManager::admit(const Session::State& state) const {
   const Result<std::vector<Listed>> all =
       list(shared_->store.by_key(), *shared_->index, state.transition->principal);
   if (!all) return all.error();
+  const WallTime now = shared_->clock->wall();
   const auto count = std::count_if(all->begin(), all->end(), [&](const Listed& listed) {
     const bool own = (state.stored && internal::is_key_of(listed.key, state.stored->id)) ||
                      (state.next_id && internal::is_key_of(listed.key, *state.next_id));
-    return listed.kind == Listed::Kind::session && !own;
+    return is_open(listed, shared_->plan, now) && !own;
   });
   if (static_cast<std::size_t>(count) < *options.max_sessions_per_principal) return {};
   return too_many_sessions();
@@ -215,9 +219,10 @@ Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
       list(shared_->store.by_key(), *shared_->index, state.transition->principal);
   // The sign-in has happened, and its new id must reach the visitor, so errors end this early.
   if (!all) return done;
-  std::erase_if(*all, [](const Listed& l) { return l.kind != Listed::Kind::session; });
+  const WallTime now = shared_->clock->wall();
+  std::erase_if(*all, [&](const Listed& l) { return !is_open(l, shared_->plan, now); });
   std::stable_sort(all->begin(), all->end(),
-                   [](const Listed& a, const Listed& b) { return created_of(a) < created_of(b); });
+                   [](const Listed& a, const Listed& b) { return a.created < b.created; });
   const bool refuses = options.when_too_many == TooManySessions::refuse_new;
   if (refuses) std::reverse(all->begin(), all->end());
   for (std::size_t i = 0; i + *options.max_sessions_per_principal < all->size(); ++i) {
