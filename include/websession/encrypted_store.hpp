@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "websession/clock.hpp"
 #include "websession/key_ring.hpp"
 #include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
@@ -24,8 +25,10 @@ struct EncryptionOptions {
   // `corrupt`.
   std::vector<std::string> countable{};
   // What takes a load and a write (see "Comparing" below) is tried again while others change the
-  // session meanwhile, but not after this time; 0 to 1 minute.
+  // session meanwhile, after pauses that grow to 20 ms, but not after this time; 0 to 1 minute.
   std::chrono::milliseconds retry_for = std::chrono::milliseconds(500);
+  // For that time. None: system_clock().
+  std::shared_ptr<const Clock> clock{};
 };
 
 // Whoever reads a dump, a backup or the memory of the store that is wrapped learns no value, and
@@ -67,7 +70,7 @@ struct EncryptionOptions {
 // one of `@user` and `@created`. `rekey` encrypts all values anew for the new key, so it takes two
 // as well, and carries the whole session. Either is still one atomic step, which a change that
 // comes between makes it repeat; `overloaded` when that has not come to an end within `retry_for`:
-// then nothing was written. It returns by `retry_for` and three operation
+// then nothing was written. It returns by `retry_for`, a pause of 20 ms and three operation
 // timeouts of the inner store. All else costs no round trip more than without encryption.
 //
 // Rotating: add the new secret at the end of the ring on all servers, so that all can read what it

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "base64.hpp"
@@ -23,6 +24,12 @@ constexpr std::string_view mark_field = "@sealed";
 constexpr std::size_t mark_bytes = 8;
 // A sealed copy of `@created` and `@user`, which themselves stay in clear. Written with them.
 constexpr std::string_view identity_field = "@sealed.identity";
+
+// Who wants to write while others do draws a pause of up to so much, twice as much each time.
+constexpr std::chrono::microseconds first_pause(500);
+constexpr std::chrono::microseconds longest_pause(20'000);
+// For a clock that stands still.
+constexpr int tries_max = 1000;
 
 // What one try of a verb gives. None: others have changed what it had read.
 using Attempt = Result<std::optional<Outcome>>;
@@ -95,6 +102,14 @@ bool identity_needs_reading(const Changes& changes) {
   return changed && !identity_after(changes, nullptr);
 }
 
+// Up to twice as long each time, with jitter, so that two who meet do not meet again.
+void pause_before_try(int tries) {
+  const auto longest = std::min(longest_pause, first_pause * (1 << std::min(tries - 1, 16)));
+  unsigned char random = 255;
+  static_cast<void>(internal::fill_random({&random, 1}));  // without one: the longest
+  std::this_thread::sleep_for(longest / 2 + longest * random / 512);
+}
+
 }  // namespace
 
 struct EncryptedStore::Impl {
@@ -103,7 +118,8 @@ struct EncryptedStore::Impl {
         index(principal_index_of(*inner)),
         keys(options.keys),
         countable(std::move(options.countable)),
-        retry_for(options.retry_for) {
+        retry_for(options.retry_for),
+        clock(options.clock ? std::move(options.clock) : system_clock()) {
     std::sort(countable.begin(), countable.end());
   }
 
@@ -144,6 +160,7 @@ struct EncryptedStore::Impl {
   const internal::SealingKeys keys;
   std::vector<std::string> countable;  // in order
   const milliseconds retry_for;
+  const std::shared_ptr<const Clock> clock;
 };
 
 // What can be refused before anything is sent.
@@ -300,12 +317,14 @@ Attempt EncryptedStore::Impl::conflict(SessionCipher& cipher, const Fields& stor
 
 template <class Try>
 Result<Outcome> EncryptedStore::Impl::settle(const Try& attempt) const {
-  const SteadyTime until = std::chrono::steady_clock::now() + retry_for;
-  do {
+  const SteadyTime until = clock->steady() + retry_for;
+  for (int tries = 1;; ++tries) {
     Attempt made = attempt();
     if (!made) return std::move(made).error();
     if (*made) return **std::move(made);
-  } while (std::chrono::steady_clock::now() < until);
+    if (tries == tries_max || clock->steady() >= until) break;
+    pause_before_try(tries);
+  }
   return make_error(Errc::overloaded,
                     "others kept changing the session (EncryptionOptions::retry_for); nothing was "
                     "written");
