@@ -46,17 +46,18 @@ struct EncryptionOptions {
 //
 // What stays in clear: the keys (so hash the ids, too, where they must not be read), the names of
 // fields, how long values are, deadlines and times to live, the principal (`@user`), when the
-// session was created (`@created`), and the attributes named in `countable`. The principal and the
+// session was created (`@created`), the attributes named in `countable`, and the counts of a
+// CodeLimit (one_time_code.hpp), whose keys begin with "3:". The principal and the
 // creation are authenticated by a sealed copy: altered, moved to another session or taken away they
 // are `corrupt`. So nobody who can only write to the store becomes another principal, or makes a
 // session or an attribute outlive what was written.
 //
 // What whoever can write to the store can still do: end sessions, and freeze them; take attributes
-// away; alter the attributes in `countable`; bring back what this very session held before, one
-// field (a role that was withdrawn, the attempts that a one-time code had left) or the whole
-// record, after a sign-out, too, until the absolute timeout that counts from `@created`; and keep a
-// session from going idle until then, since its time to live is the store's. The last two are worth
-// something only to who has the session's id.
+// away; alter the attributes in `countable` and the counts; bring back what this very session held
+// before, one field (a role that was withdrawn, the attempts that a one-time code had left) or the
+// whole record, after a sign-out, too, until the absolute timeout that counts from `@created`; and
+// keep a session from going idle until then, since its time to live is the store's. The last two
+// are worth something only to who has the session's id.
 //
 // Of an attribute nobody can see whether it holds the same value again. Of what the library keeps
 // that can be seen.
