@@ -24,6 +24,10 @@ const Clock& SessionAccess::clock(const Session& session) noexcept {
   return *session.state_->shared->clock;
 }
 
+SessionStore& SessionAccess::store(const Session& session) noexcept {
+  return session.state_->shared->store.by_key();
+}
+
 Result<void> SessionAccess::check_alive(const Session& session) {
   return session.state_->check_alive();
 }

@@ -24,6 +24,8 @@ inline constexpr std::string_view flash_prefix = "@flash.";
 class SessionAccess {
  public:
   [[nodiscard]] static const Clock& clock(const Session& session) noexcept;
+  // The store that the session is in. Valid as long as its manager.
+  [[nodiscard]] static SessionStore& store(const Session& session) noexcept;
   // Error: gone, or invalid_argument after invalidate.
   [[nodiscard]] static Result<void> check_alive(const Session& session);
   // Replaced by another id a moment ago: it can be read, and a write finds it gone.
