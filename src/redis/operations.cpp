@@ -376,12 +376,12 @@ Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const 
   return std::optional<Loaded>(std::move(loaded));
 }
 
-Result<Successor> decode_successor(std::span<const Reply> replies) {
+Result<internal::Link<std::string>> decode_successor(std::span<const Reply> replies) {
   if (const Reply* error = first_error(replies)) return server_error(error->text(), false);
   if (replies[0].type() != Reply::Type::integer) return unexpected();
-  Successor successor{replies[0].integer() == 1, std::nullopt};
-  if (is_text(replies[1])) successor.next = std::string(replies[1].text());
-  return successor;
+  internal::Link<std::string> link{replies[0].integer() == 1, std::nullopt};
+  if (is_text(replies[1])) link.successor = std::string(replies[1].text());
+  return link;
 }
 
 Result<void> decode_create(const Reply& reply) {
@@ -431,10 +431,11 @@ Result<Outcome> decode_change(const Reply& reply, const Changes& changes) {
   return outcome;
 }
 
-Result<Erased> decode_erase(const Reply& reply) {
+Result<internal::Ended<std::string>> decode_erase(const Reply& reply) {
+  using Ended = internal::Ended<std::string>;
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
-  if (reply.type() == Reply::Type::integer) return Erased{reply.integer() > 0, std::nullopt};
-  if (is_text(reply)) return Erased{false, std::string(reply.text())};
+  if (reply.type() == Reply::Type::integer) return Ended{reply.integer() > 0, std::nullopt};
+  if (is_text(reply)) return Ended{false, std::string(reply.text())};
   return unexpected(true);
 }
 

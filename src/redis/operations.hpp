@@ -10,6 +10,7 @@
 
 #include "resp.hpp"
 #include "scripts.hpp"
+#include "successors.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::redis {
@@ -58,21 +59,13 @@ struct Loaded {
 Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const Reply> replies,
                                           WallTime now);
 
-struct Successor {
-  bool exists = false;
-  std::optional<std::string> next{};
-};
-Result<Successor> decode_successor(std::span<const Reply> replies);
+Result<internal::Link<std::string>> decode_successor(std::span<const Reply> replies);
 
 Result<void> decode_create(const Reply& reply);
 // Of update and rekey.
 Result<Outcome> decode_change(const Reply& reply, const Changes& changes);
 
-struct Erased {
-  bool any = false;
-  std::optional<std::string> successor{};  // the chain is longer; nothing was erased yet
-};
-Result<Erased> decode_erase(const Reply& reply);
+Result<internal::Ended<std::string>> decode_erase(const Reply& reply);
 
 Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply);
 // Of forget and unlink: a number.

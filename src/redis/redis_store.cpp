@@ -7,6 +7,7 @@
 #include "engine.hpp"
 #include "operations.hpp"
 #include "redis_store_impl.hpp"
+#include "successors.hpp"
 
 namespace websession {
 namespace {
@@ -16,8 +17,6 @@ using redis::Repeat;
 using redis::Replies;
 using redis::Reply;
 
-// Regenerations that fit into a grace: a longer chain of frozen records is not followed.
-constexpr std::size_t successors_max = 64;
 // A listed key with what a reply takes for it: the prefix and an id are seldom longer.
 constexpr std::size_t entry_bytes_max = 512;
 // Names and texts that one script call takes (Redis itself allows more).
@@ -55,19 +54,11 @@ struct RedisStore::Impl {
                          [](const Reply& reply, bool) { return redis::decode_removal(reply); });
   }
 
-  // Whether the session that a frozen record leads to is still there.
-  Result<bool> ends_alive(std::string key, SteadyTime until) {
-    for (std::size_t i = 0; i < successors_max; ++i) {
-      const auto append = [&key](std::string& out) { redis::append_successor(out, key); };
-      const Result<Replies> replies = engine.read({redis::successor_replies, append}, until);
-      if (!replies) return replies.error();
-      Result<redis::Successor> successor = redis::decode_successor(*replies);
-      if (!successor) return std::move(successor).error();
-      if (!successor->exists) return false;
-      if (!successor->next) return true;
-      key = *std::move(successor->next);
-    }
-    return false;
+  Result<internal::Link<std::string>> look_at(const std::string& key, SteadyTime until) {
+    const auto append = [&key](std::string& out) { redis::append_successor(out, key); };
+    const Result<Replies> replies = engine.read({redis::successor_replies, append}, until);
+    if (!replies) return replies.error();
+    return redis::decode_successor(*replies);
   }
 
   const RedisOptions options;
@@ -110,7 +101,8 @@ Result<std::optional<Record>> RedisStore::load(const StoreKey& key) {
   if (!loaded) return std::move(loaded).error();
   if (!*loaded) return std::optional<Record>();
   if ((*loaded)->record.frozen) {
-    const Result<bool> alive = impl_->ends_alive((*loaded)->successor, until);
+    const Result<bool> alive = internal::ends_alive(
+        (*loaded)->successor, [&](const std::string& next) { return impl_->look_at(next, until); });
     if (!alive) return alive.error();
     if (!*alive) return std::optional<Record>();
   }
@@ -162,22 +154,17 @@ Result<Outcome> RedisStore::rekey(const StoreKey& from, const StoreKey& to, cons
 
 Result<bool> RedisStore::erase(const StoreKey& key) {
   const SteadyTime until = impl_->engine.deadline();
-  std::vector<std::string> chain{impl_->layout.key(key)};
-  while (chain.size() <= successors_max) {
-    Result<redis::Erased> erased = impl_->engine.change(
+  return internal::end_chain(impl_->layout.key(key), [&](std::span<const std::string> chain) {
+    return impl_->engine.change(
         [&](std::string& out, CallBy by) { redis::append_erase(out, by, impl_->layout, chain); },
         Repeat::harmless, until,
         [](const Reply& reply, bool repeated) {
-          Result<redis::Erased> result = redis::decode_erase(reply);
+          Result<internal::Ended<std::string>> result = redis::decode_erase(reply);
           // When an answer was lost, it was most likely the one that said "erased".
           if (result && !result->successor) result->any = result->any || repeated;
           return result;
         });
-    if (!erased) return std::move(erased).error();
-    if (!erased->successor) return erased->any;
-    chain.push_back(*std::move(erased->successor));
-  }
-  return make_error(Errc::corrupt, "a chain of replaced sessions has no end");
+  });
 }
 
 // Page by page, as a reply has a limit. Entries that move from page to page meanwhile may be given

@@ -283,7 +283,7 @@ void check_single(const Reply& reply) {
   require(created.has_value() == (reply.type() == Type::integer && reply.integer() == 1),
           "a session is created when the server says 1");
   if (!created) require_printable(created.error());
-  const Result<redis::Erased> erased = redis::decode_erase(reply);
+  const auto erased = redis::decode_erase(reply);
   if (!erased) return require_printable(erased.error());
   require(erased->any == (reply.type() == Type::integer && reply.integer() > 0),
           "a session is erased when the server says so");

@@ -133,7 +133,7 @@ TEST(DecodeOthers, GiveWhatTheScriptsSay) {
   EXPECT_FALSE(decode_erase(array({})));
   const std::array<Reply, 2> last{integer(1), Reply()};
   EXPECT_TRUE(decode_successor(last).value().exists);
-  EXPECT_FALSE(decode_successor(last).value().next);
+  EXPECT_FALSE(decode_successor(last).value().successor);
 }
 
 // The number of words comes first, and a server counts.
