@@ -175,7 +175,9 @@ class SessionManager {
 
   // All sessions of a principal, wherever they were signed in (ASVS 5.0 7.4.5, 7.5.2). The store
   // must have a PrincipalIndex (MemoryStore and RedisStore do), else these give invalid_argument.
-  // They cost a round trip for the list, and one or two for each session in it.
+  // They cost a round trip for the list, and one to three for each session in it, and return within
+  // 10 seconds and one call of the store: never with a part of it, but with `timeout`, or
+  // `overloaded` when the first two meet more than 10,000 sessions that are alive.
 
   // The sessions, the newest first; `current` is marked, and may be null.
   [[nodiscard]] Result<std::vector<SessionInfo>> sessions_of(
