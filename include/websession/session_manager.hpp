@@ -56,6 +56,12 @@ struct SessionOptions {
   // What the store's keys hold of the ids. With hashes of them, whoever reads the store or a dump
   // of it finds no login. An application that has sessions already goes there in steps.
   IdStorage id_storage = IdStorage::plain;
+  // Goes into the hashes of ids, so that applications which share a store and its prefix do not
+  // open each other's sessions. From IdStorage::hashed_only on: before, plain keys are looked for,
+  // too. A site that has sessions under hashed keys loses them when this changes. It parts ids
+  // only: who has a session in one application is listed in both (PrincipalIndex), so prefer a
+  // prefix of its own for each (RedisOptions::prefix).
+  std::string id_namespace{};
 
   // A session ends when no request came for this long, or when it is this old, whichever is first
   // (OWASP ASVS 5.0 7.3.1 and 7.3.2). At most 400 days each.

@@ -66,12 +66,19 @@ auto ask_in_turn(Forms forms, KeyForm& seen, const Ask& ask) {
 
 }  // namespace
 
-StoreKey key_of(const SessionId& id, KeyForm form) {
+StoreKey key_of(const SessionId& id, KeyForm form, std::string_view id_namespace) {
   if (form == KeyForm::plain) return StoreKey(id);
-  return StoreKey(std::string(hashed_prefix) + encode_base64(sha256(id.secret())));
+  std::string text(id_namespace);
+  if (!text.empty()) text += ':';
+  text += id.secret();
+  return StoreKey(std::string(hashed_prefix) + encode_base64(sha256(text)));
 }
 
-bool is_key_of(const StoreKey& key, const SessionId& id) {
+StoreKey IdStore::key_of(const SessionId& id, KeyForm form) const {
+  return internal::key_of(id, form, namespace_);
+}
+
+bool IdStore::is_key_of(const StoreKey& key, const SessionId& id) const {
   const bool is_hashed = key.secret().starts_with(hashed_prefix);
   return key == key_of(id, is_hashed ? KeyForm::hashed : KeyForm::plain);
 }

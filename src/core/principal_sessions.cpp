@@ -151,7 +151,7 @@ Result<std::vector<SessionInfo>> SessionManager::sessions_of(std::string_view pr
     info.renewed =
         internal::renewed_at(listed.created, listed.remaining, shared_->plan.idle_timeout, now);
     info.label = listed.fields.find(label_field).value_or("");
-    info.is_current = id != nullptr && internal::is_key_of(listed.key, *id);
+    info.is_current = id != nullptr && shared_->store.is_key_of(listed.key, *id);
     info.handle = internal::handle_of(listed.key);
     infos.push_back(std::move(info));
   }
@@ -196,7 +196,7 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
   const bool keeps =
       keep != nullptr && keep->id() != nullptr && keep->state_->stored_principal() == principal;
   const auto is_kept = [&](const StoreKey& key) {
-    return keeps && internal::is_key_of(key, *keep->id());
+    return keeps && shared_->store.is_key_of(key, *keep->id());
   };
   SessionStore& store = shared_->store.by_key();
   const Deadline deadline(*shared_->clock);
@@ -252,8 +252,8 @@ Result<void> SessionManager::admit(const Session::State& state) const {
   if (!all) return all.error();
   const WallTime now = shared_->clock->wall();
   const auto count = std::count_if(all->found.begin(), all->found.end(), [&](const Listed& listed) {
-    const bool own = (state.stored && internal::is_key_of(listed.key, state.stored->id)) ||
-                     (state.next_id && internal::is_key_of(listed.key, *state.next_id));
+    const bool own = (state.stored && shared_->store.is_key_of(listed.key, state.stored->id)) ||
+                     (state.next_id && shared_->store.is_key_of(listed.key, *state.next_id));
     return is_open(listed, shared_->plan, now) && !own;
   });
   if (static_cast<std::size_t>(count) >= *options.max_sessions_per_principal) {
@@ -290,7 +290,7 @@ Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
       const Result<bool> erased = deadline.check() ? shared_->store.by_key().erase(surplus)
                                                    : Result<bool>(too_many_to_list());
       if (!erased) return done;
-      if (!internal::is_key_of(surplus, state.stored->id)) continue;
+      if (!shared_->store.is_key_of(surplus, state.stored->id)) continue;
       done = Commit::Status::gone;
       state.life = Session::State::Life::gone;
     }

@@ -45,6 +45,11 @@ Result<void> validate(const SessionOptions& options) {
       options.regenerate_grace > std::chrono::minutes(5)) {
     return invalid("regenerate_grace: is 0 to 5 minutes; the old id works that long");
   }
+  if (!options.id_namespace.empty() && options.id_storage == IdStorage::plain) {
+    return invalid(
+        "id_namespace: needs hashed ids (id_storage); plain ones are kept apart by the "
+        "store's prefix or by signing");
+  }
   if (options.session_bytes_max == 0) return invalid("session_bytes_max: must not be 0");
   if (options.name_bytes_max == 0) return invalid("name_bytes_max: must not be 0");
   if (options.attributes_max == 0 || options.attributes_max > 1000) {
@@ -98,7 +103,8 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
   if (options.observer) {
     store = internal::observe(std::move(store), options.observer, shared->clock);
   }
-  shared->store = internal::IdStore(std::move(store), options.id_storage, shared->clock);
+  shared->store =
+      internal::IdStore(std::move(store), options.id_storage, options.id_namespace, shared->clock);
   shared->options = std::move(options);
   return SessionManager(std::move(shared));
 }

@@ -41,7 +41,7 @@ struct SessionManager::Shared {
   }
   void tell(SessionEvent::Kind kind, const SessionId& id) const {
     if (!options.observer) return;
-    const StoreKey key = internal::key_of(id, store.form_of_new());
+    const StoreKey key = store.key_of(id, store.form_of_new());
     options.observer->tell(SessionEvent{kind, SessionRef(key)});
   }
 };
