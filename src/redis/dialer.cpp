@@ -30,7 +30,8 @@ std::optional<Error> read_replies(Connection& connection, std::size_t count, Ste
     Result<void> parsed = connection.parser.feed({buffer.data(), *received}, replies);
     if (!parsed) return std::move(parsed).error();
   }
-  return std::nullopt;
+  if (replies.size() == count) return std::nullopt;
+  return make_error(Errc::corrupt, "Redis sent a reply nobody asked for");
 }
 
 std::optional<Error> write_all(Transport& transport, std::string_view bytes, SteadyTime deadline) {

@@ -44,7 +44,7 @@ struct Connection {
   std::unique_ptr<Transport> transport;
   std::uint64_t generation;
   ReplyParser parser;
-  SteadyTime heard_at;  // when a byte came last, or was first waited for
+  SteadyTime heard_at;  // when a whole reply came last, or was first waited for
   // The answer to a PING came so fast that giving the processor away beats sleeping.
   bool is_near = false;
   Pipeline pipeline{};

@@ -68,7 +68,7 @@ Result<Replies> Lane::execute(const Commands& commands, SteadyTime connect_by,
   try {
     completed = take_turns(lock, *connection, request, deadline);
     if (lock.owns_lock()) {
-      say_farewell(lock, *connection);
+      say_farewell(lock, *connection, deadline);
       if (connection == connection_) nothing_due_ = pipeline.pending() == 0;
     }
   } catch (...) {
@@ -141,8 +141,10 @@ void Lane::read(Lock& lock, Connection& connection, SteadyTime deadline) {
     if (received.error().code != Errc::timeout) fail(connection, received.error());
     return;
   }
-  connection.heard_at = SteadyClock::now();
-  silence_.end();
+  if (!connection.arrived.empty()) {
+    connection.heard_at = SteadyClock::now();
+    silence_.end();
+  }
   for (Reply& reply : connection.arrived) {
     Result<void> expected = connection.pipeline.on_reply(std::move(reply));
     if (!expected && parsed) parsed = std::move(expected);
@@ -176,22 +178,23 @@ void Lane::fail(Connection& connection, const Error& error) {
 
 // Whoever leaves sees to it that the free roles are taken. A thread that is called for a role and
 // has reached its deadline comes by here as well, so no call is lost.
-void Lane::say_farewell(Lock& lock, Connection& connection) {
+void Lane::say_farewell(Lock& lock, Connection& connection, SteadyTime deadline) {
   while (true) {
     const Pipeline::Farewell farewell = connection.pipeline.farewell();
     if (farewell.heir != nullptr) farewell.heir->parker.call();
     if (farewell.turn == Turn::leave) return;
     // Its own request is over, so it waits for nothing any more: what the socket does not take now,
-    // the reader writes when it looks around.
-    if (!write(lock, connection, SteadyClock::now())) return;
+    // or what others go on queueing, the reader writes when it looks around.
+    const SteadyTime now = SteadyClock::now();
+    if (!write(lock, connection, now) || now >= deadline) return;
   }
 }
 
 Error Lane::give_up(Connection& connection, const Request& request) {
   Error error = no_answer(options_.operation_timeout);
   error.maybe_applied = connection.pipeline.abandon(request);
-  // A server that has not said a word for two whole timeouts will not answer on any connection that
-  // there is: the path may be dead without either side knowing.
+  // A server that has not given a reply for two whole timeouts will not answer on any connection
+  // that there is: the path may be dead without either side knowing.
   const SteadyTime silent_since = silence_.goes_on(connection.heard_at);
   if (SteadyClock::now() - silent_since > 2 * options_.operation_timeout) {
     dialer_.renew(connection.generation);

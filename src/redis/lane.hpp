@@ -70,7 +70,7 @@ class Lane {
   bool write(Lock& lock, Connection& connection, SteadyTime deadline);
   void read(Lock& lock, Connection& connection, SteadyTime deadline);
   Result<std::size_t> receive(Connection& connection, std::span<char> buffer, SteadyTime deadline);
-  void say_farewell(Lock& lock, Connection& connection);
+  void say_farewell(Lock& lock, Connection& connection, SteadyTime deadline);
   void fail(Connection& connection, const Error& error);
   Error give_up(Connection& connection, const Request& request);
   void set_connection(std::shared_ptr<Connection> connection);

@@ -15,8 +15,8 @@ namespace websession::redis {
 
 bool wait_for(int fd, short events, SteadyTime deadline) noexcept {
   while (true) {
-    const auto left = std::max(deadline - std::chrono::steady_clock::now(),
-                               std::chrono::steady_clock::duration(0));
+    const auto left = deadline - std::chrono::steady_clock::now();
+    if (left <= left.zero()) return false;
     const auto whole = std::chrono::floor<std::chrono::seconds>(left);
     const timespec timeout{static_cast<time_t>(whole.count()),
                            static_cast<long>(std::chrono::nanoseconds(left - whole).count())};

@@ -34,7 +34,8 @@ class Descriptor {
   int fd_;
 };
 
-// Waits for any of poll's events. False: the deadline has passed.
+// Waits for any of poll's events. False: the deadline has passed, whatever is ready: so a loop that
+// waits in each round ends, also when the peer always has more to say.
 bool wait_for(int fd, short events, SteadyTime deadline) noexcept;
 
 // An errno for people.

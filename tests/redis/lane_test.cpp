@@ -136,6 +136,21 @@ TEST_F(LaneTest, AConnectionThatHasGoneDeafIsReplaced) {
   EXPECT_EQ((*replies)[0].text(), "heard");
 }
 
+// P7: bytes that never make a reply are no answer, however many come.
+TEST_F(LaneTest, AConnectionThatNeverCompletesAReplyIsReplaced) {
+  expect_echo("first");
+  server->silent = true;
+  expect_error(execute(ask("lost")), Errc::timeout, true);
+  server->send("+");
+  for (int i = 0; i < 10 && server->connects == 1; ++i) {
+    server->send("still talking ");
+    const Result<Replies> lost = execute(ask("lost"));
+    ASSERT_FALSE(lost);
+    EXPECT_EQ(lost.error().code, Errc::timeout);
+  }
+  EXPECT_EQ(server->connects, 2);
+}
+
 // P8: the error is exact about whether the server can have seen the command.
 TEST_F(LaneTest, WhatWasNotWrittenWholeWasNotApplied) {
   const std::string command = ask("word");
