@@ -55,11 +55,12 @@ class LaneTest : public ::testing::Test {
     dialer = std::make_unique<redis::Dialer>(server, redis::Login{}, options);
     lane = std::make_unique<Lane>(*dialer, silence, options);
   }
-  Result<Replies> execute_by(SteadyTime deadline, const std::string& bytes, std::size_t replies) {
+  Result<Replies> execute_by(SteadyTime deadline, const std::string& bytes,
+                             redis::ReplyCount replies) {
     const auto append = [&bytes](std::string& out) { out += bytes; };
     return lane->execute({replies, append}, deadline, deadline);
   }
-  Result<Replies> execute(const std::string& bytes, std::size_t replies = 1) {
+  Result<Replies> execute(const std::string& bytes, redis::ReplyCount replies = 1) {
     return execute_by(SteadyClock::now() + options.operation_timeout, bytes, replies);
   }
   void expect_echo(std::string_view word) {
