@@ -97,6 +97,12 @@ Error server_error(std::string_view text, bool from_script) {
   return error;
 }
 
+Error unexpected_reply(bool maybe_applied) {
+  Error error = make_error(Errc::corrupt, "Redis gave a reply that this command does not have");
+  error.maybe_applied = maybe_applied;
+  return error;
+}
+
 bool is_wrong_server(std::string_view text) {
   const Meaning* meaning = meaning_of(text);
   return meaning != nullptr && (meaning->word == "READONLY" || meaning->word == "MASTERDOWN");

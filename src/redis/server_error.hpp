@@ -11,6 +11,9 @@ namespace websession::redis {
 // a script may have written before a command of it was refused.
 Error server_error(std::string_view text, bool from_script);
 
+// A reply of another kind than the command has. `maybe_applied`: of a command that writes.
+Error unexpected_reply(bool maybe_applied = false);
+
 // This server has become a replica: the one to write to is elsewhere by now.
 bool is_wrong_server(std::string_view text);
 
