@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
 #include "redis_url.hpp"
 #include "socket_transport.hpp"
@@ -41,6 +42,12 @@ Result<std::unique_ptr<Connector>> make_connector(RedisUrl url, const TlsOptions
   // Whoever asks for TLS must not get plain text.
   if (tls != TlsOptions()) return invalid("tls: is for rediss:// URLs, and this one is none");
   return make_socket_connector(std::move(url));
+}
+
+bool refers_elsewhere(std::span<const Reply> replies) {
+  return std::any_of(replies.begin(), replies.end(), [](const Reply& reply) {
+    return reply.type() == Reply::Type::error && is_wrong_server(reply.text());
+  });
 }
 
 }  // namespace
@@ -96,14 +103,18 @@ SteadyTime Engine::deadline() const {
 
 Result<Replies> Engine::execute(const Commands& commands, Repeat repeat, SteadyTime until,
                                 bool* repeated) {
+  const std::uint64_t generation = lanes().generation();
   Result<Replies> result = lanes().execute(commands, until);
   // A connection that was lost (a restarted server, a failover) is worth one more try, on a new
   // one. A server that cannot be reached or does not answer is not.
   const bool lost = !result && result.error().code == Errc::unavailable;
   const bool sent = lost && result.error().maybe_applied;
-  if (!lost || (sent && repeat != Repeat::harmless)) return result;
-  if (repeated != nullptr) *repeated = *repeated || sent;
-  return lanes().execute(commands, until);
+  if (lost && (!sent || repeat == Repeat::harmless)) {
+    if (repeated != nullptr) *repeated = *repeated || sent;
+    result = lanes().execute(commands, until);
+  }
+  if (result && refers_elsewhere(*result)) lanes().renew(generation);
+  return result;
 }
 
 Result<Replies> Engine::read(const Commands& commands, SteadyTime until) {

@@ -60,7 +60,6 @@ class Engine {
   template <class Append, class Decode>
   auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode)
       -> decltype(decode(std::declval<const Reply&>(), false)) {
-    const std::uint64_t generation = lanes().generation();
     bool repeated = false;
     CallBy by = CallBy::hash;
     const auto append_call = [&](std::string& out) { append(out, by); };
@@ -69,7 +68,6 @@ class Engine {
     const auto is_error = [&replies] {
       return replies && (*replies)[0].type() == Reply::Type::error;
     };
-    if (is_error() && is_wrong_server((*replies)[0].text())) lanes().renew(generation);
     if (is_error() && is_noscript((*replies)[0].text())) {
       by = CallBy::source;
       replies = execute(call, repeat, until, &repeated);
@@ -94,7 +92,8 @@ class Engine {
   OwnedLanes* make_lanes(OwnedLanes* inherited) const;
   Lanes& lanes();
 
-  // `repeated`: set when an earlier try may have been applied.
+  // Leaves a server whose answer says that the one to ask is elsewhere. `repeated`: set when an
+  // earlier try may have been applied.
   Result<Replies> execute(const Commands& commands, Repeat repeat, SteadyTime until,
                           bool* repeated = nullptr);
 

@@ -105,7 +105,8 @@ Error unexpected_reply(bool maybe_applied) {
 
 bool is_wrong_server(std::string_view text) {
   const Meaning* meaning = meaning_of(text);
-  return meaning != nullptr && (meaning->word == "READONLY" || meaning->word == "MASTERDOWN");
+  return meaning != nullptr && (meaning->word == "READONLY" || meaning->word == "MASTERDOWN" ||
+                                meaning->word == "LOADING");
 }
 
 bool is_noscript(std::string_view text) { return first_word(text) == "NOSCRIPT"; }

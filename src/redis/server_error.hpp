@@ -14,7 +14,8 @@ Error server_error(std::string_view text, bool from_script);
 // A reply of another kind than the command has. `maybe_applied`: of a command that writes.
 Error unexpected_reply(bool maybe_applied = false);
 
-// This server has become a replica: the one to write to is elsewhere by now.
+// This server has become a replica, or is about to (it loads what its primary sends): the one to
+// ask is elsewhere by now.
 bool is_wrong_server(std::string_view text);
 
 // The script is not in the server's cache: nothing was done, and EVAL will.
