@@ -21,7 +21,6 @@ Result<void> validate(const RedisOptions& options) {
   const auto out_of_range = [](milliseconds time) {
     return time < milliseconds(1) || time > std::chrono::minutes(1);
   };
-  if (options.prefix.empty()) return invalid("prefix: must not be empty");
   if (out_of_range(options.connect_timeout)) return invalid("connect_timeout: is 1 ms to 1 minute");
   if (out_of_range(options.operation_timeout)) {
     return invalid("operation_timeout: is 1 ms to 1 minute");

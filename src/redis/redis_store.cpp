@@ -81,6 +81,9 @@ RedisStore::~RedisStore() = default;
 
 Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view url,
                                                               RedisOptions options) {
+  if (options.prefix.empty()) {
+    return make_error(Errc::invalid_argument, "prefix: must not be empty");
+  }
   const redis::Scripts& scripts = redis::scripts();
   Result<redis::Endpoint> endpoint = redis::make_endpoint(
       url, options,
