@@ -1,5 +1,6 @@
 #include "socket.hpp"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -40,6 +41,7 @@ Error lost(int error) {
 
 Result<Descriptor> SocketDialer::connect_to(const Address& address, SteadyTime deadline) {
   const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
+  if (target->sa_family == AF_UNIX) return connect_to_unix(address, deadline);
   Descriptor socket(::socket(target->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return make_error(Errc::unavailable, "no socket: " + words(errno));
   if (target->sa_family != AF_UNIX) {
@@ -56,6 +58,31 @@ Result<Descriptor> SocketDialer::connect_to(const Address& address, SteadyTime d
   socklen_t size = sizeof error;
   ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) return make_error(Errc::unavailable, words(error));
+  return socket;
+}
+
+// A unix socket is connected at once or, when the server's queue is full, not at all: no event
+// tells when there is room again. Only a socket that blocks waits for it, as long as it may send.
+Result<Descriptor> SocketDialer::connect_to_unix(const Address& address, SteadyTime deadline) {
+  using std::chrono::microseconds;
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) return make_error(Errc::unavailable, "no socket: " + words(errno));
+  const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
+  int error = EINTR;
+  while (error == EINTR) {
+    const auto left = std::chrono::ceil<microseconds>(deadline - std::chrono::steady_clock::now());
+    const auto us = std::max(left, microseconds(1)).count();  // 0 would be without an end
+    const timeval timeout{static_cast<time_t>(us / 1'000'000),
+                          static_cast<suseconds_t>(us % 1'000'000)};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    error = ::connect(socket.get(), target, address.size) == 0 ? 0 : errno;
+    if (error == EINTR && std::chrono::steady_clock::now() >= deadline) error = EAGAIN;
+  }
+  if (error == EAGAIN) {
+    return make_error(Errc::timeout, "its queue of new connections stayed full (tcp-backlog)");
+  }
+  if (error != 0) return make_error(Errc::unavailable, words(error));
+  ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
   return socket;
 }
 

@@ -63,6 +63,7 @@ class SocketDialer {
     socklen_t size = 0;
   };
   static Result<Descriptor> connect_to(const Address& address, SteadyTime deadline);
+  static Result<Descriptor> connect_to_unix(const Address& address, SteadyTime deadline);
   [[nodiscard]] Result<std::vector<Address>> find_addresses() const;
   [[nodiscard]] Result<std::vector<Address>> unix_address() const;
   [[nodiscard]] Result<std::vector<Address>> resolve() const;
