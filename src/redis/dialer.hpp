@@ -11,6 +11,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline.hpp"
@@ -28,6 +29,7 @@ struct Login {
   int database = 0;
   std::string client_name{};
   std::vector<std::string> scripts{};  // made known to the server, so that EVALSHA finds them
+  std::string prefix{};                // of the store's keys; empty: none are tried
 };
 
 struct EngineOptions {
@@ -59,6 +61,10 @@ class Dialer {
   // Errors: unavailable, timeout, rejected (login), corrupt.
   Result<std::shared_ptr<Connection>> dial(SteadyTime deadline);
 
+  // Whether the server is still at the other end of a connection that nobody uses: one round trip.
+  // The error otherwise; the connection is of no use then.
+  static std::optional<Error> ask(Connection& connection, SteadyTime deadline);
+
   // False: dial() would give the last error, without trying.
   [[nodiscard]] bool may_dial() const noexcept;
 
@@ -73,6 +79,7 @@ class Dialer {
  private:
   Result<std::shared_ptr<Connection>> connect(SteadyTime deadline) noexcept;
   Result<void> log_in(Connection& connection, SteadyTime deadline) const;
+  [[nodiscard]] Error refusal(std::string_view step, std::string_view text) const;
   static std::optional<Error> measure(Connection& connection, SteadyTime deadline);
   void note_failure(const Error& error, SteadyTime start);
 

@@ -52,12 +52,12 @@ bool refers_elsewhere(std::span<const Reply> replies) {
 }  // namespace
 
 Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options,
-                               std::vector<std::string> scripts) {
+                               std::string prefix, std::vector<std::string> scripts) {
   if (auto valid = validate(options); !valid) return std::move(valid).error();
   Result<RedisUrl> parsed = parse_redis_url(url);
   if (!parsed) return std::move(parsed).error();
-  Login login{parsed->user, parsed->password, parsed->database, options.client_name,
-              std::move(scripts)};
+  Login login{parsed->user,        parsed->password,   parsed->database,
+              options.client_name, std::move(scripts), std::move(prefix)};
   Result<std::unique_ptr<Connector>> connector = make_connector(*std::move(parsed), options.tls);
   if (!connector) return std::move(connector).error();
   return Endpoint{*std::move(connector), std::move(login)};

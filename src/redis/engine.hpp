@@ -33,9 +33,10 @@ struct Endpoint {
   std::shared_ptr<Connector> connector;
   Login login;
 };
-// `scripts`: the sources of those that the store calls. Error: invalid_argument (URL, options).
+// `prefix`: of the store's keys; the one of the options is not looked at. `scripts`: the sources of
+// those that the store calls. Error: invalid_argument (URL, options).
 Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options,
-                               std::vector<std::string> scripts);
+                               std::string prefix, std::vector<std::string> scripts);
 
 // Safe to use from many threads at once, and on both sides of a fork.
 class Engine {

@@ -86,7 +86,7 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view u
   }
   const redis::Scripts& scripts = redis::scripts();
   Result<redis::Endpoint> endpoint = redis::make_endpoint(
-      url, options,
+      url, options, options.prefix,
       {scripts.create.source(), scripts.set.source(), scripts.count.source(),
        scripts.update.source(), scripts.rekey.source(), scripts.erase.source()});
   if (!endpoint) return std::move(endpoint).error();

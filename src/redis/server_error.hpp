@@ -18,6 +18,11 @@ Error unexpected_reply(bool maybe_applied = false);
 // ask is elsewhere by now.
 bool is_wrong_server(std::string_view text);
 
+// It is a node of a Redis Cluster.
+bool is_of_cluster(std::string_view text);
+
+bool is_unknown_command(std::string_view text);
+
 // The script is not in the server's cache: nothing was done, and EVAL will.
 bool is_noscript(std::string_view text);
 
