@@ -38,6 +38,9 @@ struct EngineOptions {
   std::size_t pending_max = 0;
   std::size_t reply_bytes_max = 0;
   std::size_t connections = 1;
+  // A connection that was idle for so long may have been forgotten on the way (a stateful
+  // firewall), and is asked before it is used. Shorter than any firewall waits.
+  std::chrono::milliseconds ask_after = std::chrono::seconds(10);
 };
 
 // What belongs to one connection. Threads that do I/O keep it alive, so that its descriptor is

@@ -208,17 +208,16 @@ Result<std::shared_ptr<Connection>> Lane::ready_connection(Lock& lock, SteadyTim
     if (connection_ && connection_->generation != dialer_.generation()) {
       set_connection(nullptr);  // who is inside holds it until they leave
     }
-    if (connection_) {
-      // A server that went away while nobody was looking: finding that out now, before anything is
-      // sent, spares the caller a write whose fate is unknown.
-      // While answers to abandoned requests are due, bytes may come; an end still is one.
-      const Pipeline& pipeline = connection_->pipeline;
-      const bool idle = !pipeline.is_reading() && !pipeline.has_callers();
-      const Transport& transport = *connection_->transport;
-      const bool ended =
-          idle && (pipeline.pending() == 0 ? transport.is_stale() : transport.has_ended());
-      if (!ended) return connection_;
-      fail(*connection_, make_error(Errc::unavailable, "Redis closed the connection"));
+    if (connection_ && !connecting_) {
+      switch (look_at(*connection_)) {
+        case Sight::fit:
+          return connection_;
+        case Sight::ended:
+          fail(*connection_, make_error(Errc::unavailable, "Redis closed the connection"));
+          break;
+        case Sight::doubtful:
+          break;
+      }
     }
     if (SteadyClock::now() >= deadline) {
       return make_error(Errc::timeout, "no connection to Redis by the deadline");
@@ -235,27 +234,73 @@ Result<std::shared_ptr<Connection>> Lane::ready_connection(Lock& lock, SteadyTim
       }
       continue;
     }
-    connecting_ = true;
-    lock.unlock();
-    // Whatever happens, the others learn of it.
-    Result<std::shared_ptr<Connection>> made = Error{Errc::unavailable, {}};
-    try {
-      made = dialer_.dial(deadline);
-    } catch (...) {
+    if (connection_) {
+      if (std::shared_ptr<Connection> answered = ask(lock, deadline)) return answered;
+      continue;
     }
-    lock.lock();
-    connecting_ = false;
-    connect_done_.notify_all();
-    last_connect_error_.reset();
-    if (made) {
-      silence_.end();
-      set_connection(*made);
-    } else {
-      ++failed_connects_;
-      last_connect_error_ = made.error();
-    }
-    return made;
+    return dial(lock, deadline);
   }
+}
+
+Lane::Sight Lane::look_at(const Connection& connection) const {
+  const Pipeline& pipeline = connection.pipeline;
+  if (pipeline.is_reading() || pipeline.has_callers()) return Sight::fit;
+  // A server that went away while nobody was looking: finding that out now, before anything is
+  // sent, spares the caller a write whose fate is unknown.
+  // While answers to abandoned requests are due, bytes may come; an end still is one.
+  const bool nothing_due = pipeline.pending() == 0;
+  const Transport& transport = *connection.transport;
+  if (nothing_due ? transport.is_stale() : transport.has_ended()) return Sight::ended;
+  if (SteadyClock::now() - connection.heard_at < options_.ask_after) return Sight::fit;
+  // Answers that were due long ago do not come any more.
+  return nothing_due ? Sight::doubtful : Sight::ended;
+}
+
+// A connection that a firewall has forgotten takes what is sent and gives nothing back. So a write
+// must not be the first thing sent on it, and a read need not be: half of the time is left for a
+// new connection. Null: it has failed.
+std::shared_ptr<Connection> Lane::ask(Lock& lock, SteadyTime deadline) {
+  const std::shared_ptr<Connection> asked = connection_;
+  connecting_ = true;  // nobody else uses it meanwhile
+  lock.unlock();
+  std::optional<Error> failed = Error{Errc::unavailable, {}};
+  try {
+    const SteadyTime now = SteadyClock::now();
+    failed = Dialer::ask(*asked, now + (deadline - now) / 2);
+  } catch (...) {  // out of memory
+  }
+  lock.lock();
+  connecting_ = false;
+  connect_done_.notify_all();
+  if (failed) {
+    fail(*asked, *failed);
+    return nullptr;
+  }
+  asked->heard_at = SteadyClock::now();
+  return asked;
+}
+
+Result<std::shared_ptr<Connection>> Lane::dial(Lock& lock, SteadyTime deadline) {
+  connecting_ = true;
+  lock.unlock();
+  // Whatever happens, the others learn of it.
+  Result<std::shared_ptr<Connection>> made = Error{Errc::unavailable, {}};
+  try {
+    made = dialer_.dial(deadline);
+  } catch (...) {
+  }
+  lock.lock();
+  connecting_ = false;
+  connect_done_.notify_all();
+  last_connect_error_.reset();
+  if (made) {
+    silence_.end();
+    set_connection(*made);
+  } else {
+    ++failed_connects_;
+    last_connect_error_ = made.error();
+  }
+  return made;
 }
 
 }  // namespace websession::redis

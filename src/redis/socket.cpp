@@ -14,6 +14,28 @@
 
 namespace websession::redis {
 
+namespace {
+
+// A stateful firewall forgets a connection that has been idle for minutes, without a word to either
+// side. A probe each minute keeps it from that, and finds out when it has happened all the same.
+constexpr std::chrono::seconds keepalive_first{60};
+constexpr std::chrono::seconds keepalive_next{15};
+constexpr int keepalive_probes = 4;
+
+void set_option(int fd, int level, int option, int value) {
+  ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+void set_tcp_options(int fd) {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(keepalive_first.count()));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(keepalive_next.count()));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive_probes);
+}
+
+}  // namespace
+
 bool wait_for(int fd, short events, SteadyTime deadline) noexcept {
   while (true) {
     const auto left = deadline - std::chrono::steady_clock::now();
@@ -44,11 +66,7 @@ Result<Descriptor> SocketDialer::connect_to(const Address& address, SteadyTime d
   if (target->sa_family == AF_UNIX) return connect_to_unix(address, deadline);
   Descriptor socket(::socket(target->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return make_error(Errc::unavailable, "no socket: " + words(errno));
-  if (target->sa_family != AF_UNIX) {
-    const int on = 1;
-    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  }
+  set_tcp_options(socket.get());
   if (::connect(socket.get(), target, address.size) == 0) return socket;
   if (errno != EINPROGRESS) return make_error(Errc::unavailable, words(errno));
   if (!wait_for(socket.get(), POLLOUT, deadline)) {

@@ -191,6 +191,26 @@ TEST_F(LaneTest, AConnectionThatEndedWhileIdleIsReplacedUnseen) {
   EXPECT_EQ(server->connects, 2);
 }
 
+TEST_F(LaneTest, AConnectionThatWasIdleForLongIsAskedBeforeItIsUsed) {
+  options.operation_timeout = milliseconds(20'000);
+  options.ask_after = milliseconds(0);
+  make();
+  expect_echo("first");
+  const int writes = server->writes;
+  expect_echo("second");
+  EXPECT_EQ(server->writes - writes, 2) << "PING, then the command";
+  EXPECT_EQ(server->connects, 1);
+}
+
+// What it owes does not come any more.
+TEST_F(LaneTest, AConnectionThatOwesAnswersForLongIsReplaced) {
+  options.ask_after = milliseconds(0);
+  make();
+  expect_error(execute("NOTHING\r\n"), Errc::timeout, true);
+  expect_echo("second");
+  EXPECT_EQ(server->connects, 2);
+}
+
 TEST_F(LaneTest, AReplyNobodyAskedForEndsTheConnection) {
   expect_echo("first");
   server->send("+surprise\r\n");

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/un.h>
 
 #include <cerrno>
@@ -10,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "reserved_port.hpp"
 #include "temporary_folder.hpp"
 
 namespace websession::redis {
@@ -17,6 +20,32 @@ namespace {
 
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
+
+int option(const Descriptor& socket, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  ::getsockopt(socket.get(), level, name, &value, &size);
+  return value;
+}
+
+// A stateful firewall forgets a connection that is idle for minutes.
+TEST(SocketDialer, IdleConnectionsAreKeptAliveEachMinute) {
+  const Descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = testing::local_address(0);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  RedisUrl url;
+  url.host = "127.0.0.1";
+  url.port = std::to_string(ntohs(address.sin_port));
+  const auto socket = SocketDialer(url).dial(SteadyClock::now() + std::chrono::seconds(20));
+  ASSERT_TRUE(socket) << socket.error().message();
+  EXPECT_EQ(option(*socket, SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option(*socket, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+  EXPECT_LE(option(*socket, IPPROTO_TCP, TCP_KEEPINTVL) * option(*socket, IPPROTO_TCP, TCP_KEEPCNT),
+            60);
+}
 
 class UnixSocket : public ::testing::Test {
  protected:
