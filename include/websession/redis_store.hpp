@@ -38,8 +38,9 @@ struct TlsOptions {
 struct RedisOptions {
   std::string prefix = "sid_";  // of every key
   // Bounds connect() below, and each attempt to connect again (name resolution aside, which is the
-  // system's). An operation that must connect first has operation_timeout for all of it.
-  std::chrono::milliseconds connect_timeout = std::chrono::seconds(1);
+  // system's). An operation that must connect first has operation_timeout for all of it. A first
+  // packet that is lost is sent again after a second (Linux), so less than that gives up on it.
+  std::chrono::milliseconds connect_timeout = std::chrono::milliseconds(1500);
   // Every operation returns by then.
   std::chrono::milliseconds operation_timeout = std::chrono::milliseconds(500);
   std::size_t pending_max = 4096;  // operations in flight; more are refused as overloaded

@@ -30,7 +30,8 @@ std::optional<Error> read_replies(Connection& connection, std::size_t count, Ste
     Result<void> parsed = connection.parser.feed({buffer.data(), *received}, replies);
     if (!parsed) return std::move(parsed).error();
   }
-  return std::nullopt;
+  if (replies.size() == count) return std::nullopt;
+  return make_error(Errc::corrupt, "Redis sent a reply nobody asked for");
 }
 
 std::optional<Error> write_all(Transport& transport, std::string_view bytes, SteadyTime deadline) {
@@ -40,6 +41,55 @@ std::optional<Error> write_all(Transport& transport, std::string_view bytes, Ste
     bytes.remove_prefix(*written);
   }
   return std::nullopt;
+}
+
+// Commands that are sent in one go, while nobody else uses the connection.
+class Exchange {
+ public:
+  void add(std::initializer_list<std::string_view> words, std::string_view name) {
+    append_command(bytes_, words);
+    names_.emplace_back(name);
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return names_.size(); }
+  [[nodiscard]] std::string_view name(std::size_t i) const noexcept { return names_[i]; }
+
+  // A server that refuses to talk to us says why in one line, and closes: that line is worth more
+  // than the broken connection. So it is read even when writing has failed.
+  std::optional<Error> run(Connection& connection, SteadyTime deadline,
+                           std::vector<Reply>& replies) const {
+    std::optional<Error> failed = write_all(*connection.transport, bytes_, deadline);
+    std::optional<Error> cut = read_replies(connection, size(), deadline, replies);
+    return failed ? failed : cut;
+  }
+
+ private:
+  std::string bytes_;
+  std::vector<std::string_view> names_;
+};
+
+bool is_error(const Reply& reply) { return reply.type() == Reply::Type::error; }
+
+bool is_sentinel(Connection& connection, SteadyTime deadline) {
+  Exchange info;
+  info.add({"INFO", "server"}, "INFO");
+  std::vector<Reply> replies;
+  return !info.run(connection, deadline, replies) &&
+         replies.front().text().find("redis_mode:sentinel") != std::string_view::npos;
+}
+
+Error sentinel() {
+  return make_error(Errc::rejected,
+                    "this is a Redis Sentinel, which keeps no data: connect to the Redis that it "
+                    "watches (SENTINEL GET-MASTER-ADDR-BY-NAME tells where)");
+}
+
+// A proxy in front of Redis may know some commands only.
+Error hung_up(Error error, std::string_view command) {
+  if (error.code != Errc::unavailable) return error;
+  error.detail += "; it was asked for " + std::string(command) +
+                  ": a proxy that hangs up on commands it does not know (twemproxy) must not stand "
+                  "in between";
+  return error;
 }
 
 }  // namespace
@@ -115,60 +165,71 @@ Result<std::shared_ptr<Connection>> Dialer::connect(SteadyTime deadline) noexcep
 }
 
 Result<void> Dialer::log_in(Connection& connection, SteadyTime deadline) const {
-  std::string commands;
-  std::size_t count = 0;
-  const auto add = [&](std::initializer_list<std::string_view> words) {
-    append_command(commands, words);
-    ++count;
-  };
-  if (login_.password && login_.user.empty()) add({"AUTH", *login_.password});
-  if (login_.password && !login_.user.empty()) add({"AUTH", login_.user, *login_.password});
-  const std::string database = std::to_string(login_.database);
-  if (login_.database != 0) add({"SELECT", database});
-  // Tells whether the server is willing to serve us at all.
-  add({"PING"});
-  const std::size_t decisive = count;
-  // The rest is convenience: a user who may not do it is served all the same.
-  if (!login_.client_name.empty()) add({"CLIENT", "SETNAME", login_.client_name});
-  for (const std::string& script : login_.scripts) add({"SCRIPT", "LOAD", script});
-
-  std::optional<Error> failed = write_all(*connection.transport, commands, deadline);
-  // A server that refuses to talk to us says why in one line, and closes: that line is worth more
-  // than the broken connection. So it is read even when writing has failed.
-  std::vector<Reply> replies;
-  std::optional<Error> cut = read_replies(connection, count, deadline, replies);
-  if (!failed) failed = std::move(cut);
-  for (std::size_t i = 0; i < std::min(decisive, replies.size()); ++i) {
-    const Reply& reply = replies[i];
-    if (reply.type() != Reply::Type::error) continue;
-    const bool other = reply.text().starts_with("ERR") &&
-                       reply.text().find("max number of clients") == std::string::npos;
-    const bool is_select = login_.database != 0 && i + 2 == decisive;
-    if (other && is_select) {
-      return make_error(Errc::rejected, "Redis has no database " + database +
-                                            " (the number at the end of the URL)");
-    }
-    if (other && login_.password && i == 0) {
-      return make_error(Errc::rejected,
-                        "Redis has no password set, but the URL brings one: remove it, or set "
-                        "requirepass or an ACL user");
-    }
-    return server_error(reply.text(), false);
+  Exchange login;
+  if (login_.password && login_.user.empty()) login.add({"AUTH", *login_.password}, "AUTH");
+  if (login_.password && !login_.user.empty()) {
+    login.add({"AUTH", login_.user, *login_.password}, "AUTH");
   }
-  if (failed) return *std::move(failed);
-  return {};
+  const std::string database = std::to_string(login_.database);
+  if (login_.database != 0) login.add({"SELECT", database}, "SELECT");
+  // Tells whether the server is willing to serve us at all.
+  login.add({"PING"}, "PING");
+  const std::size_t decisive = login.size();
+  // The rest is convenience: a user who may not do it is served all the same. But a Cluster refuses
+  // a command on two keys, as those of the store are.
+  if (!login_.prefix.empty()) {
+    login.add({"EXISTS", login_.prefix + "a", login_.prefix + "b"}, "EXISTS");
+  }
+  if (!login_.client_name.empty()) {
+    login.add({"CLIENT", "SETNAME", login_.client_name}, "CLIENT SETNAME");
+  }
+  for (const std::string& script : login_.scripts) {
+    login.add({"SCRIPT", "LOAD", script}, "SCRIPT LOAD");
+  }
+
+  std::vector<Reply> replies;
+  std::optional<Error> failed = login.run(connection, deadline, replies);
+  const auto unknown = std::find_if(replies.begin(), replies.end(), [](const Reply& reply) {
+    return is_error(reply) && is_unknown_command(reply.text());
+  });
+  if (!failed && unknown != replies.end() && is_sentinel(connection, deadline)) return sentinel();
+  for (const Reply& reply : replies) {
+    if (is_error(reply) && is_of_cluster(reply.text())) return server_error(reply.text(), false);
+  }
+  for (std::size_t i = 0; i < std::min(decisive, replies.size()); ++i) {
+    if (is_error(replies[i])) return refusal(login.name(i), replies[i].text());
+  }
+  if (!failed) return {};
+  return hung_up(*std::move(failed), login.name(std::min(replies.size(), login.size() - 1)));
+}
+
+// What an error reply to a step of the login means.
+Error Dialer::refusal(std::string_view step, std::string_view text) const {
+  const bool other =
+      text.starts_with("ERR") && text.find("max number of clients") == std::string_view::npos;
+  if (other && step == "SELECT") {
+    return make_error(Errc::rejected, "Redis has no database " + std::to_string(login_.database) +
+                                          " (the number at the end of the URL)");
+  }
+  if (other && step == "AUTH") {
+    return make_error(Errc::rejected,
+                      "Redis has no password set, but the URL brings one: remove it, or set "
+                      "requirepass or an ACL user");
+  }
+  return server_error(text, false);
+}
+
+std::optional<Error> Dialer::ask(Connection& connection, SteadyTime deadline) {
+  Exchange ping;
+  ping.add({"PING"}, "PING");
+  std::vector<Reply> replies;
+  return ping.run(connection, deadline, replies);
 }
 
 std::optional<Error> Dialer::measure(Connection& connection, SteadyTime deadline) {
-  std::string ping;
-  append_command(ping, {"PING"});
-  std::vector<Reply> replies;
   for (int i = 0; i < pings_at_most && !connection.is_near; ++i) {
     const SteadyTime start = SteadyClock::now();
-    std::optional<Error> failed = write_all(*connection.transport, ping, deadline);
-    replies.clear();
-    if (!failed) failed = read_replies(connection, 1, deadline, replies);
-    if (failed) return failed;
+    if (std::optional<Error> failed = ask(connection, deadline)) return failed;
     connection.is_near = SteadyClock::now() - start <= near_at_most;
   }
   // Far away, the next batch must not wait for the answer to the last one. Nearby, waiting for it

@@ -11,6 +11,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline.hpp"
@@ -28,6 +29,7 @@ struct Login {
   int database = 0;
   std::string client_name{};
   std::vector<std::string> scripts{};  // made known to the server, so that EVALSHA finds them
+  std::string prefix{};                // of the store's keys; empty: none are tried
 };
 
 struct EngineOptions {
@@ -36,6 +38,9 @@ struct EngineOptions {
   std::size_t pending_max = 0;
   std::size_t reply_bytes_max = 0;
   std::size_t connections = 1;
+  // A connection that was idle for so long may have been forgotten on the way (a stateful
+  // firewall), and is asked before it is used. Shorter than any firewall waits.
+  std::chrono::milliseconds ask_after = std::chrono::seconds(10);
 };
 
 // What belongs to one connection. Threads that do I/O keep it alive, so that its descriptor is
@@ -44,7 +49,7 @@ struct Connection {
   std::unique_ptr<Transport> transport;
   std::uint64_t generation;
   ReplyParser parser;
-  SteadyTime heard_at;  // when a byte came last, or was first waited for
+  SteadyTime heard_at;  // when a whole reply came last, or was first waited for
   // The answer to a PING came so fast that giving the processor away beats sleeping.
   bool is_near = false;
   Pipeline pipeline{};
@@ -58,6 +63,10 @@ class Dialer {
 
   // Errors: unavailable, timeout, rejected (login), corrupt.
   Result<std::shared_ptr<Connection>> dial(SteadyTime deadline);
+
+  // Whether the server is still at the other end of a connection that nobody uses: one round trip.
+  // The error otherwise; the connection is of no use then.
+  static std::optional<Error> ask(Connection& connection, SteadyTime deadline);
 
   // False: dial() would give the last error, without trying.
   [[nodiscard]] bool may_dial() const noexcept;
@@ -73,6 +82,7 @@ class Dialer {
  private:
   Result<std::shared_ptr<Connection>> connect(SteadyTime deadline) noexcept;
   Result<void> log_in(Connection& connection, SteadyTime deadline) const;
+  [[nodiscard]] Error refusal(std::string_view step, std::string_view text) const;
   static std::optional<Error> measure(Connection& connection, SteadyTime deadline);
   void note_failure(const Error& error, SteadyTime start);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
 #include "redis_url.hpp"
 #include "socket_transport.hpp"
@@ -20,7 +21,6 @@ Result<void> validate(const RedisOptions& options) {
   const auto out_of_range = [](milliseconds time) {
     return time < milliseconds(1) || time > std::chrono::minutes(1);
   };
-  if (options.prefix.empty()) return invalid("prefix: must not be empty");
   if (out_of_range(options.connect_timeout)) return invalid("connect_timeout: is 1 ms to 1 minute");
   if (out_of_range(options.operation_timeout)) {
     return invalid("operation_timeout: is 1 ms to 1 minute");
@@ -43,15 +43,21 @@ Result<std::unique_ptr<Connector>> make_connector(RedisUrl url, const TlsOptions
   return make_socket_connector(std::move(url));
 }
 
+bool refers_elsewhere(std::span<const Reply> replies) {
+  return std::any_of(replies.begin(), replies.end(), [](const Reply& reply) {
+    return reply.type() == Reply::Type::error && is_wrong_server(reply.text());
+  });
+}
+
 }  // namespace
 
 Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options,
-                               std::vector<std::string> scripts) {
+                               std::string prefix, std::vector<std::string> scripts) {
   if (auto valid = validate(options); !valid) return std::move(valid).error();
   Result<RedisUrl> parsed = parse_redis_url(url);
   if (!parsed) return std::move(parsed).error();
-  Login login{parsed->user, parsed->password, parsed->database, options.client_name,
-              std::move(scripts)};
+  Login login{parsed->user,        parsed->password,   parsed->database,
+              options.client_name, std::move(scripts), std::move(prefix)};
   Result<std::unique_ptr<Connector>> connector = make_connector(*std::move(parsed), options.tls);
   if (!connector) return std::move(connector).error();
   return Endpoint{*std::move(connector), std::move(login)};
@@ -96,14 +102,18 @@ SteadyTime Engine::deadline() const {
 
 Result<Replies> Engine::execute(const Commands& commands, Repeat repeat, SteadyTime until,
                                 bool* repeated) {
+  const std::uint64_t generation = lanes().generation();
   Result<Replies> result = lanes().execute(commands, until);
   // A connection that was lost (a restarted server, a failover) is worth one more try, on a new
   // one. A server that cannot be reached or does not answer is not.
   const bool lost = !result && result.error().code == Errc::unavailable;
   const bool sent = lost && result.error().maybe_applied;
-  if (!lost || (sent && repeat != Repeat::harmless)) return result;
-  if (repeated != nullptr) *repeated = *repeated || sent;
-  return lanes().execute(commands, until);
+  if (lost && (!sent || repeat == Repeat::harmless)) {
+    if (repeated != nullptr) *repeated = *repeated || sent;
+    result = lanes().execute(commands, until);
+  }
+  if (result && refers_elsewhere(*result)) lanes().renew(generation);
+  return result;
 }
 
 Result<Replies> Engine::read(const Commands& commands, SteadyTime until) {

@@ -33,9 +33,10 @@ struct Endpoint {
   std::shared_ptr<Connector> connector;
   Login login;
 };
-// `scripts`: the sources of those that the store calls. Error: invalid_argument (URL, options).
+// `prefix`: of the store's keys; the one of the options is not looked at. `scripts`: the sources of
+// those that the store calls. Error: invalid_argument (URL, options).
 Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options,
-                               std::vector<std::string> scripts);
+                               std::string prefix, std::vector<std::string> scripts);
 
 // Safe to use from many threads at once, and on both sides of a fork.
 class Engine {
@@ -60,7 +61,6 @@ class Engine {
   template <class Append, class Decode>
   auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode)
       -> decltype(decode(std::declval<const Reply&>(), false)) {
-    const std::uint64_t generation = lanes().generation();
     bool repeated = false;
     CallBy by = CallBy::hash;
     const auto append_call = [&](std::string& out) { append(out, by); };
@@ -69,7 +69,6 @@ class Engine {
     const auto is_error = [&replies] {
       return replies && (*replies)[0].type() == Reply::Type::error;
     };
-    if (is_error() && is_wrong_server((*replies)[0].text())) lanes().renew(generation);
     if (is_error() && is_noscript((*replies)[0].text())) {
       by = CallBy::source;
       replies = execute(call, repeat, until, &repeated);
@@ -94,7 +93,8 @@ class Engine {
   OwnedLanes* make_lanes(OwnedLanes* inherited) const;
   Lanes& lanes();
 
-  // `repeated`: set when an earlier try may have been applied.
+  // Leaves a server whose answer says that the one to ask is elsewhere. `repeated`: set when an
+  // earlier try may have been applied.
   Result<Replies> execute(const Commands& commands, Repeat repeat, SteadyTime until,
                           bool* repeated = nullptr);
 

@@ -14,19 +14,11 @@ constexpr std::string_view frozen_prefix = "frozen:";
 // An id holds none.
 constexpr char head_end = '\n';
 
-Error unexpected(bool maybe_applied = false) {
-  Error error = make_error(Errc::corrupt, "Redis gave a reply that this command does not have");
-  error.maybe_applied = maybe_applied;
-  return error;
-}
-
 void append_script(std::string& out, CallBy by, const Script& script,
                    std::span<const std::string_view> keys,
                    std::span<const std::string_view> arguments) {
   append_command(out, [&](auto& sink) {
-    sink.word(by == CallBy::hash ? "EVALSHA" : "EVAL");
-    sink.word(by == CallBy::hash ? script.sha1() : script.source());
-    sink.number(static_cast<std::int64_t>(keys.size()));
+    write_script(sink, by, script, keys.size());
     for (const std::string_view key : keys) sink.word(key);
     for (const std::string_view argument : arguments) sink.word(argument);
   });
@@ -103,13 +95,13 @@ Result<Held> decode_held(const Reply& reply) {
   }
   const std::span<const Reply::Element> parts = reply.elements();
   if (reply.type() != Reply::Type::array || parts.size() < 2 || parts.size() > 3) {
-    return unexpected();
+    return unexpected_reply();
   }
   Held held;
   const std::array members = {&held.text, &held.frozen, &held.moved_to};
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].type == Reply::Type::nil) continue;
-    if (parts[i].type != Reply::Type::string) return unexpected();
+    if (parts[i].type != Reply::Type::string) return unexpected_reply();
     *members[i] = std::string(parts[i].text);
   }
   return held;
@@ -118,7 +110,7 @@ Result<Held> decode_held(const Reply& reply) {
 Result<std::optional<std::chrono::milliseconds>> decode_left(const Reply& reply) {
   using std::chrono::milliseconds;
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
-  if (reply.type() != Reply::Type::integer) return unexpected();
+  if (reply.type() != Reply::Type::integer) return unexpected_reply();
   if (reply.integer() == -2) return std::optional<milliseconds>();
   return std::optional<milliseconds>(std::max<std::int64_t>(reply.integer(), 0));
 }
@@ -128,7 +120,7 @@ Result<void> decode_json_create(const Reply& reply) {
   if (reply.type() == Reply::Type::nil) {
     return make_error(Errc::key_exists, "there is a session under this key");
   }
-  if (reply.type() != Reply::Type::status) return unexpected(true);
+  if (reply.type() != Reply::Type::status) return unexpected_reply(true);
   return {};
 }
 
@@ -144,7 +136,7 @@ Result<internal::Ended<StoreKey>> decode_json_erase(const Reply& reply) {
   using Ended = internal::Ended<StoreKey>;
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
   if (reply.type() == Reply::Type::integer) return Ended{reply.integer() > 0, std::nullopt};
-  if (reply.type() != Reply::Type::string) return unexpected(true);
+  if (reply.type() != Reply::Type::string) return unexpected_reply(true);
   Result<FrozenRecord> frozen = parse_frozen(reply.text());
   if (!frozen) return std::move(frozen).error();
   return Ended{false, std::move(frozen->successor)};

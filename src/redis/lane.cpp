@@ -68,7 +68,7 @@ Result<Replies> Lane::execute(const Commands& commands, SteadyTime connect_by,
   try {
     completed = take_turns(lock, *connection, request, deadline);
     if (lock.owns_lock()) {
-      say_farewell(lock, *connection);
+      say_farewell(lock, *connection, deadline);
       if (connection == connection_) nothing_due_ = pipeline.pending() == 0;
     }
   } catch (...) {
@@ -141,8 +141,10 @@ void Lane::read(Lock& lock, Connection& connection, SteadyTime deadline) {
     if (received.error().code != Errc::timeout) fail(connection, received.error());
     return;
   }
-  connection.heard_at = SteadyClock::now();
-  silence_.end();
+  if (!connection.arrived.empty()) {
+    connection.heard_at = SteadyClock::now();
+    silence_.end();
+  }
   for (Reply& reply : connection.arrived) {
     Result<void> expected = connection.pipeline.on_reply(std::move(reply));
     if (!expected && parsed) parsed = std::move(expected);
@@ -176,22 +178,23 @@ void Lane::fail(Connection& connection, const Error& error) {
 
 // Whoever leaves sees to it that the free roles are taken. A thread that is called for a role and
 // has reached its deadline comes by here as well, so no call is lost.
-void Lane::say_farewell(Lock& lock, Connection& connection) {
+void Lane::say_farewell(Lock& lock, Connection& connection, SteadyTime deadline) {
   while (true) {
     const Pipeline::Farewell farewell = connection.pipeline.farewell();
     if (farewell.heir != nullptr) farewell.heir->parker.call();
     if (farewell.turn == Turn::leave) return;
     // Its own request is over, so it waits for nothing any more: what the socket does not take now,
-    // the reader writes when it looks around.
-    if (!write(lock, connection, SteadyClock::now())) return;
+    // or what others go on queueing, the reader writes when it looks around.
+    const SteadyTime now = SteadyClock::now();
+    if (!write(lock, connection, now) || now >= deadline) return;
   }
 }
 
 Error Lane::give_up(Connection& connection, const Request& request) {
   Error error = no_answer(options_.operation_timeout);
   error.maybe_applied = connection.pipeline.abandon(request);
-  // A server that has not said a word for two whole timeouts will not answer on any connection that
-  // there is: the path may be dead without either side knowing.
+  // A server that has not given a reply for two whole timeouts will not answer on any connection
+  // that there is: the path may be dead without either side knowing.
   const SteadyTime silent_since = silence_.goes_on(connection.heard_at);
   if (SteadyClock::now() - silent_since > 2 * options_.operation_timeout) {
     dialer_.renew(connection.generation);
@@ -205,17 +208,16 @@ Result<std::shared_ptr<Connection>> Lane::ready_connection(Lock& lock, SteadyTim
     if (connection_ && connection_->generation != dialer_.generation()) {
       set_connection(nullptr);  // who is inside holds it until they leave
     }
-    if (connection_) {
-      // A server that went away while nobody was looking: finding that out now, before anything is
-      // sent, spares the caller a write whose fate is unknown.
-      // While answers to abandoned requests are due, bytes may come; an end still is one.
-      const Pipeline& pipeline = connection_->pipeline;
-      const bool idle = !pipeline.is_reading() && !pipeline.has_callers();
-      const Transport& transport = *connection_->transport;
-      const bool ended =
-          idle && (pipeline.pending() == 0 ? transport.is_stale() : transport.has_ended());
-      if (!ended) return connection_;
-      fail(*connection_, make_error(Errc::unavailable, "Redis closed the connection"));
+    if (connection_ && !connecting_) {
+      switch (look_at(*connection_)) {
+        case Sight::fit:
+          return connection_;
+        case Sight::ended:
+          fail(*connection_, make_error(Errc::unavailable, "Redis closed the connection"));
+          break;
+        case Sight::doubtful:
+          break;
+      }
     }
     if (SteadyClock::now() >= deadline) {
       return make_error(Errc::timeout, "no connection to Redis by the deadline");
@@ -232,27 +234,73 @@ Result<std::shared_ptr<Connection>> Lane::ready_connection(Lock& lock, SteadyTim
       }
       continue;
     }
-    connecting_ = true;
-    lock.unlock();
-    // Whatever happens, the others learn of it.
-    Result<std::shared_ptr<Connection>> made = Error{Errc::unavailable, {}};
-    try {
-      made = dialer_.dial(deadline);
-    } catch (...) {
+    if (connection_) {
+      if (std::shared_ptr<Connection> answered = ask(lock, deadline)) return answered;
+      continue;
     }
-    lock.lock();
-    connecting_ = false;
-    connect_done_.notify_all();
-    last_connect_error_.reset();
-    if (made) {
-      silence_.end();
-      set_connection(*made);
-    } else {
-      ++failed_connects_;
-      last_connect_error_ = made.error();
-    }
-    return made;
+    return dial(lock, deadline);
   }
+}
+
+Lane::Sight Lane::look_at(const Connection& connection) const {
+  const Pipeline& pipeline = connection.pipeline;
+  if (pipeline.is_reading() || pipeline.has_callers()) return Sight::fit;
+  // A server that went away while nobody was looking: finding that out now, before anything is
+  // sent, spares the caller a write whose fate is unknown.
+  // While answers to abandoned requests are due, bytes may come; an end still is one.
+  const bool nothing_due = pipeline.pending() == 0;
+  const Transport& transport = *connection.transport;
+  if (nothing_due ? transport.is_stale() : transport.has_ended()) return Sight::ended;
+  if (SteadyClock::now() - connection.heard_at < options_.ask_after) return Sight::fit;
+  // Answers that were due long ago do not come any more.
+  return nothing_due ? Sight::doubtful : Sight::ended;
+}
+
+// A connection that a firewall has forgotten takes what is sent and gives nothing back. So a write
+// must not be the first thing sent on it, and a read need not be: half of the time is left for a
+// new connection. Null: it has failed.
+std::shared_ptr<Connection> Lane::ask(Lock& lock, SteadyTime deadline) {
+  const std::shared_ptr<Connection> asked = connection_;
+  connecting_ = true;  // nobody else uses it meanwhile
+  lock.unlock();
+  std::optional<Error> failed = Error{Errc::unavailable, {}};
+  try {
+    const SteadyTime now = SteadyClock::now();
+    failed = Dialer::ask(*asked, now + (deadline - now) / 2);
+  } catch (...) {  // out of memory
+  }
+  lock.lock();
+  connecting_ = false;
+  connect_done_.notify_all();
+  if (failed) {
+    fail(*asked, *failed);
+    return nullptr;
+  }
+  asked->heard_at = SteadyClock::now();
+  return asked;
+}
+
+Result<std::shared_ptr<Connection>> Lane::dial(Lock& lock, SteadyTime deadline) {
+  connecting_ = true;
+  lock.unlock();
+  // Whatever happens, the others learn of it.
+  Result<std::shared_ptr<Connection>> made = Error{Errc::unavailable, {}};
+  try {
+    made = dialer_.dial(deadline);
+  } catch (...) {
+  }
+  lock.lock();
+  connecting_ = false;
+  connect_done_.notify_all();
+  last_connect_error_.reset();
+  if (made) {
+    silence_.end();
+    set_connection(*made);
+  } else {
+    ++failed_connects_;
+    last_connect_error_ = made.error();
+  }
+  return made;
 }
 
 }  // namespace websession::redis

@@ -64,13 +64,19 @@ class Lane {
  private:
   using Lock = std::unique_lock<std::mutex>;
 
+  // What can be told of a connection before it is used.
+  enum class Sight { fit, ended, doubtful };
+
   Result<std::shared_ptr<Connection>> ready_connection(Lock& lock, SteadyTime deadline);
+  [[nodiscard]] Sight look_at(const Connection& connection) const;
+  std::shared_ptr<Connection> ask(Lock& lock, SteadyTime deadline);
+  Result<std::shared_ptr<Connection>> dial(Lock& lock, SteadyTime deadline);
   Result<void> take_turns(Lock& lock, Connection& connection, Request& request,
                           SteadyTime deadline);
   bool write(Lock& lock, Connection& connection, SteadyTime deadline);
   void read(Lock& lock, Connection& connection, SteadyTime deadline);
   Result<std::size_t> receive(Connection& connection, std::span<char> buffer, SteadyTime deadline);
-  void say_farewell(Lock& lock, Connection& connection);
+  void say_farewell(Lock& lock, Connection& connection, SteadyTime deadline);
   void fail(Connection& connection, const Error& error);
   Error give_up(Connection& connection, const Request& request);
   void set_connection(std::shared_ptr<Connection> connection);
@@ -89,7 +95,7 @@ class Lane {
 
   std::mutex mutex_;
   std::shared_ptr<Connection> connection_;
-  // One thread connects at a time; the others wait for what it finds.
+  // One thread connects, or asks, at a time; the others wait for what it finds.
   bool connecting_ = false;
   std::uint64_t failed_connects_ = 0;
   std::optional<Error> last_connect_error_{};

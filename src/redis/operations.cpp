@@ -20,24 +20,10 @@ constexpr std::size_t short_script_names_max = 1000;  // Lua passes a few thousa
 
 std::int64_t unix_ms(WallTime time) { return time.time_since_epoch().count(); }
 
-Error unexpected(bool maybe_applied = false) {
-  Error error = make_error(Errc::corrupt, "Redis gave a reply that this command does not have");
-  error.maybe_applied = maybe_applied;
-  return error;
-}
-
 // The value beyond which adding `by` leaves the range of int64.
 std::int64_t overflow_limit(std::int64_t by) {
   using Limits = std::numeric_limits<std::int64_t>;
   return by < 0 ? Limits::min() - by : Limits::max() - by;
-}
-
-// How a script call begins. The keys follow.
-template <class Sink>
-void write_script(Sink& sink, CallBy by, const Script& script, std::size_t keys) {
-  sink.word(by == CallBy::hash ? "EVALSHA" : "EVAL");
-  sink.word(by == CallBy::hash ? script.sha1() : script.source());
-  sink.number(static_cast<std::int64_t>(keys));
 }
 
 template <class Sink>
@@ -204,10 +190,10 @@ class Hash {
 };
 
 Result<void> Hash::sort_out(std::span<const Reply::Element> flat, WallTime now) {
-  if (flat.size() % 2 != 0) return unexpected();
+  if (flat.size() % 2 != 0) return unexpected_reply();
   fields.reserve(flat.size() / 2);
   for (std::size_t i = 0; i < flat.size(); i += 2) {
-    if (!is_text(flat[i]) || !is_text(flat[i + 1])) return unexpected();
+    if (!is_text(flat[i]) || !is_text(flat[i + 1])) return unexpected_reply();
     fields.push_back({flat[i].text, flat[i + 1].text, std::nullopt});
   }
   std::sort(fields.begin(), fields.end(), in_order);
@@ -215,7 +201,7 @@ Result<void> Hash::sort_out(std::span<const Reply::Element> flat, WallTime now) 
   const auto twice =
       std::adjacent_find(fields.begin(), fields.end(),
                          [](const Field& a, const Field& b) { return a.name == b.name; });
-  if (twice != fields.end()) return unexpected();
+  if (twice != fields.end()) return unexpected_reply();
   if (auto taken = take_out_own(); !taken) return taken;
   apply_deadlines(now);
   return {};
@@ -386,7 +372,8 @@ Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const 
   if (flat.type() == Reply::Type::oversized) {
     return make_error(Errc::corrupt, "a session is larger than record_bytes_max allows");
   }
-  if (flat.type() != Reply::Type::array || ttl.type() != Reply::Type::integer) return unexpected();
+  if (flat.type() != Reply::Type::array || ttl.type() != Reply::Type::integer)
+    return unexpected_reply();
   if (flat.elements().empty() || ttl.integer() == -2) return std::optional<Loaded>();
   Hash hash;
   if (auto sorted = hash.sort_out(flat.elements(), now); !sorted) return std::move(sorted).error();
@@ -407,7 +394,7 @@ Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const 
 
 Result<internal::Link<std::string>> decode_successor(std::span<const Reply> replies) {
   if (const Reply* error = first_error(replies)) return server_error(error->text(), false);
-  if (replies[0].type() != Reply::Type::integer) return unexpected();
+  if (replies[0].type() != Reply::Type::integer) return unexpected_reply();
   internal::Link<std::string> link{replies[0].integer() == 1, std::nullopt};
   if (is_text(replies[1])) link.successor = std::string(replies[1].text());
   return link;
@@ -415,11 +402,11 @@ Result<internal::Link<std::string>> decode_successor(std::span<const Reply> repl
 
 Result<void> decode_create(const Reply& reply) {
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
-  if (reply.type() != Reply::Type::integer) return unexpected(true);
+  if (reply.type() != Reply::Type::integer) return unexpected_reply(true);
   if (reply.integer() == 0) {
     return make_error(Errc::key_exists, "there is a session under this key");
   }
-  if (reply.integer() != 1) return unexpected(true);
+  if (reply.integer() != 1) return unexpected_reply(true);
   return {};
 }
 
@@ -427,11 +414,11 @@ Result<Changed> decode_change(const Reply& reply, const Changes& changes) {
   using Status = Outcome::Status;
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
   if (reply.type() == Reply::Type::integer && changes.increment.empty()) {  // set.lua
-    if (reply.integer() != 0 && reply.integer() != 1) return unexpected(true);
+    if (reply.integer() != 0 && reply.integer() != 1) return unexpected_reply(true);
     return Changed{Outcome{reply.integer() == 1 ? Status::applied : Status::gone}};
   }
   const std::span<const Reply::Element> elements = reply.elements();
-  if (reply.type() != Reply::Type::array || elements.empty()) return unexpected(true);
+  if (reply.type() != Reply::Type::array || elements.empty()) return unexpected_reply(true);
   const std::string_view status = elements[0].text;
   if (status == "gone") return Changed{Outcome{Status::gone}};
   if (status == "conflict") {
@@ -455,12 +442,12 @@ Result<Changed> decode_change(const Reply& reply, const Changes& changes) {
                       "the counter would leave the range of a 64-bit integer");
   }
   if (status != "applied" || elements.size() != changes.increment.size() + 1) {
-    return unexpected(true);
+    return unexpected_reply(true);
   }
   Changed applied;
   for (const Reply::Element& element : elements.subspan(1)) {
     const std::optional<std::int64_t> counter = parse_integer(element.text);
-    if (!counter) return unexpected(true);
+    if (!counter) return unexpected_reply(true);
     applied.outcome.counters.push_back(*counter);
   }
   return applied;
@@ -469,25 +456,25 @@ Result<Changed> decode_change(const Reply& reply, const Changes& changes) {
 Result<Erased> decode_erase(const Reply& reply) {
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
   if (reply.type() == Reply::Type::integer) return Erased{reply.integer() > 0};
-  if (reply.type() != Reply::Type::array || reply.elements().empty()) return unexpected(true);
+  if (reply.type() != Reply::Type::array || reply.elements().empty()) return unexpected_reply(true);
   Erased asks;
   for (const Reply::Element& element : reply.elements()) {
-    if (!is_text(element)) return unexpected(true);
+    if (!is_text(element)) return unexpected_reply(true);
     asks.principals.emplace_back(element.text);
   }
   const std::string successor = std::move(asks.principals.front());
   asks.principals.erase(asks.principals.begin());
   if (!successor.empty()) asks.successor = successor;
-  if (!asks.successor && asks.principals.empty()) return unexpected(true);
+  if (!asks.successor && asks.principals.empty()) return unexpected_reply(true);
   return asks;
 }
 
 Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply) {
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
-  if (reply.type() != Reply::Type::array) return unexpected();
+  if (reply.type() != Reply::Type::array) return unexpected_reply();
   std::vector<StoreKey> keys;
   for (const Reply::Element& element : reply.elements()) {
-    if (!is_text(element) || !element.text.starts_with(layout.prefix)) return unexpected();
+    if (!is_text(element) || !element.text.starts_with(layout.prefix)) return unexpected_reply();
     keys.emplace_back(std::string(element.text.substr(layout.prefix.size())));
   }
   return keys;
@@ -495,7 +482,7 @@ Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& 
 
 Result<void> decode_removal(const Reply& reply) {
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
-  if (reply.type() != Reply::Type::integer) return unexpected(true);
+  if (reply.type() != Reply::Type::integer) return unexpected_reply(true);
   return {};
 }
 

@@ -17,26 +17,6 @@
 
 namespace websession::redis {
 
-// A caller's commands, yet to be formatted: straight into the buffer they are sent from. It refers
-// to `append`, so it is for passing on, not for keeping.
-class Commands {
- public:
-  // `append(std::string&)` appends the commands, to which there will be so many replies.
-  template <class Append>
-  Commands(std::size_t replies, const Append& append) noexcept
-      : replies_(replies), append_(&append), call_([](const void* function, std::string& out) {
-          (*static_cast<const Append*>(function))(out);
-        }) {}
-
-  [[nodiscard]] std::size_t replies() const noexcept { return replies_; }
-  void append_to(std::string& out) const { call_(append_, out); }
-
- private:
-  std::size_t replies_;
-  const void* append_;
-  void (*call_)(const void*, std::string&);
-};
-
 // The replies of one request. Few, so they need no memory of their own.
 class Replies {
  public:
@@ -49,6 +29,38 @@ class Replies {
  private:
   std::array<Reply, max> replies_{};
   std::size_t size_ = 0;
+};
+
+// How many replies a request has: 1 to Replies::max, as the compiler checks.
+class ReplyCount {
+ public:
+  consteval ReplyCount(std::size_t count) : count_(count) {
+    if (count < 1 || count > Replies::max) throw count;
+  }
+  [[nodiscard]] constexpr std::size_t value() const noexcept { return count_; }
+
+ private:
+  std::size_t count_;
+};
+
+// A caller's commands, yet to be formatted: straight into the buffer they are sent from. It refers
+// to `append`, so it is for passing on, not for keeping.
+class Commands {
+ public:
+  // `append(std::string&)` appends the commands, to which there will be so many replies.
+  template <class Append>
+  Commands(ReplyCount replies, const Append& append) noexcept
+      : replies_(replies), append_(&append), call_([](const void* function, std::string& out) {
+          (*static_cast<const Append*>(function))(out);
+        }) {}
+
+  [[nodiscard]] std::size_t replies() const noexcept { return replies_.value(); }
+  void append_to(std::string& out) const { call_(append_, out); }
+
+ private:
+  ReplyCount replies_;
+  const void* append_;
+  void (*call_)(const void*, std::string&);
 };
 
 // One caller's place. It lives on the caller's stack, so a caller that leaves early abandons it

@@ -190,7 +190,7 @@ Result<std::shared_ptr<RedisJsonStore>> RedisJsonStore::connect_later(std::strin
   if (auto valid = validate(options); !valid) return std::move(valid).error();
   const redis::Scripts& scripts = redis::scripts();
   Result<redis::Endpoint> endpoint = redis::make_endpoint(
-      url, options.redis,
+      url, options.redis, options.prefix,
       {scripts.json_update.source(), scripts.json_rekey.source(), scripts.json_erase.source()});
   if (!endpoint) return std::move(endpoint).error();
   return redis::make_json_store(std::move(endpoint->connector), std::move(endpoint->login),

@@ -120,9 +120,12 @@ RedisStore::~RedisStore() = default;
 
 Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view url,
                                                               RedisOptions options) {
+  if (options.prefix.empty()) {
+    return make_error(Errc::invalid_argument, "prefix: must not be empty");
+  }
   const redis::Scripts& scripts = redis::scripts();
   Result<redis::Endpoint> endpoint = redis::make_endpoint(
-      url, options,
+      url, options, options.prefix,
       {scripts.create.source(), scripts.set.source(), scripts.count.source(),
        scripts.update.source(), scripts.rekey.source(), scripts.erase.source()});
   if (!endpoint) return std::move(endpoint).error();

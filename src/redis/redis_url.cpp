@@ -52,6 +52,11 @@ std::optional<int> number(std::string_view text, int max) {
   return value;
 }
 
+// Nothing but a user name or a password holds an '@'. So one behind the first '/' means that the
+// '/' is a part of them, and not the end of host and port.
+constexpr std::string_view bare_slash =
+    "the password (or the user name) holds a '/': write it as %2F";
+
 // Takes "[user][:password]@" off the front.
 Result<void> take_credentials(std::string_view& rest, RedisUrl& url) {
   const std::size_t authority_end = std::min(rest.find('/'), rest.size());
@@ -83,6 +88,9 @@ Result<RedisUrl> parse_tcp(std::string_view rest) {
   RedisUrl url;
   if (auto taken = take_credentials(rest, url); !taken) return std::move(taken).error();
   const std::size_t slash = rest.find('/');
+  if (slash != std::string_view::npos && rest.find('@', slash) != std::string_view::npos) {
+    return invalid(std::string(bare_slash));
+  }
   std::string_view host = rest.substr(0, slash);
   const std::string_view database =
       slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
@@ -116,6 +124,9 @@ Result<RedisUrl> parse_tcp(std::string_view rest) {
 Result<RedisUrl> parse_unix(std::string_view rest) {
   RedisUrl url;
   if (auto taken = take_credentials(rest, url); !taken) return std::move(taken).error();
+  if (!rest.starts_with('/') && rest.find('@') != std::string_view::npos) {
+    return invalid(std::string(bare_slash));
+  }
   const std::size_t query = rest.find('?');
   const auto path = percent_decoded(rest.substr(0, query));
   if (!path || !path->starts_with('/') || has_control(*path)) {

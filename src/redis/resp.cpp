@@ -11,7 +11,7 @@ namespace websession::redis {
 namespace {
 
 constexpr std::size_t elements_max = 65'536;
-constexpr std::size_t buffered_per_reply = 16;
+constexpr std::size_t oversized_at_most = 16;  // times the limit
 // A draft that has grown beyond this gives its memory back.
 constexpr std::size_t draft_kept_max = std::size_t{64} * 1024;
 
@@ -173,14 +173,15 @@ Result<void> ReplyParser::feed(std::string_view bytes, std::vector<Reply>& repli
                       "a Redis server, without TLS?");
   };
   if (redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) != REDIS_OK) return corrupt();
+  begun_bytes_ += bytes.size();
   while (true) {
     void* root = nullptr;
     if (redisReaderGetReply(reader_.get(), &root) != REDIS_OK) return corrupt();
     if (root == nullptr) break;
     replies.push_back(take_draft());
+    begun_bytes_ = reader_->len - reader_->pos;
   }
-  const std::size_t unparsed = reader_->len - reader_->pos;
-  if (unparsed > buffered_per_reply * draft_->bytes_max) return corrupt();
+  if (begun_bytes_ > oversized_at_most * draft_->bytes_max) return corrupt();
   return {};
 }
 

@@ -87,7 +87,8 @@ class Reply {
 };
 
 // Turns the bytes of a connection into replies; hiredis parses. Whatever a server sends, it holds
-// no more than `reply_bytes_max` of a reply, and no more than 16 times that of unparsed bytes.
+// no more than `reply_bytes_max` of a reply. One that is larger is read to its end, so that the
+// connection can go on; but there is one: 16 times that.
 class ReplyParser {
  public:
   explicit ReplyParser(std::size_t reply_bytes_max);
@@ -119,6 +120,7 @@ class ReplyParser {
   };
   Reply take_draft();
 
+  std::size_t begun_bytes_ = 0;   // of the reply that is not complete yet
   std::unique_ptr<Draft> draft_;  // hiredis' callbacks hold its address
   std::unique_ptr<redisReader, Free> reader_;
 };

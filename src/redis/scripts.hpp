@@ -1,6 +1,8 @@
 // The Lua scripts that make each writing verb one atomic step.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -19,6 +21,14 @@ class Script {
 
 // A script is called by its hash and, should the server not know it, by its text.
 enum class CallBy { hash, source };
+
+// How a script call begins. So many keys follow, and then its arguments.
+template <class Sink>
+void write_script(Sink& sink, CallBy by, const Script& script, std::size_t keys) {
+  sink.word(by == CallBy::hash ? "EVALSHA" : "EVAL");
+  sink.word(by == CallBy::hash ? script.sha1() : script.source());
+  sink.number(static_cast<std::int64_t>(keys));
+}
 
 struct Scripts {
   Script create;

@@ -7,6 +7,10 @@
 namespace websession::redis {
 namespace {
 
+constexpr std::string_view no_cluster =
+    "this is a node of a Redis Cluster, which websession does not support yet: use a Redis without "
+    "cluster mode (cluster-enabled no)";
+
 struct Meaning {
   std::string_view word;  // the error's first word; inside a script of Redis 6.2 it comes later
   Errc code;
@@ -39,14 +43,11 @@ constexpr std::array meanings = {
     Meaning{"BUSY", Errc::unavailable,
             "Redis is busy with somebody's long script; try again soon (SCRIPT KILL ends it)"},
     Meaning{"MASTERDOWN", Errc::unavailable, "this Redis replica has lost its primary"},
-    Meaning{"CLUSTERDOWN", Errc::unavailable, "the Redis Cluster is down"},
-    Meaning{"TRYAGAIN", Errc::unavailable, "the Redis Cluster is moving this key; try again"},
-    Meaning{"MOVED", Errc::rejected,
-            "this is a node of a Redis Cluster, which websession does not support yet"},
-    Meaning{"ASK", Errc::rejected,
-            "this is a node of a Redis Cluster, which websession does not support yet"},
-    Meaning{"CROSSSLOT", Errc::rejected,
-            "this is a node of a Redis Cluster, which websession does not support yet"},
+    Meaning{"CLUSTERDOWN", Errc::unavailable, no_cluster},
+    Meaning{"TRYAGAIN", Errc::unavailable, no_cluster},
+    Meaning{"MOVED", Errc::rejected, no_cluster},
+    Meaning{"ASK", Errc::rejected, no_cluster},
+    Meaning{"CROSSSLOT", Errc::rejected, no_cluster},
     Meaning{"DENIED", Errc::rejected,
             "Redis is in protected mode: set a password or bind it to this interface"},
 };
@@ -78,11 +79,22 @@ const Meaning* meaning_of(std::string_view text) {
   return nullptr;
 }
 
+bool is_select_in_cluster(std::string_view text) {
+  return text.starts_with("ERR SELECT is not allowed in cluster mode");
+}
+
 }  // namespace
 
 Error server_error(std::string_view text, bool from_script) {
   if (text.find("max number of clients") != std::string_view::npos) {
     return make_error(Errc::unavailable, "Redis has no room for another client: raise maxclients");
+  }
+  if (is_select_in_cluster(text)) return make_error(Errc::rejected, std::string(no_cluster));
+  if (is_unknown_command(text)) {
+    return make_error(
+        Errc::rejected,
+        "Redis does not know a command that websession needs: it must be 6.2 or newer, "
+        "with no command renamed, and without a proxy that knows only some of them");
   }
   if (const Meaning* meaning = meaning_of(text)) {
     Error error = make_error(
@@ -97,10 +109,24 @@ Error server_error(std::string_view text, bool from_script) {
   return error;
 }
 
+Error unexpected_reply(bool maybe_applied) {
+  Error error = make_error(Errc::corrupt, "Redis gave a reply that this command does not have");
+  error.maybe_applied = maybe_applied;
+  return error;
+}
+
 bool is_wrong_server(std::string_view text) {
   const Meaning* meaning = meaning_of(text);
-  return meaning != nullptr && (meaning->word == "READONLY" || meaning->word == "MASTERDOWN");
+  return meaning != nullptr && (meaning->word == "READONLY" || meaning->word == "MASTERDOWN" ||
+                                meaning->word == "LOADING");
 }
+
+bool is_of_cluster(std::string_view text) {
+  const Meaning* meaning = meaning_of(text);
+  return is_select_in_cluster(text) || (meaning != nullptr && meaning->advice == no_cluster);
+}
+
+bool is_unknown_command(std::string_view text) { return text.starts_with("ERR unknown command"); }
 
 bool is_noscript(std::string_view text) { return first_word(text) == "NOSCRIPT"; }
 

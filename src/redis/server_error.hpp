@@ -11,8 +11,17 @@ namespace websession::redis {
 // a script may have written before a command of it was refused.
 Error server_error(std::string_view text, bool from_script);
 
-// This server has become a replica: the one to write to is elsewhere by now.
+// A reply of another kind than the command has. `maybe_applied`: of a command that writes.
+Error unexpected_reply(bool maybe_applied = false);
+
+// This server has become a replica, or is about to (it loads what its primary sends): the one to
+// ask is elsewhere by now.
 bool is_wrong_server(std::string_view text);
+
+// It is a node of a Redis Cluster.
+bool is_of_cluster(std::string_view text);
+
+bool is_unknown_command(std::string_view text);
 
 // The script is not in the server's cache: nothing was done, and EVAL will.
 bool is_noscript(std::string_view text);

@@ -1,4 +1,5 @@
-// For how long nothing has come from the server, on any connection, though answers were due.
+// For how long no reply has come from the server, on any connection, though some were due. Bytes
+// that never make a reply are silence.
 #pragma once
 
 #include <atomic>
@@ -11,13 +12,13 @@ namespace websession::redis {
 // noticed. Safe to use from many threads at once.
 class Silence {
  public:
-  // Something has come.
+  // A reply has come.
   void end() noexcept {
     if (since_.load(std::memory_order_relaxed) != none) since_ = none;
   }
 
-  // Somebody has waited in vain on a connection where nothing has come since `due`. Gives since
-  // when nothing has come on any of them.
+  // Somebody has waited in vain on a connection where none has come since `due`. Gives since
+  // when none has come on any of them.
   SteadyTime goes_on(SteadyTime due) noexcept {
     SteadyTime since = none;
     return since_.compare_exchange_strong(since, due) ? due : since;

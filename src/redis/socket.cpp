@@ -1,5 +1,6 @@
 #include "socket.hpp"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,10 +14,32 @@
 
 namespace websession::redis {
 
+namespace {
+
+// A stateful firewall forgets a connection that has been idle for minutes, without a word to either
+// side. A probe each minute keeps it from that, and finds out when it has happened all the same.
+constexpr std::chrono::seconds keepalive_first{60};
+constexpr std::chrono::seconds keepalive_next{15};
+constexpr int keepalive_probes = 4;
+
+void set_option(int fd, int level, int option, int value) {
+  ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+void set_tcp_options(int fd) {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(keepalive_first.count()));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(keepalive_next.count()));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive_probes);
+}
+
+}  // namespace
+
 bool wait_for(int fd, short events, SteadyTime deadline) noexcept {
   while (true) {
-    const auto left = std::max(deadline - std::chrono::steady_clock::now(),
-                               std::chrono::steady_clock::duration(0));
+    const auto left = deadline - std::chrono::steady_clock::now();
+    if (left <= left.zero()) return false;
     const auto whole = std::chrono::floor<std::chrono::seconds>(left);
     const timespec timeout{static_cast<time_t>(whole.count()),
                            static_cast<long>(std::chrono::nanoseconds(left - whole).count())};
@@ -40,13 +63,10 @@ Error lost(int error) {
 
 Result<Descriptor> SocketDialer::connect_to(const Address& address, SteadyTime deadline) {
   const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
+  if (target->sa_family == AF_UNIX) return connect_to_unix(address, deadline);
   Descriptor socket(::socket(target->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return make_error(Errc::unavailable, "no socket: " + words(errno));
-  if (target->sa_family != AF_UNIX) {
-    const int on = 1;
-    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  }
+  set_tcp_options(socket.get());
   if (::connect(socket.get(), target, address.size) == 0) return socket;
   if (errno != EINPROGRESS) return make_error(Errc::unavailable, words(errno));
   if (!wait_for(socket.get(), POLLOUT, deadline)) {
@@ -56,6 +76,31 @@ Result<Descriptor> SocketDialer::connect_to(const Address& address, SteadyTime d
   socklen_t size = sizeof error;
   ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) return make_error(Errc::unavailable, words(error));
+  return socket;
+}
+
+// A unix socket is connected at once or, when the server's queue is full, not at all: no event
+// tells when there is room again. Only a socket that blocks waits for it, as long as it may send.
+Result<Descriptor> SocketDialer::connect_to_unix(const Address& address, SteadyTime deadline) {
+  using std::chrono::microseconds;
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) return make_error(Errc::unavailable, "no socket: " + words(errno));
+  const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
+  int error = EINTR;
+  while (error == EINTR) {
+    const auto left = std::chrono::ceil<microseconds>(deadline - std::chrono::steady_clock::now());
+    const auto us = std::max(left, microseconds(1)).count();  // 0 would be without an end
+    const timeval timeout{static_cast<time_t>(us / 1'000'000),
+                          static_cast<suseconds_t>(us % 1'000'000)};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    error = ::connect(socket.get(), target, address.size) == 0 ? 0 : errno;
+    if (error == EINTR && std::chrono::steady_clock::now() >= deadline) error = EAGAIN;
+  }
+  if (error == EAGAIN) {
+    return make_error(Errc::timeout, "its queue of new connections stayed full (tcp-backlog)");
+  }
+  if (error != 0) return make_error(Errc::unavailable, words(error));
+  ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
   return socket;
 }
 

@@ -34,7 +34,8 @@ class Descriptor {
   int fd_;
 };
 
-// Waits for any of poll's events. False: the deadline has passed.
+// Waits for any of poll's events. False: the deadline has passed, whatever is ready: so a loop that
+// waits in each round ends, also when the peer always has more to say.
 bool wait_for(int fd, short events, SteadyTime deadline) noexcept;
 
 // An errno for people.
@@ -62,6 +63,7 @@ class SocketDialer {
     socklen_t size = 0;
   };
   static Result<Descriptor> connect_to(const Address& address, SteadyTime deadline);
+  static Result<Descriptor> connect_to_unix(const Address& address, SteadyTime deadline);
   [[nodiscard]] Result<std::vector<Address>> find_addresses() const;
   [[nodiscard]] Result<std::vector<Address>> unix_address() const;
   [[nodiscard]] Result<std::vector<Address>> resolve() const;

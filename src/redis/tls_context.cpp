@@ -86,7 +86,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
   // A name written with its root, "redis.example.", stands in certificates without the dot.
   if (made->server_name_.ends_with('.')) made->server_name_.pop_back();
   if (made->server_name_.empty() || made->server_name_.size() > name_bytes_max ||
-      made->server_name_.find('\0') != std::string::npos) {
+      made->server_name_.find('\0') != std::string::npos || made->server_name_.starts_with('.')) {
+    // OpenSSL would take a leading dot for "any name below".
     return invalid("tls.server_name: is no host name, and no address");
   }
   made->address_ = std::move(address);
@@ -120,7 +121,9 @@ SslPointer TlsContext::open() const {
   SSL_set_bio(ssl.get(), incoming, outgoing);  // they are its own from here on
   SSL_set_connect_state(ssl.get());
   X509_VERIFY_PARAM* expected = SSL_get0_param(ssl.get());
-  X509_VERIFY_PARAM_set_hostflags(expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  // What a certificate is for stands in its alternative names, never in its subject (RFC 9525, 2).
+  X509_VERIFY_PARAM_set_hostflags(
+      expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   if (X509_VERIFY_PARAM_set1_ip_asc(expected, server_name_.c_str()) == 1) return ssl;
   // A name, then; only names are sent ahead (RFC 6066, 3).
   if (X509_VERIFY_PARAM_set1_host(expected, server_name_.data(), server_name_.size()) != 1 ||

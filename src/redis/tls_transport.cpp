@@ -19,6 +19,11 @@ namespace {
 
 // A whole record and a little more.
 constexpr std::size_t receive_size = std::size_t{17} * 1024;
+// Whoever looks does not wait, and so has no deadline: beyond so many pieces that hold nothing for
+// anybody (session tickets, new keys), a peer is talking without end.
+constexpr int pieces_at_a_look = 8;
+// A peer that makes OpenSSL answer, and does not take the answers, would fill the memory.
+constexpr std::size_t answers_max = std::size_t{64} * 1024;
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
@@ -103,10 +108,11 @@ class TlsTransport final : public Transport {
  private:
   enum class Sight { nothing, data, end };
 
-  // What a reader would meet now. Session tickets and the like are nothing.
+  // What a reader would meet now. Session tickets and the like are nothing, unless there is no end
+  // of them.
   [[nodiscard]] Sight look() const noexcept {
     const std::lock_guard lock(mutex_);
-    while (true) {
+    for (int piece = 0; piece < pieces_at_a_look; ++piece) {
       char byte = 0;
       std::size_t size = 0;
       ERR_clear_error();
@@ -119,6 +125,7 @@ class TlsTransport final : public Transport {
       if (received > 0 || (received < 0 && errno == EINTR)) continue;
       return received < 0 && would_block(errno) ? Sight::nothing : Sight::end;
     }
+    return Sight::data;
   }
 
   // From here on: with the mutex held.
@@ -146,6 +153,7 @@ class TlsTransport final : public Transport {
   Result<bool> send_answers() {
     if (record_unsent_ > 0 || unsent() == 0) return false;
     if (const int error = flush(); error != 0) return lost(error);
+    if (unsent() > answers_max) return closed_by_peer();
     return unsent() > 0;
   }
 
@@ -202,7 +210,7 @@ class TlsTransport final : public Transport {
   // A server that refuses us says why in an alert, and closes; that is worth more than a broken
   // pipe. (With TLS 1.3 it looks at our certificate when we are done with the handshake.)
   Error why_lost(int error) {
-    while (receive() > 0) {
+    for (int piece = 0; piece < pieces_at_a_look && receive() > 0; ++piece) {
     }
     char byte = 0;
     std::size_t size = 0;

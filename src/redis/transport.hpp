@@ -20,7 +20,9 @@ class Transport {
   Transport& operator=(const Transport&) = delete;
   virtual ~Transport() = default;  // closes
 
-  // Both wait until at least one byte has passed, and give the number of bytes.
+  // Both wait until at least one byte has passed, and give the number of bytes. A deadline that has
+  // passed already leaves a writer one try, and a reader what has been taken in before: whoever
+  // calls in a loop, with one deadline, is out of it soon after, whatever the peer sends.
   // Errors: timeout (nothing has passed by the deadline; all is as before), unavailable (the
   // connection has ended), rejected (the server does not want us, or speaks something else).
   // After a timeout, what is written next begins with the same bytes: TLS may have them encrypted.

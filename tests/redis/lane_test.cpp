@@ -55,11 +55,12 @@ class LaneTest : public ::testing::Test {
     dialer = std::make_unique<redis::Dialer>(server, redis::Login{}, options);
     lane = std::make_unique<Lane>(*dialer, silence, options);
   }
-  Result<Replies> execute_by(SteadyTime deadline, const std::string& bytes, std::size_t replies) {
+  Result<Replies> execute_by(SteadyTime deadline, const std::string& bytes,
+                             redis::ReplyCount replies) {
     const auto append = [&bytes](std::string& out) { out += bytes; };
     return lane->execute({replies, append}, deadline, deadline);
   }
-  Result<Replies> execute(const std::string& bytes, std::size_t replies = 1) {
+  Result<Replies> execute(const std::string& bytes, redis::ReplyCount replies = 1) {
     return execute_by(SteadyClock::now() + options.operation_timeout, bytes, replies);
   }
   void expect_echo(std::string_view word) {
@@ -136,6 +137,21 @@ TEST_F(LaneTest, AConnectionThatHasGoneDeafIsReplaced) {
   EXPECT_EQ((*replies)[0].text(), "heard");
 }
 
+// P7: bytes that never make a reply are no answer, however many come.
+TEST_F(LaneTest, AConnectionThatNeverCompletesAReplyIsReplaced) {
+  expect_echo("first");
+  server->silent = true;
+  expect_error(execute(ask("lost")), Errc::timeout, true);
+  server->send("+");
+  for (int i = 0; i < 10 && server->connects == 1; ++i) {
+    server->send("still talking ");
+    const Result<Replies> lost = execute(ask("lost"));
+    ASSERT_FALSE(lost);
+    EXPECT_EQ(lost.error().code, Errc::timeout);
+  }
+  EXPECT_EQ(server->connects, 2);
+}
+
 // P8: the error is exact about whether the server can have seen the command.
 TEST_F(LaneTest, WhatWasNotWrittenWholeWasNotApplied) {
   const std::string command = ask("word");
@@ -171,6 +187,26 @@ TEST_F(LaneTest, GarbageIsCorruptAndTheConnectionIsReplaced) {
 TEST_F(LaneTest, AConnectionThatEndedWhileIdleIsReplacedUnseen) {
   expect_echo("first");
   server->close_all();
+  expect_echo("second");
+  EXPECT_EQ(server->connects, 2);
+}
+
+TEST_F(LaneTest, AConnectionThatWasIdleForLongIsAskedBeforeItIsUsed) {
+  options.operation_timeout = milliseconds(20'000);
+  options.ask_after = milliseconds(0);
+  make();
+  expect_echo("first");
+  const int writes = server->writes;
+  expect_echo("second");
+  EXPECT_EQ(server->writes - writes, 2) << "PING, then the command";
+  EXPECT_EQ(server->connects, 1);
+}
+
+// What it owes does not come any more.
+TEST_F(LaneTest, AConnectionThatOwesAnswersForLongIsReplaced) {
+  options.ask_after = milliseconds(0);
+  make();
+  expect_error(execute("NOTHING\r\n"), Errc::timeout, true);
   expect_echo("second");
   EXPECT_EQ(server->connects, 2);
 }

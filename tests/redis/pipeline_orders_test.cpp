@@ -101,7 +101,8 @@ class World {
       case Step::enter: {
         const std::string bytes(command_size, name_of(choice.caller));
         const auto append = [&bytes](std::string& out) { out += bytes; };
-        pipeline_.enqueue(caller.request, {replies_to(choice.caller), append});
+        const auto count = replies_to(choice.caller) == 2 ? ReplyCount(2) : ReplyCount(1);
+        pipeline_.enqueue(caller.request, {count, append});
         order_ += name_of(choice.caller);
         caller.at = At::deciding;
         break;

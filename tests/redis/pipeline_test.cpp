@@ -14,8 +14,7 @@ Reply reply(std::string_view text) { return Reply({Reply::Type::string, 0, text}
 
 Error lost() { return make_error(Errc::unavailable, "lost"); }
 
-void enqueue(Pipeline& pipeline, Request& request, std::string_view bytes,
-             std::size_t replies = 1) {
+void enqueue(Pipeline& pipeline, Request& request, std::string_view bytes, ReplyCount replies = 1) {
   const auto append = [bytes](std::string& out) { out += bytes; };
   pipeline.enqueue(request, {replies, append});
 }

@@ -173,6 +173,15 @@ TEST_F(RedisJsonOverFake, AReplicaIsLeftForANewConnection) {
   expect_new_connection();
 }
 
+// The prefix of the other layout is nothing to it.
+TEST(RedisJsonOptions, ThePrefixOfRedisOptionsIsNotLookedAt) {
+  RedisJsonOptions options;
+  options.redis.prefix = "";
+  EXPECT_TRUE(RedisJsonStore::connect_later("redis://localhost", options));
+  options.prefix = "";
+  EXPECT_FALSE(RedisJsonStore::connect_later("redis://localhost", options));
+}
+
 TEST_F(RedisJsonOverFake, AnUnknownScriptIsSent) {
   answers = {held(bulk(session(1)), none), "-NOSCRIPT x\r\n", applied};
   EXPECT_EQ(store()->update(key, adding(), minute)->status, Status::applied);

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "fault_fixture.hpp"
+#include "lanes.hpp"
+#include "socket_transport.hpp"
 
 namespace websession::testing {
 namespace {
@@ -16,6 +18,8 @@ using End = TcpProxy::End;
 
 class RedisNetworkFaults : public RedisFaultTest {
  protected:
+  static constexpr milliseconds waits{4000};
+
   // How many bytes a call's reply has.
   template <class Call>
   std::size_t reply_size(Call call) {
@@ -413,6 +417,35 @@ TEST_F(RedisNetworkFaults, AServerThatClosesWhileWeWriteRaisesNoSigpipe) {
     probe->text({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
     expect_own(*store, key, "0");
   }
+}
+
+// A stateful firewall forgets connections that are idle: whoever comes next, reading or writing,
+// does not notice.
+TEST_F(RedisNetworkFaults, IdleConnectionsThatAFirewallForgotAreReplacedUnseen) {
+  redis::EngineOptions engine_options{.connect_timeout = std::chrono::seconds(10),
+                                      .operation_timeout = std::chrono::seconds(10),
+                                      .pending_max = 16,
+                                      .reply_bytes_max = 1024};
+  engine_options.ask_after = milliseconds(0);
+  redis::Lanes lanes(redis::make_socket_connector(redis::parse_redis_url(proxy->url()).value()), {},
+                     engine_options);
+  const auto call = [&](std::initializer_list<std::string_view> words) {
+    const auto append = [&](std::string& out) { redis::append_command(out, words); };
+    const auto replies = lanes.execute(redis::Commands(1, append), SteadyClock::now() + waits);
+    EXPECT_TRUE(replies) << replies.error().message();
+    return replies ? (*replies)[0].integer() : -1;
+  };
+  EXPECT_EQ(call({"INCR", "sid_n"}), 1);
+  for (int n = 2; n < 6; ++n) {
+    proxy->forget_all();
+    EXPECT_EQ(call({"INCR", "sid_n"}), n) << "a write, once";
+    proxy->forget_all();
+    EXPECT_EQ(call({"STRLEN", "sid_n"}), 1) << "a read";
+  }
+  // One that answers is kept.
+  const std::uint64_t before = proxy->counters().connections;
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(call({"STRLEN", "sid_n"}), 1);
+  EXPECT_EQ(proxy->counters().connections, before);
 }
 
 // The proxy itself: tests and benchmarks rely on its delay.

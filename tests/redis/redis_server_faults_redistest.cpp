@@ -5,6 +5,8 @@
 #include <thread>
 
 #include "fault_fixture.hpp"
+#include "redis_harness.hpp"
+#include "reserved_port.hpp"
 
 namespace websession::testing {
 namespace {
@@ -165,6 +167,31 @@ TEST_F(RedisLoading, AServerThatIsLoadingSaysSoAndTheFirstCallAfterWorks) {
   }
   EXPECT_GT(loading, 0) << "it was too quick for this test";
   for (const StoreKey& key : keys) expect_own(*store, key, "0");
+}
+
+class RedisCluster : public RedisServerFaults {
+  std::vector<std::string> server_options() override {
+    if (bus_ < 0) bus_ = reserve_port(bus_port_);
+    return {"--cluster-enabled", "yes", "--cluster-port", std::to_string(bus_port_)};
+  }
+  // The reference cannot connect either.
+  void SetUp() override { RedisTest::SetUp(); }
+  void TearDown() override { ::close(bus_); }
+  int bus_port_ = 0;
+  int bus_ = -1;
+};
+
+TEST_F(RedisCluster, ANodeSaysSoWhenConnecting) {
+  const auto expect_refused = [&](const std::string& url) {
+    const auto store = RedisStore::connect(url, patient_options(clock));
+    ASSERT_FALSE(store);
+    EXPECT_NE(store.error().detail.find("cluster-enabled no"), std::string::npos)
+        << store.error().detail;
+  };
+  expect_refused(server->url());
+  ASSERT_EQ(probe->text({"CLUSTER", "ADDSLOTSRANGE", "0", "16383"}), "OK");
+  expect_refused(server->url());
+  expect_refused(server->url() + "/1");
 }
 
 // P8: what needs memory is refused as a whole; what needs none goes on.

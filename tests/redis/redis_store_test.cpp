@@ -105,6 +105,16 @@ TEST_F(RedisStoreOverFake, AReplicaIsLeftForANewConnection) {
   EXPECT_EQ(server->connects, 2);
 }
 
+TEST_F(RedisStoreOverFake, AReadLeavesAServerThatCannotAnswerIt) {
+  int connects = 0;
+  for (const std::string refusal : {"-LOADING x\r\n", "-MASTERDOWN x\r\n", "-READONLY x\r\n"}) {
+    answers = {refusal + refusal, "*0\r\n:-2\r\n"};
+    EXPECT_FALSE(store->load(key));
+    EXPECT_EQ(server->connects, ++connects) << refusal;
+    EXPECT_TRUE(store->load(key));
+  }
+}
+
 TEST_F(RedisStoreOverFake, TheIndexLeavesAReplicaToo) {
   const std::vector<StoreKey> keys = {key};
   answers = {"-READONLY x\r\n", ":1\r\n", "-READONLY x\r\n", ":1\r\n"};

@@ -57,6 +57,23 @@ TEST(RedisUrl, TakesUnixSockets) {
   EXPECT_EQ(full.database, 3);
 }
 
+// The text names what is wrong, where the port would be the first to make no sense.
+TEST(RedisUrl, ASlashInThePasswordIsNamedAsOne) {
+  for (const char* url :
+       {"redis://:sec/ret@host", "redis://:sec/ret@host:6379/1", "redis://ada:s/e/cret@host",
+        "rediss://ada:12/ret@host", "redis://a/da:secret@host", "redis:///secret@host",
+        "redis://ada:p@sec/ret@host", "unix://:sec/ret@/run/redis.sock"}) {
+    const Result<RedisUrl> result = parse_redis_url(url);
+    ASSERT_FALSE(result) << url;
+    EXPECT_EQ(result.error().code, Errc::invalid_argument);
+    EXPECT_NE(result.error().detail.find("password"), std::string::npos) << result.error().detail;
+    EXPECT_NE(result.error().detail.find("%2F"), std::string::npos) << result.error().detail;
+    EXPECT_EQ(result.error().detail.find("ret"), std::string::npos) << "P5";
+  }
+  EXPECT_EQ(parsed("unix:///run/a@b.sock").socket_path, "/run/a@b.sock");
+  EXPECT_EQ(parsed("unix://:pw@/run/a@b.sock").password, "pw");
+}
+
 // P5
 TEST(RedisUrl, RefusesTheRestWithoutShowingIt) {
   for (const char* url : {"",

@@ -9,8 +9,9 @@ namespace {
 
 constexpr std::size_t limit = 4096;
 
-std::vector<Reply> parse(std::string_view bytes, std::size_t piece = std::string_view::npos) {
-  ReplyParser parser(limit);
+std::vector<Reply> parse(std::string_view bytes, std::size_t piece = std::string_view::npos,
+                         std::size_t bytes_max = limit) {
+  ReplyParser parser(bytes_max);
   std::vector<Reply> replies;
   while (!bytes.empty()) {
     const std::string_view some = bytes.substr(0, piece);
@@ -80,7 +81,7 @@ TEST(ReplyParser, HugeClaimsAllocateNothing) {
 TEST(ReplyParser, AnArrayOfTooManyIsReadAndNotKept) {
   std::string many = "*70000\r\n";
   for (int i = 0; i < 70'000; ++i) many += i % 7 == 0 ? ":1\r\n" : "$1\r\nx\r\n";
-  const std::vector<Reply> replies = parse(many + "+next\r\n", 1000);
+  const std::vector<Reply> replies = parse(many + "+next\r\n", 1000, 64 * 1024);
   ASSERT_EQ(replies.size(), 2U);
   EXPECT_EQ(replies[0].type(), Reply::Type::oversized);
   EXPECT_EQ(replies[1].text(), "next");
@@ -114,17 +115,34 @@ TEST(ReplyParser, AReplyOverTheLimitIsReadAndNotKept) {
   EXPECT_EQ(replies[1].text(), "good");
 }
 
-TEST(ReplyParser, UnparsedBytesAreLimited) {
+// P7: a reply that never ends keeps nobody.
+TEST(ReplyParser, AReplyWithoutAnEndIsCorrupt) {
+  for (const auto& [head, part] :
+       {std::pair("$100000000\r\n", "xxxx"), {"*2147483647\r\n", ":1\r\n"}, {"+", "xxxx"}}) {
+    ReplyParser parser(limit);
+    std::vector<Reply> replies;
+    ASSERT_TRUE(parser.feed(head, replies));
+    std::string piece;
+    while (piece.size() < 1024) piece += part;
+    std::size_t fed = 0;
+    while (parser.feed(piece, replies)) {
+      fed += piece.size();
+      ASSERT_LE(fed, 16 * limit) << "it goes on reading: " << head;
+    }
+    EXPECT_TRUE(replies.empty());
+  }
+}
+
+// Many small replies are no large one, however they are cut.
+TEST(ReplyParser, ManyRepliesHaveNoLimit) {
   ReplyParser parser(limit);
   std::vector<Reply> replies;
-  ASSERT_TRUE(parser.feed("$100000000\r\n", replies));
-  const std::string piece(1024, 'x');
-  std::size_t fed = 0;
-  while (parser.feed(piece, replies)) {
-    fed += piece.size();
-    ASSERT_LE(fed, 16 * limit) << "it goes on buffering";
+  std::string piece;
+  while (piece.size() < limit) piece += "$10\r\n0123456789\r\n";
+  for (std::size_t cut = 0; cut < 400; ++cut) {
+    ASSERT_TRUE(parser.feed(std::string_view(piece).substr(0, cut), replies));
+    ASSERT_TRUE(parser.feed(std::string_view(piece).substr(cut), replies));
   }
-  EXPECT_TRUE(replies.empty());
 }
 
 TEST(ReplyParser, RandomBytesNeverCrashIt) {

@@ -385,6 +385,11 @@ TEST_F(TlsTest, TheNameIsSentAheadAndAnAddressIsNot) {
 TEST_F(TlsTest, ACertificateThatProvesNothingIsRejected) {
   Authority stranger;
   const auto hours = [](int n) { return std::chrono::hours(n); };
+  const auto named = [&](const std::string& common_name, std::vector<std::string> names) {
+    testing::CertificateWish wish{std::move(names)};
+    wish.common_name = common_name;
+    return authority.issue(wish);
+  };
   struct Case {
     Identity identity;
     std::string advice;
@@ -393,6 +398,10 @@ TEST_F(TlsTest, ACertificateThatProvesNothingIsRejected) {
            Case{stranger.issue_for_localhost(), "tls.ca_file"},
            Case{authority.issue({{"DNS:elsewhere.example", "IP:127.0.0.1"}}), "tls.server_name"},
            Case{authority.issue({{"DNS:l*calhost"}}), "tls.server_name"},
+           // The subject is not consulted (RFC 9525), whatever kinds of names stand beside it.
+           Case{named("localhost", {}), "tls.server_name"},
+           Case{named("localhost", {"email:a@localhost"}), "tls.server_name"},
+           Case{named("localhost", {"IP:127.0.0.1"}), "tls.server_name"},
            Case{authority.issue({{"DNS:localhost"}, -hours(2), -hours(1)}), "has expired"},
            Case{authority.issue({{"DNS:localhost"}, hours(1), hours(2)}), "not valid yet"},
        }) {
@@ -492,6 +501,7 @@ TEST_F(TlsOptionsTest, BadFilesAreRefusedByTheNameOfTheOption) {
   expect_refused("tls.certificate_file", {.key_file = identity.key_file});
   expect_refused("tls.key_file", {.certificate_file = certificate, .key_file = other.key_file});
   expect_refused("tls.server_name", {.server_name = std::string(300, 'x')});
+  expect_refused("tls.server_name", {.server_name = ".localhost"});
   EXPECT_TRUE(RedisStore::connect_later(
       "rediss://localhost",
       {.tls = {.certificate_file = certificate, .key_file = identity.key_file}}));

@@ -88,8 +88,9 @@ Authority::Authority() {
 Authority::~Authority() = default;
 
 Identity Authority::issue(const CertificateWish& wish) {
-  const std::string name = "certificate " + std::to_string(++issued_);
-  const std::string path = folder_.path() + "/" + std::to_string(issued_);
+  const std::string number = std::to_string(++issued_);
+  const std::string name = wish.common_name.empty() ? "certificate " + number : wish.common_name;
+  const std::string path = folder_.path() + "/" + number;
   Identity identity{path + ".pem", path + ".key"};
   const Key key(EVP_EC_gen("P-256"));
   const Certificate made = draft(key.get(), name, issued_ + 1, wish);

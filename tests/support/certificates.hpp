@@ -22,6 +22,7 @@ struct CertificateWish {
   // Both from now.
   std::chrono::seconds begins = -std::chrono::hours(1);
   std::chrono::seconds ends = std::chrono::hours(1);
+  std::string common_name{};  // empty: one that is no host's
 };
 
 // A certificate authority with a folder of its own, which is gone with it.

@@ -20,7 +20,8 @@ namespace websession::testing {
 class FakeRedis final : public redis::Connector, public std::enable_shared_from_this<FakeRedis> {
  public:
   // From what was written at once to what is answered. It may be called with half a command, or
-  // several.
+  // several. Each connection has a copy of its own, so half a command that one kept is never put
+  // together with what another one brings.
   using Answer = std::function<std::string(std::string_view)>;
 
   explicit FakeRedis(Answer answer) : answer_(std::move(answer)) {}
@@ -72,6 +73,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
     // With the server's mutex held.
     Fake(std::shared_ptr<FakeRedis> server, int generation)
         : server_(std::move(server)), generation_(generation) {
+      answer_ = server_->answer_;
       server_->connections_.push_back(this);
     }
     Fake(const Fake&) = delete;
@@ -94,7 +96,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
         *s.write_breaks_after -= size;
         if (size == 0) return lost();
       }
-      if (!s.silent) inbox += s.answer_(bytes.substr(0, size));
+      if (!s.silent) inbox += answer_(bytes.substr(0, size));
       s.changed_.notify_all();
       return size;
     }
@@ -150,6 +152,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
     static Error lost() { return make_error(Errc::unavailable, "the fake connection was lost"); }
 
     std::shared_ptr<FakeRedis> server_;
+    Answer answer_;
     int generation_;
     bool shut_down_ = false;
   };

@@ -149,6 +149,12 @@ void TcpProxy::inject(std::string bytes) {
   });
 }
 
+void TcpProxy::forget_all() {
+  perform([this] {
+    for (const auto& link : links_) link->stalled = true;
+  });
+}
+
 void TcpProxy::close_all() {
   perform([this] { end_all(End::close); });
 }

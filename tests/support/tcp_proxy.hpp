@@ -48,6 +48,9 @@ class TcpProxy {
   void replace_next_reply(std::string bytes);
   // Sends bytes of its own to all clients, after what is on its way already.
   void inject(std::string bytes);
+  // As a stateful firewall does with idle connections: those that are there carry nothing more, and
+  // nobody is told; new ones work.
+  void forget_all();
   // Ends all connections, and forgets what was on its way.
   void close_all();
   void reset_all();

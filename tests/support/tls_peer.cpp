@@ -102,6 +102,13 @@ void TlsPeer::update_keys() {
   require(SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED), "key update");
 }
 
+bool TlsPeer::send_keys() {
+  const WithoutPipeSignal guard;
+  ERR_clear_error();
+  return SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1 &&
+         SSL_do_handshake(ssl_.get()) == 1;
+}
+
 void TlsPeer::say_goodbye() {
   const WithoutPipeSignal guard;
   SSL_shutdown(ssl_.get());

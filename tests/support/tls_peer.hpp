@@ -35,6 +35,8 @@ class TlsPeer {
   bool write(std::string_view bytes);
   // With the next write: asks the client for new keys, and takes new ones.
   void update_keys();
+  // Sends new keys at once, and nothing else. Of TLS 1.3.
+  bool send_keys();
   void say_goodbye();
   void set_blocking(bool blocking);
   void close() { socket_ = redis::Descriptor(); }
