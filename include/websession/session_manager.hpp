@@ -56,7 +56,8 @@ struct SessionOptions {
   IdStorage id_storage = IdStorage::plain;
 
   // A session ends when no request came for this long, or when it is this old, whichever is first
-  // (OWASP ASVS 5.0 7.3.1 and 7.3.2). At most 400 days each.
+  // (OWASP ASVS 5.0 7.3.1 and 7.3.2). 1 second to 400 days each. An idle timeout above the absolute
+  // one would never be reached, and is refused: set both for sessions that last longer than 12 h.
   std::chrono::milliseconds idle_timeout = std::chrono::minutes(30);
   std::chrono::milliseconds absolute_timeout = std::chrono::hours(12);
   // A request renews the time to live only when that lengthens it by at least this much. None: a

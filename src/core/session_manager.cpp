@@ -37,6 +37,12 @@ Result<void> validate(const SessionOptions& options) {
   if (out_of_range(options.absolute_timeout, second)) {
     return invalid("absolute_timeout: is 1 second to 400 days");
   }
+  if (options.idle_timeout > options.absolute_timeout) {
+    return invalid(
+        "idle_timeout: is longer than absolute_timeout (12 hours unless set), which would end the "
+        "session first; set both, as in: options.idle_timeout = std::chrono::hours(24 * 7); "
+        "options.absolute_timeout = std::chrono::hours(24 * 30)");
+  }
   if (options.renew_after &&
       (*options.renew_after < milliseconds(0) || *options.renew_after > options.idle_timeout)) {
     return invalid("renew_after: is 0 to idle_timeout");

@@ -338,7 +338,7 @@ TEST_F(SessionManagerTest, AShortenedAbsoluteTimeoutCountsAtOnce) {
   const std::string cookie = stored(manager());
   clock->advance(minutes(20));
   SessionOptions strict = options();
-  strict.absolute_timeout = minutes(20);
+  strict.idle_timeout = strict.absolute_timeout = minutes(20);
   EXPECT_TRUE(open_session(manager(strict), cookie).is_new());
   EXPECT_FALSE(open_session(manager(), cookie).is_new());
 }
@@ -777,6 +777,10 @@ TEST_F(SessionManagerTest, WrongOptionsAreRefusedByName) {
       {"absolute_timeout", [](SessionOptions& o) { o.absolute_timeout = milliseconds(-1); }},
       {"renew_after", [](SessionOptions& o) { o.renew_after = milliseconds(-1); }},
       {"renew_after", [](SessionOptions& o) { o.renew_after = hours(1); }},
+      {"idle_timeout: is longer than absolute_timeout",
+       [](SessionOptions& o) { o.idle_timeout = hours(24 * 7); }},
+      {"idle_timeout: is longer than absolute_timeout",
+       [](SessionOptions& o) { o.absolute_timeout = minutes(10); }},
       {"regenerate_grace", [](SessionOptions& o) { o.regenerate_grace = hours(1); }},
       {"regenerate_grace", [](SessionOptions& o) { o.regenerate_grace = seconds(-1); }},
       {"session_bytes_max", [](SessionOptions& o) { o.session_bytes_max = 0; }},
