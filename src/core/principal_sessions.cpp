@@ -221,6 +221,10 @@ Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
   if (!all) return done;
   const WallTime now = shared_->clock->wall();
   std::erase_if(*all, [&](const Listed& l) { return !is_open(l, shared_->plan, now); });
+  for (Listed& listed : *all) {
+    listed.created =
+        internal::signed_in_at(listed.created, listed.remaining, shared_->plan.idle_timeout, now);
+  }
   std::stable_sort(all->begin(), all->end(),
                    [](const Listed& a, const Listed& b) { return a.created < b.created; });
   const bool refuses = options.when_too_many == TooManySessions::refuse_new;

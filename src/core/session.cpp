@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "characters.hpp"
+#include "record_times.hpp"
 #include "session_state.hpp"
 
 namespace websession {
@@ -152,8 +153,17 @@ Changes Session::State::changes() const {
     }
   }
   if (stored) changes.reap = stored->expired;
-  if (transition) add_transition(changes);
+  if (transition) {
+    add_transition(changes);
+  } else {
+    add_created(changes);
+  }
   return changes;
+}
+
+void Session::State::add_created(Changes& changes) const {
+  if (!stored || !stored->is_created_wrong) return;
+  changes.set.push_back({std::string(created_field), internal::created_text(*stored->created)});
 }
 
 const Fields& Session::State::snapshot() const {
@@ -210,6 +220,7 @@ void Session::State::settle(Fields fields, internal::milliseconds ttl) {
 
 void Session::State::note_renewal(internal::milliseconds ttl) {
   stored->expired.clear();
+  stored->is_created_wrong = false;
   stored->fresh = false;
   stored->expires_at = std::max(stored->expires_at, shared->clock->steady() + ttl);
 }
@@ -231,6 +242,7 @@ Result<Outcome> Session::State::write_now(Changes changes) {
     return invalid("a commit with regenerate has failed: repeat it before anything else");
   }
   changes.reap = stored->expired;
+  add_created(changes);
   // The store's value counts, not the snapshot's; here only the limits are asked.
   Changes after;
   after.set = changes.set;

@@ -69,8 +69,6 @@ bool is_outage(const Error& error) {
          error.code == Errc::overloaded;
 }
 
-std::string created_text(WallTime now) { return std::to_string(now.time_since_epoch().count()); }
-
 // The fields with `@created` added.
 Fields with_created(const Fields& attributes, std::string_view created) {
   std::vector<Field> fields(attributes.begin(), attributes.end());
@@ -118,9 +116,12 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
   Record& record = (*found)->record;
   Result<std::optional<WallTime>> created = internal::created_of(record.fields);
   if (!created) return std::move(created).error();
-  if (internal::absolute_left(*created, shared_->plan, shared_->clock->wall()) <= milliseconds(0)) {
+  const WallTime now = shared_->clock->wall();
+  if (internal::absolute_left(*created, shared_->plan, now) <= milliseconds(0)) {
     return std::optional<Session>();  // the option was shortened, or a clock is off: it is over
   }
+  const bool ahead = *created && internal::is_ahead(**created, now);
+  if (ahead) *created = now;
   auto state = std::make_unique<Session::State>();
   state->shared = shared_;
   state->stored = {id,
@@ -130,6 +131,7 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
                    record.frozen,
                    std::move(record.expired)};
   state->stored->seen = (*found)->seen;
+  state->stored->is_created_wrong = ahead;
   return std::optional<Session>(Session(std::move(state)));
 }
 
@@ -195,7 +197,7 @@ Result<Session> SessionManager::create(const Fields& attributes) const {
 Result<void> SessionManager::store_new(Session::State& state, const Fields& attributes) const {
   const WallTime now = shared_->clock->wall();
   const auto ttl = internal::time_to_live(now, shared_->plan, now);
-  const Fields complete = with_created(attributes, created_text(now));
+  const Fields complete = with_created(attributes, internal::created_text(now));
   for (int attempt = 1;; ++attempt) {
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();

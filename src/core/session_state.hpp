@@ -64,6 +64,8 @@ struct Session::State {
     // there already no change: it is as if this request had run right after its load.
     bool fresh = true;
     internal::KeyForm seen{};  // under which key the store had it
+    // Its `@created` lies in the future: `created` is now instead, and the next write says so.
+    bool is_created_wrong = false;
   };
   // What the commit makes of the principal.
   struct Transition {
@@ -148,6 +150,8 @@ struct Session::State {
   [[nodiscard]] bool signs_out() const noexcept {
     return transition && transition->principal.empty();
   }
+  // Adds a `@created` that mends a wrong one.
+  void add_created(Changes& changes) const;
   // Adds the transition's own fields.
   void add_transition(Changes& changes) const;
   // Takes over what a write has made of the session, and that every write renews it.
