@@ -30,6 +30,14 @@ Extent extent(const Fields& fields) {
   return sum;
 }
 
+// A name can come from a caller's mistake (a value in its place), so a long one is cut and control
+// bytes do not reach a log.
+std::string shown(std::string_view name) {
+  std::string shown(name.substr(0, 40));
+  std::replace_if(shown.begin(), shown.end(), is_control, '?');
+  return shown;
+}
+
 Error ended_error() {
   return make_error(Errc::gone, "the session ended while this request used it; open a new one");
 }
@@ -381,12 +389,20 @@ std::optional<std::string_view> Session::find(std::string_view name) const {
 }
 
 Error Session::with_name(Error error, std::string_view name) {
-  // A name can come from a caller's mistake (a value in its place), so a long one is cut and
-  // control bytes do not reach a log.
-  std::string shown(name.substr(0, 40));
-  std::replace_if(shown.begin(), shown.end(), is_control, '?');
-  error.detail = "attribute \"" + shown + "\": " + error.detail;
+  error.detail = "attribute \"" + shown(name) + "\": " + error.detail;
   return error;
+}
+
+void Session::report_mismatch(std::string_view name) const {
+  const SessionManager::Shared& shared = *state_->shared;
+  if (!shared.options.observer && !shared.options.on_warning) return;
+  const std::string attribute = shown(name);
+  shared.tell_mismatch(id(), attribute);
+  shared.warn_once(shared.warned_of_mismatch,
+                   "value(\"" + attribute +
+                       "\") gave its fallback, though the attribute is there: its value does not "
+                       "fit the type that was asked for. Ask for that type (long long, double, "
+                       "json), or use get, which tells");
 }
 
 void Session::put(std::string_view name, Result<std::string> text,

@@ -24,6 +24,7 @@ struct SessionManager::Shared {
   internal::PlanOptions plan;
   std::shared_ptr<const Clock> clock;
   mutable std::atomic<bool> warned_of_plain_http = false;
+  mutable std::atomic<bool> warned_of_mismatch = false;
 
   // An exception of the callback is dropped: by then the store has done its part, and a visitor
   // must not lose the cookie because a log is full.
@@ -43,6 +44,15 @@ struct SessionManager::Shared {
     if (!options.observer) return;
     const StoreKey key = internal::key_of(id, store.form_of_new());
     options.observer->tell(SessionEvent{kind, SessionRef(key)});
+  }
+  // `id`: null for a session that is not stored.
+  void tell_mismatch(const SessionId* id, std::string_view attribute) const {
+    if (!options.observer) return;
+    SessionEvent event{SessionEvent::Kind::value_mismatch, {}, {}, attribute};
+    if (id == nullptr) return options.observer->tell(event);
+    const StoreKey key = internal::key_of(*id, store.form_of_new());
+    event.session = SessionRef(key);
+    options.observer->tell(event);
   }
 };
 
