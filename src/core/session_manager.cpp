@@ -135,6 +135,13 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
   return std::optional<Session>(Session(std::move(state)));
 }
 
+// Whether the store can say that it knows nothing of an id that nobody has. A server that makes no
+// sense at all cannot.
+bool SessionManager::store_makes_sense() const {
+  const Result<SessionId> nobodys = SessionId::generate();
+  return nobodys && shared_->store.load(*nobodys);
+}
+
 Result<Session> SessionManager::open(const RequestInfo& request) const {
   const std::string& name = shared_->options.cookie.name;
   const std::vector<std::string_view> values = find_cookies(request.cookie_header, name);
@@ -144,6 +151,10 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   std::optional<Session> session;
   std::optional<Error> outage;
   std::optional<SessionId> unread;
+  const auto is_passed_over = [this](const Result<std::optional<Session>>& loaded) {
+    return !loaded && loaded.error().code == Errc::corrupt &&
+           shared_->options.on_unreadable == Unreadable::fresh_session;
+  };
   for (std::size_t i = 0; i < std::min(considered, values.size()) && !session && !outage; ++i) {
     const std::optional<SessionId> id =
         shared_->signer ? shared_->signer->verify(values[i])
@@ -155,6 +166,8 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
     }
     if (++tried > cookies_tried_max) break;
     Result<std::optional<Session>> found = load(*id);
+    // A reply that made no sense and broke its connection is not sent again.
+    if (is_passed_over(found)) found = load(*id);
     if (found) {
       session = *std::move(found);
     } else if (shared_->options.on_outage == Outage::anonymous && is_outage(found.error())) {
@@ -162,6 +175,9 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
       unread = *id;
       outage = std::move(found).error();
       outage->detail = "the session could not be loaded: " + outage->detail;
+    } else if (is_passed_over(found) && store_makes_sense()) {
+      shared_->tell(SessionEvent::Kind::unreadable, *id);
+      if (!unread) unread = *id;  // another cookie of the name may be that of a session
     } else {
       return std::move(found).error();
     }
@@ -299,7 +315,12 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
 // Ends what the store holds of the session, also what a rekey whose answer was lost may have made
 // of it. False: it had ended before. Precondition: something was stored, or could not be read.
 Result<bool> SessionManager::end(Session::State& state) const {
-  if (!state.stored) return shared_->store.erase(*state.unread);
+  if (!state.stored) {
+    Result<bool> erased = shared_->store.erase(*state.unread);
+    // What no verb can read has nothing left to end.
+    const bool is_none = !erased && erased.error().code == Errc::corrupt;
+    return is_none ? Result<bool>(false) : erased;
+  }
   Result<bool> ended = shared_->store.erase(state.stored->id, state.stored->seen);
   if (!ended || !state.next_id) return ended;
   Result<bool> moved = shared_->store.erase(*state.next_id);
@@ -318,6 +339,11 @@ Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& 
   const Changes changes = state.changes();
   const Result<Fields> after = state.with(changes);
   if (!after) return after.error();
+  if (state.unread && state.must_end()) {  // before another session takes its place
+    const Result<bool> ended = end(state);
+    if (!ended) return ended.error();
+    state.unread.reset();
+  }
   Result<Commit::Status> status = execute(state, plan, changes, *after);
   const bool signed_in = status && *status != Commit::Status::gone && state.signs_in();
   return signed_in ? hold_to_limit(state, *status) : status;
