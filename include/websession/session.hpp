@@ -53,13 +53,18 @@ class Session {
     return std::optional<T>(*std::move(value));
   }
 
-  // The attribute's value, or `fallback` when it is absent or of another type.
+  // The attribute's value, or `fallback` when it is absent, or is no T: of another type, or out of
+  // T's range (5e9 is no int). The second is most likely a mistake, which the observer hears of
+  // (SessionEvent::Kind::value_mismatch), and SessionOptions::on_warning once.
   template <class T>
   requires(!std::convertible_to<const T&, std::string_view>) [[nodiscard]] T
       value(std::string_view name, const T& fallback) const {
     const std::optional<std::string_view> text = find(name);
     if (!text) return fallback;
-    return decode<T>(*text).value_or(fallback);
+    Result<T> value = decode<T>(*text);
+    if (value) return *std::move(value);
+    report_mismatch(name);
+    return fallback;
   }
   [[nodiscard]] std::string value(std::string_view name, std::string_view fallback) const;
 
@@ -162,6 +167,7 @@ class Session {
 
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
   static Error with_name(Error error, std::string_view name);
+  void report_mismatch(std::string_view name) const;
   void put(std::string_view name, Result<std::string> text,
            std::optional<std::chrono::milliseconds> expires_in);
   Result<bool> replace(std::string_view name, Texts any_of,

@@ -40,7 +40,24 @@ enum class Outage {
   anonymous,
 };
 
-// By `@created`, that is by when they signed in, as the servers' clocks have it.
+// What SessionManager::open does for a visitor whose session is in the store and cannot be read
+// (Errc::corrupt): another program has written it, taken its time to live away or put something
+// else in its place, it is larger than the store allows, or it is encrypted under a secret that is
+// no longer in the ring. Errors of a whole store are no such case (see Outage). To be sure of it,
+// open asks once more for the session, and for one that nobody has; a server that makes no sense at
+// all is an error whatever is chosen here.
+enum class Unreadable {
+  // Serves the visitor as one who brings no session, and tells the observer. The record is left
+  // alone, and so is the cookie until something is stored, which gives the visitor a new one. So
+  // what was read yesterday can be read again tomorrow, when the secret is back. Logging out ends
+  // the record, if the store can, and deletes the cookie.
+  fresh_session,
+  // Gives the error back, on every page until the cookie has ended.
+  fail,
+};
+
+// By `@created`, that is by when they signed in, as the servers' clocks have it. One that lies more
+// than 5 seconds in the future is a wrong clock's: then the last renewal counts.
 enum class TooManySessions {
   end_oldest,  // the newest stay (a sign-in that loses against newer ones gives `gone`)
   refuse_new,  // commit fails with too_many_sessions
@@ -64,7 +81,8 @@ struct SessionOptions {
   std::string id_namespace{};
 
   // A session ends when no request came for this long, or when it is this old, whichever is first
-  // (OWASP ASVS 5.0 7.3.1 and 7.3.2). At most 400 days each.
+  // (OWASP ASVS 5.0 7.3.1 and 7.3.2). 1 second to 400 days each. An idle timeout above the absolute
+  // one would never be reached, and is refused: set both for sessions that last longer than 12 h.
   std::chrono::milliseconds idle_timeout = std::chrono::minutes(30);
   std::chrono::milliseconds absolute_timeout = std::chrono::hours(12);
   // A request renews the time to live only when that lengthens it by at least this much. None: a
@@ -95,6 +113,7 @@ struct SessionOptions {
   // nothing.
   std::shared_ptr<Observer> observer{};
   Outage on_outage = Outage::fail;
+  Unreadable on_unreadable = Unreadable::fresh_session;
   // None: system_clock().
   std::shared_ptr<const Clock> clock{};
 };
@@ -152,7 +171,8 @@ class SessionManager {
   // never taken up from outside. At most one round trip, unless several cookies bear the name, the
   // id was replaced a moment ago, or ids are on their way from plain to hashed keys (IdStorage). A
   // store that cannot be reached is an error (or a degraded session, see
-  // SessionOptions::on_outage), never a new session.
+  // SessionOptions::on_outage), never a new session. A session that cannot be read is a new one, or
+  // an error (SessionOptions::on_unreadable).
   [[nodiscard]] Result<Session> open(const RequestInfo& request) const;
 
   // Writes what changed, in at most one round trip (two when a lost `regenerate` is repeated), and
@@ -172,7 +192,7 @@ class SessionManager {
 
   // Stores a new session that holds `attributes` (names and stored texts, see encode_value).
   [[nodiscard]] Result<Session> create(const Fields& attributes = {}) const;
-  // The session with this id; nullopt when there is none.
+  // The session with this id; nullopt when there is none. One that cannot be read is an error.
   [[nodiscard]] Result<std::optional<Session>> find(const SessionId& id) const;
   // commit without headers.
   [[nodiscard]] Result<Commit::Status> save(Session& session) const;
@@ -207,6 +227,7 @@ class SessionManager {
   explicit SessionManager(std::shared_ptr<const Shared> shared) noexcept;
 
   [[nodiscard]] Result<std::optional<Session>> load(const SessionId& id) const;
+  [[nodiscard]] bool store_makes_sense() const;
   [[nodiscard]] Result<void> store_new(Session::State& state, const Fields& attributes) const;
   [[nodiscard]] Result<Outcome> rekey(Session::State& state, const Changes& changes,
                                       const internal::Plan& plan, std::string_view principal) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "characters.hpp"
+#include "record_times.hpp"
 #include "session_state.hpp"
 
 namespace websession {
@@ -27,6 +28,14 @@ Extent extent(const Fields& fields) {
     ++sum.attributes;
   }
   return sum;
+}
+
+// A name can come from a caller's mistake (a value in its place), so a long one is cut and control
+// bytes do not reach a log.
+std::string shown(std::string_view name) {
+  std::string shown(name.substr(0, 40));
+  std::replace_if(shown.begin(), shown.end(), is_control, '?');
+  return shown;
 }
 
 Error ended_error() {
@@ -152,8 +161,17 @@ Changes Session::State::changes() const {
     }
   }
   if (stored) changes.reap = stored->expired;
-  if (transition) add_transition(changes);
+  if (transition) {
+    add_transition(changes);
+  } else {
+    add_created(changes);
+  }
   return changes;
+}
+
+void Session::State::add_created(Changes& changes) const {
+  if (!stored || !stored->is_created_wrong) return;
+  changes.set.push_back({std::string(created_field), internal::created_text(*stored->created)});
 }
 
 const Fields& Session::State::snapshot() const {
@@ -210,6 +228,7 @@ void Session::State::settle(Fields fields, internal::milliseconds ttl) {
 
 void Session::State::note_renewal(internal::milliseconds ttl) {
   stored->expired.clear();
+  stored->is_created_wrong = false;
   stored->fresh = false;
   stored->expires_at = std::max(stored->expires_at, shared->clock->steady() + ttl);
 }
@@ -231,6 +250,7 @@ Result<Outcome> Session::State::write_now(Changes changes) {
     return invalid("a commit with regenerate has failed: repeat it before anything else");
   }
   changes.reap = stored->expired;
+  add_created(changes);
   // The store's value counts, not the snapshot's; here only the limits are asked.
   Changes after;
   after.set = changes.set;
@@ -369,12 +389,20 @@ std::optional<std::string_view> Session::find(std::string_view name) const {
 }
 
 Error Session::with_name(Error error, std::string_view name) {
-  // A name can come from a caller's mistake (a value in its place), so a long one is cut and
-  // control bytes do not reach a log.
-  std::string shown(name.substr(0, 40));
-  std::replace_if(shown.begin(), shown.end(), is_control, '?');
-  error.detail = "attribute \"" + shown + "\": " + error.detail;
+  error.detail = "attribute \"" + shown(name) + "\": " + error.detail;
   return error;
+}
+
+void Session::report_mismatch(std::string_view name) const {
+  const SessionManager::Shared& shared = *state_->shared;
+  if (!shared.options.observer && !shared.options.on_warning) return;
+  const std::string attribute = shown(name);
+  shared.tell_mismatch(id(), attribute);
+  shared.warn_once(shared.warned_of_mismatch,
+                   "value(\"" + attribute +
+                       "\") gave its fallback, though the attribute is there: its value does not "
+                       "fit the type that was asked for. Ask for that type (long long, double, "
+                       "json), or use get, which tells");
 }
 
 void Session::put(std::string_view name, Result<std::string> text,

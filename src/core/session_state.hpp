@@ -24,6 +24,7 @@ struct SessionManager::Shared {
   internal::PlanOptions plan;
   std::shared_ptr<const Clock> clock;
   mutable std::atomic<bool> warned_of_plain_http = false;
+  mutable std::atomic<bool> warned_of_mismatch = false;
 
   // An exception of the callback is dropped: by then the store has done its part, and a visitor
   // must not lose the cookie because a log is full.
@@ -43,6 +44,15 @@ struct SessionManager::Shared {
     if (!options.observer) return;
     const StoreKey key = store.key_of(id, store.form_of_new());
     options.observer->tell(SessionEvent{kind, SessionRef(key)});
+  }
+  // `id`: null for a session that is not stored.
+  void tell_mismatch(const SessionId* id, std::string_view attribute) const {
+    if (!options.observer) return;
+    SessionEvent event{SessionEvent::Kind::value_mismatch, {}, {}, attribute};
+    if (id == nullptr) return options.observer->tell(event);
+    const StoreKey key = internal::key_of(*id, store.form_of_new());
+    event.session = SessionRef(key);
+    options.observer->tell(event);
   }
 };
 
@@ -64,6 +74,8 @@ struct Session::State {
     // there already no change: it is as if this request had run right after its load.
     bool fresh = true;
     internal::KeyForm seen{};  // under which key the store had it
+    // Its `@created` lies in the future: `created` is now instead, and the next write says so.
+    bool is_created_wrong = false;
   };
   // What the commit makes of the principal.
   struct Transition {
@@ -148,6 +160,8 @@ struct Session::State {
   [[nodiscard]] bool signs_out() const noexcept {
     return transition && transition->principal.empty();
   }
+  // Adds a `@created` that mends a wrong one.
+  void add_created(Changes& changes) const;
   // Adds the transition's own fields.
   void add_transition(Changes& changes) const;
   // Takes over what a write has made of the session, and that every write renews it.

@@ -338,7 +338,7 @@ TEST_F(SessionManagerTest, AShortenedAbsoluteTimeoutCountsAtOnce) {
   const std::string cookie = stored(manager());
   clock->advance(minutes(20));
   SessionOptions strict = options();
-  strict.absolute_timeout = minutes(20);
+  strict.idle_timeout = strict.absolute_timeout = minutes(20);
   EXPECT_TRUE(open_session(manager(strict), cookie).is_new());
   EXPECT_FALSE(open_session(manager(), cookie).is_new());
 }
@@ -673,7 +673,9 @@ TEST_F(SessionManagerTest, AFailedRegenerateIsRepeatedBeforeAnythingElse) {
 }
 
 TEST_F(SessionManagerTest, TimesThatCannotBeAreCorrupt) {
-  const SessionManager m = manager();
+  SessionOptions strict = options();
+  strict.on_unreadable = Unreadable::fail;
+  const SessionManager m = manager(strict);
   for (const char* created : {"-1", "-9223372036854775808", "9223372036854775807"}) {
     const SessionId id = SessionId::generate().value();
     ASSERT_TRUE(memory->create(StoreKey(id), {{"@created", created}}, {minutes(1)}));
@@ -775,6 +777,10 @@ TEST_F(SessionManagerTest, WrongOptionsAreRefusedByName) {
       {"idle_timeout", [](SessionOptions& o) { o.idle_timeout = seconds(0); }},
       {"idle_timeout", [](SessionOptions& o) { o.idle_timeout = hours(24 * 500); }},
       {"absolute_timeout", [](SessionOptions& o) { o.absolute_timeout = milliseconds(-1); }},
+      {"idle_timeout: is longer than absolute_timeout",
+       [](SessionOptions& o) { o.idle_timeout = hours(24 * 7); }},
+      {"idle_timeout: is longer than absolute_timeout",
+       [](SessionOptions& o) { o.absolute_timeout = minutes(10); }},
       {"renew_after", [](SessionOptions& o) { o.renew_after = milliseconds(-1); }},
       {"renew_after", [](SessionOptions& o) { o.renew_after = hours(1); }},
       {"regenerate_grace", [](SessionOptions& o) { o.regenerate_grace = hours(1); }},
