@@ -2,10 +2,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "websession/config.hpp"
@@ -67,6 +67,8 @@ class CounterSnapshot {
 // managers and stores may share it.
 class Counters final : public Observer {
  public:
+  Counters();
+  ~Counters() override;
   [[nodiscard]] CounterSnapshot snapshot() const noexcept;
   [[nodiscard]] std::string prometheus_text() const { return snapshot().prometheus_text(); }
 
@@ -75,17 +77,8 @@ class Counters final : public Observer {
   void on_store_call(const StoreCall& call) override;
 
  private:
-  using Count = std::atomic<std::uint64_t>;
-  struct Latency {
-    std::array<Count, CounterSnapshot::bounds.size() + 1> counts{};
-    Count sum_ns{};
-  };
-  static CounterSnapshot::Latency read(const Latency& latency) noexcept;
-
-  std::array<Count, CounterSnapshot::kinds> events_{};
-  std::array<std::array<Count, CounterSnapshot::errors>, CounterSnapshot::verbs> errors_{};
-  std::array<Latency, CounterSnapshot::verbs> succeeded_{};
-  std::array<Latency, CounterSnapshot::verbs> failed_{};
+  struct Counts;  // apart, so that a reader of this header needs no <atomic>
+  std::unique_ptr<Counts> counts_;
 };
 
 }  // namespace websession
