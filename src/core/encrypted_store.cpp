@@ -470,12 +470,15 @@ Result<Outcome> EncryptedStore::update(const StoreKey& key, const Changes& chang
   SessionCipher cipher(impl_->keys, key);
   const Result<Changes> sealed = impl_->sealed(cipher, changes);
   if (!sealed) return sealed.error();
+  if (!impl_->expects_sealed(changes) && !identity_needs_reading(changes)) {
+    return impl_->inner->update(key, *sealed, lifetime);
+  }
   const Result<std::optional<Changes>> foretold = impl_->foretold(cipher, changes, *sealed);
   if (!foretold) return foretold.error();
   if (*foretold) {
     Result<Outcome> outcome = impl_->inner->update(key, **foretold, lifetime);
     const bool conflict = outcome && outcome->status == Outcome::Status::conflict;
-    if (!conflict || !impl_->expects_sealed(changes)) return outcome;
+    if (!conflict) return outcome;
     // What is there instead can only be told by reading it.
   }
   return impl_->settle([&] { return impl_->try_update(key, cipher, changes, *sealed, lifetime); });
