@@ -199,6 +199,73 @@ TEST_F(HttplibTest, GoneSendsTheResponseWithoutACookieUnlessTheHookDecides) {
   EXPECT_EQ(memory->size(), 0U);
 }
 
+// README's own idiom: `increment(…).value()`, while the store is away or the session has ended.
+class HttplibThrow : public HttplibTest {
+ protected:
+  void handle_increments(const Options& options = {}) {
+    handle(
+        [this](const Request& req, Response& res, Session& session) {
+          res.set_header("X-Handler", "1");
+          res.set_content("half of an answer", "text/html");
+          if (req.has_header("X-End")) {
+            EXPECT_TRUE(manager.erase(*session.id()).value());
+          }
+          res.set_content(std::to_string(session.increment("count").value()), "text/plain");
+        },
+        options);
+    listen();
+    cookie = cookie_of(get());
+  }
+  static void expect_nothing_of_the_handler(const ::httplib::Result& response) {
+    EXPECT_EQ(response->body.find("half"), std::string::npos);
+    for (const char* name : {"X-Handler", "Set-Cookie", "EXCEPTION_WHAT"}) {
+      EXPECT_FALSE(response->has_header(name)) << name;
+    }
+  }
+  std::string cookie;
+};
+
+TEST_F(HttplibThrow, AnOutageIs503AndTellsNothing) {
+  handle_increments();
+  store->fail_call(2, make_error(Errc::unavailable, "OOM at 10.0.0.7"));
+  const auto response = get({{"Cookie", cookie}});
+  EXPECT_EQ(response->status, 503);
+  EXPECT_EQ(response->body, http_text(make_error(Errc::unavailable, "")));
+  expect_nothing_of_the_handler(response);
+  EXPECT_EQ(get({{"Cookie", cookie}})->body, "2") << "no logout";
+}
+
+TEST_F(HttplibThrow, TheHookAnswersAnOutage) {
+  Options options;
+  options.on_error = [](const Error& error, const Request&, Response& res) {
+    res.status = error.code == Errc::timeout ? 418 : 500;
+  };
+  handle_increments(options);
+  store->fail_call(2, make_error(Errc::timeout, "late"));
+  const auto response = get({{"Cookie", cookie}});
+  EXPECT_EQ(response->status, 418);
+  expect_nothing_of_the_handler(response);
+}
+
+TEST_F(HttplibThrow, GoneIsAPlainAnswer) {
+  Options options;
+  options.on_error = [](const Error&, const Request&, Response& res) { res.status = 500; };
+  handle_increments(options);
+  const auto response = get({{"Cookie", cookie}, {"X-End", "1"}});
+  EXPECT_EQ(response->status, 409);
+  EXPECT_EQ(response->body, http_text(make_error(Errc::gone, "")));
+  expect_nothing_of_the_handler(response);
+}
+
+TEST_F(HttplibThrow, TheHookAnswersGone) {
+  Options options;
+  options.on_gone = [](const Request&, Response& res) { res.set_redirect("/", 303); };
+  handle_increments(options);
+  const auto response = get({{"Cookie", cookie}, {"X-End", "1"}});
+  EXPECT_EQ(response->status, 303);
+  expect_nothing_of_the_handler(response);
+}
+
 TEST_F(HttplibTest, SecureFollowsTheProxyOnlyWhenItIsTrusted) {
   Options options;
   options.trust_forwarded_proto = true;

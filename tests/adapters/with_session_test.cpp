@@ -93,6 +93,40 @@ TEST_F(WithSession, AnOutageFailsTheResponse) {
   }
 }
 
+// What Result::value() throws in a handler is an error of the session, and no bug of the handler's.
+TEST_F(WithSession, WhatValueThrowsIsAnsweredLikeAnErrorOfTheCommit) {
+  for (const Errc code : {Errc::unavailable, Errc::timeout, Errc::overloaded, Errc::rejected}) {
+    exchange = {};
+    stored();
+    store->fail_call(2, make_error(code, "down"));
+    with_session(manager, exchange, [](Session& session) {
+      session.set("a", 2);
+      (void)session.increment("views").value();
+    });
+    ASSERT_EQ(exchange.errors.size(), 1U);
+    EXPECT_EQ(exchange.errors[0].code, code);
+    EXPECT_EQ(http_status(exchange.errors[0]), 503);
+    EXPECT_TRUE(exchange.headers.empty());
+    store->recover();
+    with_session(manager, exchange, [](Session& session) {
+      EXPECT_EQ(session.value("a", 0), 1) << "nothing is committed";
+    });
+  }
+}
+
+TEST_F(WithSession, AHandlerThatThrowsGoneIsNoInternalError) {
+  stored();
+  with_session(manager, exchange, [&](Session& session) {
+    ASSERT_TRUE(manager.erase(*session.id()).value());
+    (void)session.increment("views").value();
+  });
+  ASSERT_EQ(exchange.errors.size(), 1U);
+  EXPECT_EQ(exchange.errors[0].code, Errc::gone);
+  EXPECT_EQ(http_status(exchange.errors[0]), 409);
+  EXPECT_TRUE(exchange.headers.empty());
+  EXPECT_EQ(memory->size(), 0U);
+}
+
 // P9: where the application prefers pages without the session to none at all.
 TEST_F(WithSession, ADegradedResponseSendsNoCookieAndOneThatWritesFails) {
   SessionOptions options;

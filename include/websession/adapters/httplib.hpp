@@ -40,7 +40,9 @@ struct Exchange {
   }
   void fail(const Error& error) {
     std::swap(res, before);  // the handler's response ends with this, and frees what it holds
-    if (options.on_error) return options.on_error(error, req, res);
+    const bool gone = error.code == Errc::gone;
+    if (gone && options.on_gone) return options.on_gone(req, res);
+    if (!gone && options.on_error) return options.on_error(error, req, res);
     res.status = http_status(error);
     res.set_content(http_text(error), "text/plain");
   }
