@@ -89,6 +89,32 @@ TEST_F(HttplibTest, NoStoreReplacesWhatTheHandlerSet) {
   EXPECT_EQ(response->get_header_value_count("Set-Cookie"), 2U) << "other cookies stay";
 }
 
+TEST_F(HttplibTest, CachesAreToldWithoutUndoingWhatTheHandlerSaid) {
+  handle([](const Request& req, Response& res, Session& session) {
+    (void)session.value("a", 0);
+    if (req.has_header("X-Cache")) res.set_header("cache-control", "public, max-age=60");
+    if (req.has_header("X-Vary")) res.set_header("vary", req.get_header_value("X-Vary"));
+    if (req.has_header("X-Set")) session.set("a", 1);
+  });
+  listen();
+  const std::string cookie = cookie_of(get({{"X-Set", "1"}}));
+  const auto vary = [&](const std::string& set) {
+    const auto response = get({{"Cookie", cookie}, {"X-Vary", set}});
+    EXPECT_EQ(response->get_header_value_count("Vary"), 1U);
+    return response->get_header_value("Vary");
+  };
+  EXPECT_EQ(vary("Accept-Encoding"), "Accept-Encoding, Cookie");
+  EXPECT_EQ(vary("accept, COOKIE"), "accept, COOKIE");
+  EXPECT_EQ(vary("*"), "*");
+  const auto plain = get({{"Cookie", cookie}});
+  EXPECT_EQ(plain->get_header_value("Vary"), "Cookie");
+  EXPECT_EQ(plain->get_header_value("Cache-Control"), "private");
+  const auto chosen = get({{"Cookie", cookie}, {"X-Cache", "1"}});
+  EXPECT_EQ(chosen->get_header_value_count("Cache-Control"), 1U);
+  EXPECT_EQ(chosen->get_header_value("Cache-Control"), "public, max-age=60");
+  EXPECT_EQ(get()->get_header_value("Vary"), "Cookie");
+}
+
 // P4
 TEST_F(HttplibTest, AForgedOrMalformedCookieGivesAFreshSession) {
   handle(count);
@@ -143,6 +169,7 @@ TEST_F(HttplibTest, AnOutageIs503AndTheHandlersBodyIsDiscarded) {
     EXPECT_FALSE(response->has_header("X-Handler"));
     EXPECT_FALSE(response->has_header("Set-Cookie"));
     EXPECT_EQ(response->get_header_value("X-Frame-Options"), "DENY") << "the server's own stay";
+    EXPECT_EQ(response->get_header_value("Vary"), "Cookie");
   }
   EXPECT_EQ(get({{"Cookie", cookie}})->status, 200) << "no logout";
 }

@@ -115,15 +115,20 @@ void with_session(const SessionManager& manager, E&& exchange, Handler&& handler
   const bool https =
       exchange.https() || (exchange.options.trust_forwarded_proto &&
                            forwarded_https(exchange.header("X-Forwarded-Proto", "\n")));
-  Result<Session> session = manager.open({cookies, https});
-  if (!session) return exchange.fail(session.error());
+  const RequestInfo request{cookies, https};
+  const auto fail = [&](const Error& error) {
+    exchange.fail(error);
+    for (const Header& header : manager.cache_headers(request)) exchange.put(header);
+  };
+  Result<Session> session = manager.open(request);
+  if (!session) return fail(session.error());
   auto call = [&] { std::forward<Handler>(handler)(*session); };
   const std::optional<Error> thrown = internal::error_thrown_by(
       [](void* argument) { (*static_cast<decltype(call)*>(argument))(); }, &call);
-  if (thrown) return exchange.fail(*thrown);
+  if (thrown) return fail(*thrown);
   const Result<Commit> commit = manager.commit(*session);
-  if (!commit) return exchange.fail(commit.error());
-  if (commit->status == Commit::Status::gone) return exchange.session_gone();
+  if (!commit) return fail(commit.error());
+  if (commit->status == Commit::Status::gone) exchange.session_gone();
   for (const Header& header : commit->headers) exchange.put(header);
 }
 
