@@ -114,6 +114,12 @@ struct SessionOptions {
   std::shared_ptr<Observer> observer{};
   Outage on_outage = Outage::fail;
   Unreadable on_unreadable = Unreadable::fresh_session;
+  // Keeps caches from giving one visitor's page to another: what commit gives has `Vary: Cookie`,
+  // since the page was chosen by that header (RFC 9111 §4.1), for visitors without a cookie, too.
+  // For those who bring one it also has `Cache-Control: private`, unless the handler has set that
+  // header. Off: for hosts that decide about caches themselves. (A response with Set-Cookie is
+  // `no-store` either way.)
+  bool cache_headers = true;
   // None: system_clock().
   std::shared_ptr<const Clock> clock{};
 };
@@ -124,12 +130,22 @@ struct RequestInfo {
   bool https = false;                // as the browser sees it
 };
 
-// A header of the response.
+// A header to put on the response, after the handler.
 struct Header {
-  enum class Mode { append, replace };  // replace: instead of what the handler set
+  enum class Mode {
+    append,      // one more line of that name
+    replace,     // instead of what the handler set
+    merge,       // one more member of a comma-separated list, unless it or a `*` is there already
+    unless_set,  // only if the handler set none of that name
+  };
   std::string name;
   std::string value;
   Mode mode = Mode::append;
+
+  // For a host, in all modes but `append`: what the response's lines of this name have to become
+  // one line of; nullopt: they stay as they are. `present` is what is there, several lines joined
+  // with ", "; empty: nothing. (A host that only appends is safe, too: caches heed the strictest.)
+  [[nodiscard]] std::optional<std::string> over(std::string_view present) const;
 };
 
 // What a commit did, and what to put on the response.
@@ -141,10 +157,12 @@ struct Commit {
     updated,      // attributes
     regenerated,  // a new id
     erased,       // it ended, as invalidate or sign_out had asked
-    gone,         // the session ended while the request ran: nothing was written, no cookie
+    gone,         // the session ended while the request ran: nothing was written, no Set-Cookie
   };
   Status status = Status::unchanged;
-  std::vector<Header> headers{};  // Set-Cookie and with it Cache-Control: no-store
+  // Set-Cookie and with it Cache-Control: no-store; those of SessionOptions::cache_headers, for any
+  // status. Names come once.
+  std::vector<Header> headers{};
 };
 
 // A session as its principal may see it. No part of it gives access to the session.
@@ -187,6 +205,10 @@ class SessionManager {
   // cookie names nothing. When the end itself fails, that error is given: the session is still
   // there, and another commit tries again.
   [[nodiscard]] Result<Commit> commit(Session& session) const;
+
+  // What belongs on the response when there is no Commit, as open, the handler or commit failed:
+  // the headers of SessionOptions::cache_headers. No round trip.
+  [[nodiscard]] std::vector<Header> cache_headers(const RequestInfo& request) const;
 
   // The same without HTTP, for WebSockets, RPC and tools.
 
@@ -242,6 +264,7 @@ class SessionManager {
   [[nodiscard]] Result<void> admit(const Session::State& state) const;
   [[nodiscard]] Result<Commit::Status> hold_to_limit(Session::State& state,
                                                      Commit::Status done) const;
+  [[nodiscard]] Result<Commit> carry_out(Session::State& state) const;
   [[nodiscard]] std::vector<Header> cookie_headers(const Session::State& state, bool remove) const;
 
   friend class Session;

@@ -6,6 +6,7 @@
 #include "observed_store.hpp"
 #include "principal.hpp"
 #include "record_times.hpp"
+#include "response_headers.hpp"
 #include "session_state.hpp"
 
 namespace websession {
@@ -356,9 +357,28 @@ Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& 
 }
 
 Result<Commit> SessionManager::commit(Session& session) const {
+  const Session::State& state = *session.state_;
+  Result<Commit> commit = carry_out(*session.state_);
+  if (commit && shared_->options.cache_headers) {
+    internal::add_cache_headers(commit->headers, state.brought_cookie);
+  }
+  return commit;
+}
+
+std::vector<Header> SessionManager::cache_headers(const RequestInfo& request) const {
+  const SessionOptions& options = shared_->options;
+  std::vector<Header> headers;
+  if (options.cache_headers) {
+    const bool brought = !find_cookies(request.cookie_header, options.cookie.name).empty();
+    internal::add_cache_headers(headers, brought);
+  }
+  return headers;
+}
+
+// A commit but for what caches are told.
+Result<Commit> SessionManager::carry_out(Session::State& state) const {
   using Life = Session::State::Life;
   using Status = Commit::Status;
-  Session::State& state = *session.state_;
   if (state.life == Life::gone) return Commit{Status::gone, {}};
   if (state.life == Life::ended) {
     state.life = Life::erased;

@@ -290,7 +290,7 @@ TEST_F(Observed, AnObserverThatThrowsBreaksNoRequest) {
   session.set("a", 1);
   const Result<Commit> commit = m.commit(session);
   ASSERT_TRUE(commit);
-  EXPECT_EQ(commit->headers.size(), 2U) << "the cookie is sent";
+  EXPECT_EQ(commit->headers.size(), 3U) << "the cookie is sent";
   EXPECT_EQ(open_session(m, "sid=" + session.id()->secret()).value("a", 0), 1);
 }
 
@@ -338,7 +338,7 @@ TEST_F(Observed, AWarningThatThrowsLosesNoCookie) {
   session.set("a", 1);
   const Commit commit = m.commit(session).value();
   EXPECT_EQ(commit.status, Commit::Status::created);
-  EXPECT_EQ(commit.headers.size(), 2U);
+  EXPECT_EQ(commit.headers.size(), 3U);
 }
 
 // What looks like absence and is a mistake of the program's.
