@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base64.hpp"
+#include "invalid.hpp"
 #include "random_bytes.hpp"
 #include "sealed_value.hpp"
 
@@ -24,7 +25,7 @@ constexpr std::size_t mark_bytes = 8;
 // What one try of a verb gives. None: others have changed what it had read.
 using Attempt = Result<std::optional<Outcome>>;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Error mark_error() { return invalid("field \"@sealed\" is the store's own"); }
 

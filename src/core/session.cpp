@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "characters.hpp"
+#include "invalid.hpp"
 #include "record_times.hpp"
 #include "session_state.hpp"
 
@@ -11,7 +12,7 @@ namespace {
 
 using internal::is_control;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 bool is_attribute(std::string_view name) { return !name.starts_with('@'); }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "invalid.hpp"
 #include "observed_store.hpp"
 #include "principal.hpp"
 #include "record_times.hpp"
@@ -22,7 +23,7 @@ constexpr std::size_t cookies_considered_max = 16;
 // An id is 192 random bits: a second collision in a row means that something else is wrong.
 constexpr int create_attempts = 2;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Result<void> validate(const SessionOptions& options) {
   if (auto valid = validate(options.cookie); !valid) return valid;

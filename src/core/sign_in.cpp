@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "invalid.hpp"
 #include "principal.hpp"
 #include "session_access.hpp"
 #include "session_state.hpp"
@@ -14,7 +15,7 @@ namespace {
 
 using internal::SessionAccess;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 // What the library keeps for whoever is signed in.
 void forget_messages_and_codes(Session& session) {

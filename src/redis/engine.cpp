@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "invalid.hpp"
 #include "redis_url.hpp"
 #include "socket_transport.hpp"
 #include "tls_transport.hpp"
@@ -14,7 +15,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Result<void> validate(const RedisOptions& options) {
   const auto out_of_range = [](milliseconds time) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "invalid.hpp"
 #include "json_document.hpp"
 #include "json_operations.hpp"
 #include "redis_json_store_impl.hpp"
@@ -25,7 +26,7 @@ using Status = Outcome::Status;
 // Regenerations that fit into a grace: a longer chain of frozen records is not followed.
 constexpr std::size_t successors_max = 64;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Result<void> validate(const RedisJsonOptions& options) {
   const ExpressCookie& cookie = options.cookie;
