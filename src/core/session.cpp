@@ -342,6 +342,8 @@ void Session::regenerate() { state_->regenerate = true; }
 
 void Session::invalidate() {
   if (state_->life == State::Life::alive) state_->life = State::Life::invalidated;
+  // Gone under this id, it may live on under another one.
+  if (state_->life == State::Life::gone) state_->has_left = true;
 }
 
 bool Session::is_new() const noexcept { return !state_->stored; }

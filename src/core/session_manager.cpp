@@ -354,7 +354,9 @@ Result<Commit> SessionManager::commit(Session& session) const {
   using Life = Session::State::Life;
   using Status = Commit::Status;
   Session::State& state = *session.state_;
-  if (state.life == Life::gone) return Commit{Status::gone, {}};
+  if (state.life == Life::gone) {
+    return state.must_end() ? end_after_all(state, Status::gone) : Commit{Status::gone, {}};
+  }
   if (state.life == Life::ended) {
     state.life = Life::erased;
     return Commit{Status::erased, cookie_headers(state, true)};
