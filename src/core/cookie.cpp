@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "characters.hpp"
+#include "invalid.hpp"
 
 namespace websession {
 namespace {
@@ -59,7 +60,7 @@ bool has_prefix(std::string_view name, std::string_view prefix) noexcept {
          });
 }
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Result<void> check_name(std::string_view name) {
   if (is_token(name)) return {};

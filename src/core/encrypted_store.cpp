@@ -8,6 +8,7 @@
 
 #include "base64.hpp"
 #include "count_key.hpp"
+#include "invalid.hpp"
 #include "random_bytes.hpp"
 #include "sealed_value.hpp"
 
@@ -35,7 +36,7 @@ constexpr int tries_max = 1000;
 // What one try of a verb gives. None: others have changed what it had read.
 using Attempt = Result<std::optional<Outcome>>;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Error own_error() {
   return invalid("fields whose names begin with \"@sealed\" are the store's own");

@@ -6,6 +6,7 @@
 #include "base64.hpp"
 #include "characters.hpp"
 #include "digest.hpp"
+#include "invalid.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession {
@@ -15,7 +16,7 @@ constexpr std::size_t principal_bytes_max = 256;
 constexpr std::size_t label_bytes_max = 128;
 constexpr std::size_t handle_bytes = 16;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 // How many bytes the UTF-8 character at the beginning of the text has (RFC 3629: no overlong form,
 // no surrogate, nothing above U+10FFFF); 0: it is none. Precondition: the text is not empty.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "characters.hpp"
+#include "invalid.hpp"
 #include "record_times.hpp"
 #include "session_state.hpp"
 
@@ -11,7 +12,7 @@ namespace {
 
 using internal::is_control;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 bool is_attribute(std::string_view name) { return !name.starts_with('@'); }
 
@@ -38,6 +39,17 @@ std::string shown(std::string_view name) {
   return shown;
 }
 
+// What a conflict tells of the one attribute that was expected to hold something else.
+Changes found_instead(const std::string& name, const std::optional<std::string>& text) {
+  Changes seen;
+  if (text) {
+    seen.set.push_back({name, *text});
+  } else {
+    seen.remove.push_back(name);
+  }
+  return seen;
+}
+
 Error ended_error() {
   return make_error(Errc::gone, "the session ended while this request used it; open a new one");
 }
@@ -46,14 +58,9 @@ Error ended_error() {
 
 // State
 
-Session::State::Pending* Session::State::find_pending(std::string_view name) {
-  const auto found = std::find_if(pending.begin(), pending.end(),
-                                  [name](const Pending& change) { return change.name == name; });
-  return found == pending.end() ? nullptr : &*found;
-}
-
 const Session::State::Pending* Session::State::find_pending(std::string_view name) const {
-  return const_cast<State*>(this)->find_pending(name);  // NOLINT(*-const-cast): one search, not two
+  const auto found = pending.find(name);
+  return found == pending.end() ? nullptr : &found->second;
 }
 
 bool Session::State::is_local(std::string_view name) const {
@@ -116,13 +123,13 @@ void Session::State::change(std::string_view name, std::optional<std::string> te
   const std::optional<Field> before = cleared ? std::nullopt : snapshot().find_field(name);
   const bool same = text ? before && before->value == *text && !before->deadline && !deadline
                          : !before.has_value();
+  const auto found = pending.find(name);
   if (same && (cleared || knows_store())) {
-    std::erase_if(pending, [name](const Pending& change) { return change.name == name; });
-  } else if (Pending* change = find_pending(name)) {
-    change->text = std::move(text);
-    change->deadline = deadline;
+    if (found != pending.end()) pending.erase(found);
+  } else if (found != pending.end()) {
+    found->second = {std::move(text), deadline};
   } else {
-    pending.push_back({std::string(name), std::move(text), deadline});
+    pending.emplace(name, Pending{std::move(text), deadline});
   }
 }
 
@@ -146,20 +153,17 @@ bool Session::State::has_changes() const { return cleared || !pending.empty() ||
 Changes Session::State::changes() const {
   Changes changes;
   changes.clear = cleared;
-  for (const Pending& change : pending) {
-    if (change.text) {
-      changes.set.push_back({change.name, *change.text, change.deadline});
-    } else if (!cleared) {
-      changes.remove.push_back(change.name);
+  const auto add = [&changes](const PendingByName& all, bool with_removals) {
+    for (const auto& [name, change] : all) {
+      if (change.text) {
+        changes.set.push_back({name, *change.text, change.deadline});
+      } else if (with_removals) {
+        changes.remove.push_back(name);
+      }
     }
-  }
-  for (const Pending& change : library) {
-    if (change.text) {
-      changes.set.push_back({change.name, *change.text, change.deadline});
-    } else {
-      changes.remove.push_back(change.name);
-    }
-  }
+  };
+  add(pending, !cleared);
+  add(library, true);
   if (stored) changes.reap = stored->expired;
   if (transition) {
     add_transition(changes);
@@ -208,7 +212,7 @@ internal::Plan Session::State::plan() const {
   if (stored) loaded = {stored->created, remaining(), stored->frozen};
   if (stored && transition) loaded->created = transition->at;
   internal::Wishes wishes;
-  const auto sets = [](const Pending& change) { return change.text.has_value(); };
+  const auto sets = [](const auto& change) { return change.second.text.has_value(); };
   wishes.has_attributes = std::any_of(pending.begin(), pending.end(), sets) ||
                           std::any_of(library.begin(), library.end(), sets);
   wishes.changed = has_changes();
@@ -233,14 +237,7 @@ void Session::State::note_renewal(internal::milliseconds ttl) {
   stored->expires_at = std::max(stored->expires_at, shared->clock->steady() + ttl);
 }
 
-void Session::State::note(const std::string& name, std::optional<std::string> text,
-                          std::optional<WallTime> deadline) {
-  Changes seen;
-  if (text) {
-    seen.set.push_back({name, *std::move(text), deadline});
-  } else {
-    seen.remove.push_back(name);
-  }
+void Session::State::note(const Changes& seen) {
   // Nothing in these can be refused.
   stored->fields = apply(stored->fields, seen, shared->clock->wall()).value().fields;
 }
@@ -274,20 +271,22 @@ Result<Outcome> Session::State::write_now(Changes changes) {
       life = Life::gone;
       return ended_error();
     case Outcome::Status::conflict:
-      if (changes.expect.size() == 1) note(changes.expect[0].name, outcome->found, std::nullopt);
+      if (changes.expect.size() == 1) note(found_instead(changes.expect[0].name, outcome->found));
       return outcome;
     case Outcome::Status::applied:
       break;
   }
+  Changes seen;
+  seen.remove = std::move(changes.remove);
+  seen.set = std::move(changes.set);
   for (std::size_t i = 0; i < changes.increment.size(); ++i) {
     const std::string& name = changes.increment[i].name;
     const std::optional<Field> before = stored->fields.find_field(name);
     std::optional<WallTime> deadline = before ? before->deadline : std::nullopt;
     if (deadline && *deadline <= shared->clock->wall()) deadline.reset();
-    note(name, std::to_string(outcome->counters.at(i)), deadline);
+    seen.set.push_back({name, std::to_string(outcome->counters.at(i)), deadline});
   }
-  for (const Changes::Set& set : changes.set) note(set.name, set.value, set.deadline);
-  for (const std::string& name : changes.remove) note(name, std::nullopt, std::nullopt);
+  note(seen);
   note_renewal(ttl);
   return outcome;
 }
@@ -314,8 +313,8 @@ std::vector<std::string> Session::names() const {
       names.emplace_back(field.name);
     }
   }
-  for (const State::Pending& change : state_->pending) {
-    if (change.text) names.push_back(change.name);
+  for (const auto& [name, change] : state_->pending) {
+    if (change.text) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -343,6 +342,8 @@ void Session::regenerate() { state_->regenerate = true; }
 
 void Session::invalidate() {
   if (state_->life == State::Life::alive) state_->life = State::Life::invalidated;
+  // Gone under this id, it may live on under another one.
+  if (state_->life == State::Life::gone) state_->has_left = true;
 }
 
 bool Session::is_new() const noexcept { return !state_->stored; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "invalid.hpp"
 #include "observed_store.hpp"
 #include "principal.hpp"
 #include "record_times.hpp"
@@ -23,7 +24,7 @@ constexpr std::size_t cookies_considered_max = 16;
 // An id is 192 random bits: a second collision in a row means that something else is wrong.
 constexpr int create_attempts = 2;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Result<void> validate(const SessionOptions& options) {
   if (auto valid = validate(options.cookie); !valid) return valid;
@@ -379,7 +380,9 @@ std::vector<Header> SessionManager::cache_headers(const RequestInfo& request) co
 Result<Commit> SessionManager::carry_out(Session::State& state) const {
   using Life = Session::State::Life;
   using Status = Commit::Status;
-  if (state.life == Life::gone) return Commit{Status::gone, {}};
+  if (state.life == Life::gone) {
+    return state.must_end() ? end_after_all(state, Status::gone) : Commit{Status::gone, {}};
+  }
   if (state.life == Life::ended) {
     state.life = Life::erased;
     return Commit{Status::erased, cookie_headers(state, true)};

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,10 +60,10 @@ struct SessionManager::Shared {
 
 struct Session::State {
   struct Pending {
-    std::string name;
     std::optional<std::string> text;  // none: removed
     std::optional<WallTime> deadline{};
   };
+  using PendingByName = std::map<std::string, Pending, std::less<>>;
   // The store's side, as last seen. `fields` includes the library's '@' fields.
   struct Stored {
     SessionId id;
@@ -93,9 +95,9 @@ struct Session::State {
 
   std::shared_ptr<const SessionManager::Shared> shared;
   std::optional<Stored> stored{};
-  std::vector<Pending> pending{};
+  PendingByName pending{};
   // The same for the library's own fields (see SessionAccess), which clear() leaves alone.
-  std::vector<Pending> library{};
+  PendingByName library{};
   bool cleared = false;
   bool regenerate = false;
   std::optional<Transition> transition{};
@@ -112,7 +114,6 @@ struct Session::State {
   std::optional<SessionId> next_id{};
   internal::milliseconds next_grace{};  // what it gave the old id
 
-  [[nodiscard]] Pending* find_pending(std::string_view name);
   [[nodiscard]] const Pending* find_pending(std::string_view name) const;
   // True when the attribute's next value depends on what waits for the commit.
   [[nodiscard]] bool is_local(std::string_view name) const;
@@ -170,9 +171,9 @@ struct Session::State {
   // A direct operation in the store. A conflict shows in the snapshot if there is one expectation:
   // of several it would not say which one failed.
   Result<Outcome> write_now(Changes changes);
-  // Puts one field into the snapshot, as the store was just seen to hold it.
-  void note(const std::string& name, std::optional<std::string> text,
-            std::optional<WallTime> deadline);
+  // Puts fields into the snapshot, as the store was just seen to hold them: only `set` and
+  // `remove`.
+  void note(const Changes& seen);
 };
 
 }  // namespace websession

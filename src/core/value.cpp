@@ -8,6 +8,8 @@
 #include <optional>
 #include <vector>
 
+#include "invalid.hpp"
+
 namespace websession {
 namespace {
 
@@ -15,7 +17,7 @@ using nlohmann::json;
 
 constexpr std::size_t depth_max = 128;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 // RFC 8259 §2: the blanks that may stand around a value.
 std::string_view trim(std::string_view text) {
