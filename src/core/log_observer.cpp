@@ -81,7 +81,8 @@ LogObserver::LogObserver(std::ostream& out, Level level, std::shared_ptr<const C
 LogObserver::~LogObserver() = default;
 
 void LogObserver::on_session(const SessionEvent& event) {
-  const std::string text(to_text(event.kind));
+  std::string text(to_text(event.kind));
+  if (!event.attribute.empty()) text += " of \"" + std::string(event.attribute) + "\"";
   if (!is_usual(event.kind)) {
     lines_->write_now_and_then({-1, static_cast<int>(event.kind)}, text,
                                [&] { return label(event.session); });

@@ -80,6 +80,14 @@ TEST_F(LogObserverTest, WhatIsNotUsualIsALine) {
   EXPECT_EQ(lines(), "websession: cookie_malformed\n");
 }
 
+TEST_F(LogObserverTest, AnAttributeIsNamedAndItsValueIsNot) {
+  const std::string brought = cookie();
+  const SessionManager m = manager();
+  Session session = testing::open_session(m, brought);
+  EXPECT_EQ(session.value("secret", 1), 1);
+  EXPECT_EQ(lines(), "websession: value_mismatch of \"secret\" []\n");
+}
+
 TEST_F(LogObserverTest, AllIsEveryEvent) {
   const SessionManager m = manager(Level::all);
   Session session = testing::open_session(m);
