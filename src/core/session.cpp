@@ -320,6 +320,24 @@ std::vector<std::string> Session::names() const {
   return names;
 }
 
+SessionSnapshot Session::snapshot() const {
+  SessionSnapshot snapshot;
+  const std::vector<std::string> all = names();
+  std::vector<Field> fields;
+  fields.reserve(all.size());
+  for (const std::string& name : all) {
+    if (const auto text = find(name)) fields.push_back({name, *text});
+  }
+  snapshot.attributes_ = Fields(fields);
+  if (const auto user = principal()) snapshot.principal_ = *user;
+  return snapshot;
+}
+
+std::string SessionSnapshot::value(std::string_view name, std::string_view fallback) const {
+  const std::optional<std::string_view> text = attributes_.find(name);
+  return text ? internal::decode_string(*text) : std::string(fallback);
+}
+
 void Session::remove(std::string_view name) {
   if (auto valid = state_->check_name(name); !valid) {
     state_->fail(with_name(std::move(valid).error(), name));

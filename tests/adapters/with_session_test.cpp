@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <stdexcept>
 #include <vector>
@@ -153,6 +154,29 @@ TEST_F(WithSession, ADegradedResponseSendsNoCookieAndOneThatWritesFails) {
   EXPECT_FALSE(exchange.sends_cookie());
   store->recover();
   with_session(manager, exchange, [](Session& session) { EXPECT_EQ(session.value("a", 0), 1); });
+}
+
+// What a streamed body needs of the session: a Session& would dangle by then.
+TEST_F(WithSession, ASnapshotOutlivesTheHandler) {
+  stored();
+  std::function<std::string()> later;
+  with_session(manager, exchange, [&](Session& session) {
+    session.set("name", "Ada");
+    session.set("tags", std::vector<int>{1, 2});
+    session.remove("a");
+    session.sign_in("ada");
+    later = [snapshot = session.snapshot()] {
+      EXPECT_EQ(snapshot.get<std::vector<int>>("tags").value(), (std::vector<int>{1, 2}));
+      EXPECT_EQ(snapshot.get<int>("none").value(), std::nullopt);
+      EXPECT_FALSE(snapshot.get<int>("name"));
+      EXPECT_FALSE(snapshot.contains("a"));
+      EXPECT_EQ(snapshot.value("name", 7), 7);
+      EXPECT_EQ(snapshot.attributes().size(), 2U);
+      return snapshot.value("name", "Stranger") + "/" + *snapshot.principal();
+    };
+    session.set("name", "Bob");
+  });
+  EXPECT_EQ(later(), "Ada/ada");
 }
 
 TEST_F(WithSession, GoneSendsNoCookie) {
