@@ -142,8 +142,8 @@ inline constexpr std::string_view user_field = "@user";    // the principal, onc
 inline constexpr std::string_view label_field = "@label";  // what the principal knows it by
 
 // Refuse what no store may accept, with invalid_argument. That is a create without a valid
-// `@created`, names of the store's own (`@until.*`, `@frozen`), a removed `@created`, a deadline for
-// `@created` or `@user`, a name in two lists, a time to live out of range.
+// `@created`, names of the store's own (`@until.*`, `@frozen`), a removed `@created`, a deadline
+// for `@created` or `@user`, a name in two lists, a time to live out of range.
 Result<void> validate(const Fields& fields, Lifetime lifetime);
 Result<void> validate(const Changes& changes, Lifetime lifetime);
 
