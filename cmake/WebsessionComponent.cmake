@@ -17,6 +17,16 @@ function(websession_component name)
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL SHARED_LIBRARY)
+    target_compile_definitions(${target} PUBLIC WEBSESSION_SHARED)
+    # Only what public headers declare is exported. The tests and benchmarks use what is private.
+    if(NOT WEBSESSION_TESTS AND NOT WEBSESSION_BENCH)
+      set_target_properties(${target} PROPERTIES
+        CXX_VISIBILITY_PRESET hidden
+        VISIBILITY_INLINES_HIDDEN ON)
+    endif()
+  endif()
   set_property(GLOBAL APPEND PROPERTY WEBSESSION_TARGETS ${target})
 endfunction()
 

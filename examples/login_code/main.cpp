@@ -117,7 +117,10 @@ int serve(const Options& options, const Site& site) {
 int run(const Options& options) {
   // Result::value() throws when there is none, with a text that says what to do.
   const auto sessions = make_sessions(options).value();
-  const auto codes = websession::OneTimeCodes::make(make_keys(options.secret_file).value()).value();
+  // A hundred tries a day for each address, whatever sessions they come from.
+  const auto codes =
+      websession::OneTimeCodes::make(make_keys(options.secret_file).value(), websession::CodeLimit{})
+          .value();
 
   Site::Parts parts{sessions, codes};
   parts.name = options.name;

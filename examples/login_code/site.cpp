@@ -46,6 +46,8 @@ std::string advice(const CodeCheck& check) {
       return "That code was used already. Send a new one.";
     case CodeCheck::Status::none:
       return "There is no code to enter yet. Send one.";
+    case CodeCheck::Status::limited:
+      return "There were too many tries for this address. Come back tomorrow.";
     case CodeCheck::Status::exhausted:
       break;
   }

@@ -4,6 +4,9 @@
 #include <chrono>
 #include <memory>
 
+#include "websession/config.hpp"
+
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // Unix time in milliseconds: what `@created` and attribute deadlines are kept in.
@@ -27,3 +30,4 @@ class Clock {
 std::shared_ptr<const Clock> system_clock();
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "websession/clock.hpp"
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // Which requests from other sites carry the cookie (RFC 6265bis §4.1.2.7).
@@ -80,3 +82,4 @@ struct SetCookie {
 Result<std::string> serialize(const SetCookie& cookie);
 
 }  // namespace websession
+WEBSESSION_API_END

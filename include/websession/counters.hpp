@@ -2,14 +2,16 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
+#include "websession/config.hpp"
 #include "websession/observer.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // What Counters held at a moment. Each number is exact; numbers of calls that were being counted
@@ -65,6 +67,8 @@ class CounterSnapshot {
 // managers and stores may share it.
 class Counters final : public Observer {
  public:
+  Counters();
+  ~Counters() override;
   [[nodiscard]] CounterSnapshot snapshot() const noexcept;
   [[nodiscard]] std::string prometheus_text() const { return snapshot().prometheus_text(); }
 
@@ -73,17 +77,9 @@ class Counters final : public Observer {
   void on_store_call(const StoreCall& call) override;
 
  private:
-  using Count = std::atomic<std::uint64_t>;
-  struct Latency {
-    std::array<Count, CounterSnapshot::bounds.size() + 1> counts{};
-    Count sum_ns{};
-  };
-  static CounterSnapshot::Latency read(const Latency& latency) noexcept;
-
-  std::array<Count, CounterSnapshot::kinds> events_{};
-  std::array<std::array<Count, CounterSnapshot::errors>, CounterSnapshot::verbs> errors_{};
-  std::array<Latency, CounterSnapshot::verbs> succeeded_{};
-  std::array<Latency, CounterSnapshot::verbs> failed_{};
+  struct Counts;  // apart, so that a reader of this header needs no <atomic>
+  std::unique_ptr<Counts> counts_;
 };
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "websession/clock.hpp"
+#include "websession/config.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // One field. The views point into what they were made from.
@@ -100,3 +102,4 @@ inline Fields::Iterator Fields::begin() const noexcept { return {*this, 0}; }
 inline Fields::Iterator Fields::end() const noexcept { return {*this, size()}; }
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -15,9 +15,11 @@
 #include <string_view>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 #include "websession/session.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // One message.
@@ -48,3 +50,4 @@ void add_flash(Session& session, std::string_view kind, std::string_view text);
 [[nodiscard]] Result<std::vector<Flash>> take_flashes(Session& session);
 
 }  // namespace websession
+WEBSESSION_API_END

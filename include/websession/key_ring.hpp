@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // Secrets in order, the newest first. The first one signs and encrypts; all of them verify and
@@ -42,3 +44,4 @@ class KeyRing {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

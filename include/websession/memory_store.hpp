@@ -7,9 +7,11 @@
 #include <memory>
 
 #include "websession/clock.hpp"
+#include "websession/config.hpp"
 #include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 class Observer;
@@ -86,3 +88,4 @@ class MemoryStore final : public SessionStore, public PrincipalIndex {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

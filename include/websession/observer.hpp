@@ -5,9 +5,11 @@
 #include <string>
 #include <string_view>
 
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 #include "websession/session_id.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // Stands for a session in an event, and gives no id away: all that can be had of it is a label
@@ -107,3 +109,4 @@ class Observer {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -14,15 +14,18 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/key_ring.hpp"
 #include "websession/result.hpp"
 #include "websession/session.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // How a code looks, and what it is good for.
@@ -36,6 +39,15 @@ struct CodeOptions {
   std::string about{};
 };
 
+// How many tries there may be about one thing (CodeOptions::about), for each purpose, whatever
+// sessions and codes they are made with. A window begins with the first try. A hundred are what
+// NIST SP 800-63B-4 (3.2.2) allows an account; with six digits a guess then succeeds in about one
+// of 10,000 windows.
+struct CodeLimit {
+  int tries = 100;                                            // 1 to 10,000
+  std::chrono::milliseconds window = std::chrono::hours(24);  // 1 minute to 30 days
+};
+
 // What OneTimeCodes::verify says of a code.
 struct CodeCheck {
   enum class Status {
@@ -45,6 +57,7 @@ struct CodeCheck {
     used,       // it was correct once
     exhausted,  // as many wrong tries as were allowed: nothing is correct any more
     none,       // no code was issued for this purpose, or it expired more than an hour ago
+    limited,    // CodeLimit: nothing is correct before the window ends; the code stays as it is
   };
   Status status = Status::none;
   int tries_left = 0;  // only with `wrong`; 0: that was the last one
@@ -59,16 +72,32 @@ struct CodeCheck {
 // Session::regenerate. Codes issued under any secret of the ring verify, so secrets rotate without
 // ending them.
 //
-// The attempts are those of one code, and a new code brings new ones. So limit how often a visitor,
-// and how often an address, is sent a code (ASVS 5.0 6.6.3): with six digits and five attempts a
-// guess succeeds once in 200,000 codes.
+// The attempts are those of one code, and a new code, for which anybody can begin a new session,
+// brings new ones: with six digits and five attempts a guess succeeds once in 200,000 codes. So
+// give a CodeLimit (ASVS 5.0 6.6.3), and limit how often a visitor, and how often an address, is
+// sent a code: that is not counted here.
+//
+// With a CodeLimit every try counts, a correct one, too, before it is answered and atomically, in
+// the store that holds the sessions: a small record for each purpose and thing tried, under a key
+// that does not show them (an HMAC), with the window as its time to live.
+// - The same thing must always be the same text: bring an address into one form (case!) before it
+//   comes here, or each spelling has a limit of its own.
+// - Whoever asks for codes for somebody else's address can use its tries up, and nobody signs in
+// with
+//   a code for that address until the window ends. Those who are signed in stay so. More digits
+//   allow more tries; have a second way to sign in where that matters, and tell the visitor when
+//   to come back, not that the code was wrong.
+// - While the store is away verify is an error, and nothing can be guessed. A store that evicts
+//   (MemoryStore when it is full; Redis, unless it is told noeviction) can lose a count, and the
+//   secret that is first in the ring is part of its key: with a new one counts begin anew.
 //
 // Cheap to copy. Const members are safe to call from many threads at once, on different Session
 // objects, which may be of the same session.
 class OneTimeCodes {
  public:
-  // Error: invalid_argument (the ring is empty).
-  static Result<OneTimeCodes> make(const KeyRing& keys);
+  // Without a limit only the attempts of a code count. Error: invalid_argument (the ring is empty,
+  // a bad limit).
+  static Result<OneTimeCodes> make(const KeyRing& keys, std::optional<CodeLimit> limit = {});
 
   // Makes a new code and gives it, this one time. The code before it for the same purpose is over
   // when this returns, even for a verify that runs.
@@ -77,8 +106,9 @@ class OneTimeCodes {
   // On a new one it rides on the commit, which stores the session: send the code only after that.
   //
   // `purpose`: 1 to 64 bytes, no control bytes. Errors: invalid_argument (purpose, options, a
-  // session that was invalidated), too_large (codes for 16 other purposes are there), gone,
-  // no_randomness, those of the store. After an error the code before may be over, too.
+  // session that was invalidated, a CodeLimit and nothing that the code is about), too_large (codes
+  // for 16 other purposes are there), gone, no_randomness, those of the store. After an error the
+  // code before may be over, too.
   [[nodiscard]] Result<std::string> issue(Session& session, std::string_view purpose,
                                           const CodeOptions& options = {}) const;
 
@@ -87,10 +117,11 @@ class OneTimeCodes {
   // at once, no more than `attempts` get an answer but `exhausted`. Of those that bring the correct
   // code, exactly one gets `correct`. Blanks and hyphens in the text don't matter.
   //
-  // One round trip; a few when others guess at the same time; none when the session, as it was
-  // loaded, has no code that could be correct. Time is the manager's clock.
+  // One round trip, with a CodeLimit two (three for the first try of a window); a few when others
+  // guess at the same time; none when the session, as it was loaded, has no code that could be
+  // correct. Time is the manager's clock.
   //
-  // Errors: invalid_argument (purpose, a session that was invalidated), gone, corrupt, overloaded
+  // Errors: invalid_argument (as for issue), gone, corrupt, overloaded
   // (the code was replaced again and again meanwhile), those of the store. With `maybe_applied` the
   // attempt may count and the code be used up: offer a new one.
   [[nodiscard]] Result<CodeCheck> verify(Session& session, std::string_view purpose,
@@ -99,7 +130,14 @@ class OneTimeCodes {
  private:
   explicit OneTimeCodes(std::vector<std::string> keys) noexcept : keys_(std::move(keys)) {}
 
+  [[nodiscard]] Result<void> check(std::string_view purpose, std::string_view about) const;
+  [[nodiscard]] Result<bool> may_try(const Session& session, std::string_view purpose,
+                                     std::string_view about) const;
+
   std::vector<std::string> keys_;  // derived from the ring's secrets, in their order
+  std::optional<CodeLimit> limit_{};
+  std::string limit_key_{};
 };
 
 }  // namespace websession
+WEBSESSION_API_END

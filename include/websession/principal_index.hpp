@@ -7,25 +7,28 @@
 #include <string_view>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 #include "websession/session_id.hpp"
 #include "websession/session_store.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
-// The verbs of the store fill it: each write that names a principal (Lifetime::principal) lists the
-// session under that principal, in the same atomic step. So whoever finds no entry knows that there
-// is no session. The other way round it errs: an entry may outlive its session, until it is
-// forgotten or the store drops it, which it does in a time and number that are bounded. What a
-// write of another principal, or of none, makes of older entries is up to the store.
+// The verbs of the store keep it: each write that names a principal (Lifetime::principal) lists the
+// session under that principal, and each end of a session takes its entry away, in the same atomic
+// step. So whoever finds no entry knows that there is no session. The other way round it errs: a
+// session that ended by its time to live, or past the library, leaves an entry until it is
+// forgotten or the store drops it, which it does in a time and number that are bounded. So does a
+// write that gives a session to another principal, or to none, in stores that cannot do better.
 //
 // Cases that show it are in testing/store_conformance.hpp (principal_index_cases).
 //
 // Safe to call from many threads at once. Errors: those that every verb of the store may give.
 class PrincipalIndex {
  public:
-  // So many entries at most are given at once: those of a principal who has more come to light as
-  // these are dropped.
+  // So many entries at most are given at once. Fewer: those are all. Those of a principal who has
+  // more come to light as these are dropped; so who wants all drops what is over, and asks again.
   static constexpr std::size_t entries_max = 10'000;
 
   PrincipalIndex() = default;
@@ -40,7 +43,8 @@ class PrincipalIndex {
 
   // Drops entries whose session is gone. Precondition: after they were listed, the store had no
   // session of this principal under these keys. (None will be there later: a key is never used
-  // twice.)
+  // twice.) A store may ignore keys that it does not list, under this principal or at all, and
+  // those of sessions that it has: an index that is exact needs no telling.
   virtual Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) = 0;
 
   // Ends a frozen record alone: SessionStore::erase would take its successors with it.
@@ -49,11 +53,10 @@ class PrincipalIndex {
 };
 
 // The index of a store; null: it keeps none.
-inline PrincipalIndex* principal_index_of(SessionStore& store) noexcept {
-  return dynamic_cast<PrincipalIndex*>(&store);
-}
+PrincipalIndex* principal_index_of(SessionStore& store) noexcept;
 
 // invalid_argument: what is asked for needs a store with an index.
 [[nodiscard]] Error no_principal_index();
 
 }  // namespace websession
+WEBSESSION_API_END

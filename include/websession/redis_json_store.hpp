@@ -9,10 +9,12 @@
 #include <string>
 #include <string_view>
 
+#include "websession/config.hpp"
 #include "websession/cookie.hpp"
 #include "websession/redis_store.hpp"
 #include "websession/session_store.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // The `cookie` object of sessions that are made here: give what the site gives as
@@ -109,3 +111,4 @@ class RedisJsonStore final : public SessionStore {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -8,9 +8,11 @@
 #include <string_view>
 
 #include "websession/clock.hpp"
+#include "websession/config.hpp"
 #include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // How rediss:// connects: TLS 1.2 or newer. All paths are of files in PEM format, which are read
@@ -100,3 +102,4 @@ class RedisStore final : public SessionStore, public PrincipalIndex {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

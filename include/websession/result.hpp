@@ -10,6 +10,9 @@
 #include <utility>
 #include <variant>
 
+#include "websession/config.hpp"
+
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // What went wrong, by what the caller can do about it.
@@ -46,7 +49,7 @@ struct Error {
 [[nodiscard]] Error make_error(Errc code, std::string detail);
 
 // Thrown by Result::value() when there is none. Nothing else in the library throws, but for want of
-// memory.
+// memory. In a program compiled with -fno-exceptions, that ends the program: ask has_value() first.
 class Exception : public std::runtime_error {
  public:
   explicit Exception(Error error);
@@ -55,6 +58,11 @@ class Exception : public std::runtime_error {
  private:
   Error error_;
 };
+
+namespace internal {
+// Throws an Exception. Not inline, so that this header compiles without exceptions.
+[[noreturn]] void raise(const Error& error);
+}  // namespace internal
 
 // Either a T or an Error.
 template <class T>
@@ -92,7 +100,7 @@ class [[nodiscard]] Result {
 
  private:
   void require() const {
-    if (!has_value()) throw Exception(*std::get_if<1>(&state_));
+    if (!has_value()) internal::raise(error());
   }
   std::variant<T, Error> state_;
 };
@@ -108,7 +116,7 @@ class [[nodiscard]] Result<void> {
   [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }
   void value() const {
-    if (!has_value()) throw Exception(error());
+    if (!has_value()) internal::raise(error());
   }
   [[nodiscard]] const Error& error() const& noexcept { return *std::get_if<1>(&state_); }
   [[nodiscard]] Error&& error() && noexcept { return std::move(*std::get_if<1>(&state_)); }
@@ -118,6 +126,7 @@ class [[nodiscard]] Result<void> {
 };
 
 }  // namespace websession
+WEBSESSION_API_END
 
 template <>
 struct std::is_error_code_enum<websession::Errc> : std::true_type {};

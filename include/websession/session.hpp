@@ -11,11 +11,13 @@
 #include <utility>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 #include "websession/session_id.hpp"
 #include "websession/session_store.hpp"
 #include "websession/value.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 namespace internal {
@@ -80,39 +82,44 @@ class Session {
   void clear();  // all attributes; the session itself stays
 
   // Asks the commit for a new id, against session fixation (OWASP ASVS 5.0 7.2.4): call it whenever
-  // privileges change. The old id reads the old state for SessionOptions::regenerate_grace.
+  // privileges change. The old id reads the old state for SessionOptions::regenerate_grace, unless
+  // the same request signs in or out.
   void regenerate();
   // Asks the commit to sign the principal in (a user's or an account's id: 1 to 256 bytes, no
   // control bytes): a new id, and the old one ends at once, so nothing that was known before is
   // worth anything afterwards (session fixation, ASVS 5.0 7.2.4); the absolute timeout begins anew.
   // The attributes stay, unless they are another principal's: then all are gone. Signing the same
-  // principal in again is a regenerate that restarts the timeout, as after asking for the password.
+  // principal in again, as after asking for the password, does the same: a new id, no grace for the
+  // old one, and the timeout anew.
   //
   // `label`: what the principal can tell this session by in a list, such as "Firefox on Linux".
   // Control bytes and broken UTF-8 become '?', and it is cut to 128 bytes. It may come from a
   // request (User-Agent), so escape it where it is shown. None: that of an earlier sign_in of the
   // same principal stays.
   //
-  // The commit may fail with too_many_sessions (SessionOptions::max_sessions_per_principal).
+  // The commit may fail with too_many_sessions (SessionOptions::max_sessions_per_principal). The
+  // session of another principal has ended even then, as with sign_out.
   void sign_in(std::string_view principal, std::string_view label = {});
   // Asks the commit to sign out: the id and all attributes end at once (ASVS 5.0 7.4.1). What is
   // set afterwards, such as a farewell to show, starts an anonymous session under a new id; with
-  // nothing set this is invalidate.
+  // nothing set this is invalidate. As there, the session ends even when the rest cannot be stored.
   void sign_out();
   // Who is signed in; sign_in and sign_out show at once. Valid until the next change or commit.
   [[nodiscard]] std::optional<std::string_view> principal() const noexcept;
 
   // Asks the commit to end the session and to delete the cookie (ASVS 5.0 7.4.1). All attributes
-  // are gone at once; a later set is an error.
+  // are gone at once; a later set is an error. The commit ends the session even when it fails with
+  // another error of this request (see SessionManager::commit).
   void invalidate();
 
   // True while the session has not been stored.
   [[nodiscard]] bool is_new() const noexcept;
   // True when the visitor may have a session, but the store could not be asked for it (see
   // SessionOptions::on_outage). Then nothing is in it. A commit without changes is `unchanged`;
-  // with changes, a new id or the end of the session asked for, it fails with the store's error,
-  // and so do the direct operations. No cookie is sent or cleared. So a handler that has to know
-  // who asks must not take the visitor for somebody who has not signed in:
+  // with changes or a new id asked for it fails with the store's error, and so do the direct
+  // operations. No cookie is sent. The end (invalidate, sign_out) is asked of the store: it ends
+  // the session and its cookie, or fails. A handler that has to know who asks must not take the
+  // visitor for somebody who has not signed in:
   //
   //   if (!session.principal()) return session.degraded() ? answer(503) : ask_to_sign_in();
   [[nodiscard]] bool degraded() const noexcept;
@@ -187,3 +194,4 @@ class Session {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -3,13 +3,15 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // True when both hold the same bytes. Takes time that depends on the length only.
@@ -91,6 +93,7 @@ enum class IdStorage {
 };
 
 }  // namespace websession
+WEBSESSION_API_END
 
 template <>
 struct std::hash<websession::StoreKey> {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "websession/clock.hpp"
+#include "websession/config.hpp"
 #include "websession/cookie.hpp"
 #include "websession/result.hpp"
 #include "websession/session.hpp"
@@ -18,6 +19,7 @@
 #include "websession/session_store.hpp"
 #include "websession/signed_cookie.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 class Observer;
@@ -34,7 +36,7 @@ enum class Outage {
   fail,
   // Serves the visitor without the session: an empty Session that is Session::degraded(). It writes
   // nothing and sends no cookie, so once the store is back the visitor has the session again, and
-  // is still signed in. For sites most of whose pages need no session.
+  // is still signed in, unless the visitor logs out. For sites most of whose pages need no session.
   anonymous,
 };
 
@@ -54,6 +56,12 @@ struct SessionOptions {
   // What the store's keys hold of the ids. With hashes of them, whoever reads the store or a dump
   // of it finds no login. An application that has sessions already goes there in steps.
   IdStorage id_storage = IdStorage::plain;
+  // Goes into the hashes of ids, so that applications which share a store and its prefix do not
+  // open each other's sessions. From IdStorage::hashed_only on: before, plain keys are looked for,
+  // too. A site that has sessions under hashed keys loses them when this changes. It parts ids
+  // only: who has a session in one application is listed in both (PrincipalIndex), so prefer a
+  // prefix of its own for each (RedisOptions::prefix).
+  std::string id_namespace{};
 
   // A session ends when no request came for this long, or when it is this old, whichever is first
   // (OWASP ASVS 5.0 7.3.1 and 7.3.2). At most 400 days each.
@@ -81,7 +89,7 @@ struct SessionOptions {
   TooManySessions when_too_many = TooManySessions::end_oldest;
 
   // Takes warnings about the set-up, such as a Secure cookie on plain http; each is given once. May
-  // be called from any thread. Never given an id or a value.
+  // be called from any thread. Never given an id or a value. What it throws is dropped.
   std::function<void(std::string_view)> on_warning{};
   // Is told what happens to sessions, and of every call of the store (observer.hpp). None: costs
   // nothing.
@@ -113,7 +121,7 @@ struct Commit {
     created,      // a new session and its id
     updated,      // attributes
     regenerated,  // a new id
-    erased,       // invalidate
+    erased,       // it ended, as invalidate or sign_out had asked
     gone,         // the session ended while the request ran: nothing was written, no cookie
   };
   Status status = Status::unchanged;
@@ -131,6 +139,9 @@ struct SessionInfo {
 
 // Const, cheap to copy, and safe to share between threads. Every call blocks for as long as the
 // store does, and gives back the store's errors.
+//
+// Stop serving before main returns. A thread that a static object joins in its destructor can serve
+// until then; one that nobody joins may crash in OpenSSL, which ends itself at exit.
 class SessionManager {
  public:
   // Errors: invalid_argument, naming the option that is wrong and what would be right.
@@ -148,6 +159,13 @@ class SessionManager {
   // says what to send. Afterwards the session is a fresh snapshot. After an error it still holds
   // its changes, and may be committed again. Errors: the first bad call on the session; too_large
   // (limits); those of the store.
+  //
+  // Logging out does not depend on the rest: a request that has called invalidate or sign_out, or
+  // signed in another principal than before, ends what was stored whatever else fails, and the
+  // error says so (`maybe_applied` speaks of the rest). Then all else is dropped, and the next
+  // commit is `erased` with the header that deletes the cookie; until somebody sends that, the
+  // cookie names nothing. When the end itself fails, that error is given: the session is still
+  // there, and another commit tries again.
   [[nodiscard]] Result<Commit> commit(Session& session) const;
 
   // The same without HTTP, for WebSockets, RPC and tools.
@@ -163,7 +181,9 @@ class SessionManager {
 
   // All sessions of a principal, wherever they were signed in (ASVS 5.0 7.4.5, 7.5.2). The store
   // must have a PrincipalIndex (MemoryStore and RedisStore do), else these give invalid_argument.
-  // They cost a round trip for the list, and one or two for each session in it.
+  // They cost a round trip for the list, and one to three for each session in it, and return within
+  // 10 seconds and one call of the store: never with a part of it, but with `timeout`, or
+  // `overloaded` when the first two meet more than 10,000 sessions that are alive.
 
   // The sessions, the newest first; `current` is marked, and may be null.
   [[nodiscard]] Result<std::vector<SessionInfo>> sessions_of(
@@ -192,6 +212,11 @@ class SessionManager {
                                       const internal::Plan& plan, std::string_view principal) const;
   [[nodiscard]] Result<Commit::Status> execute(Session::State& state, const internal::Plan& plan,
                                                const Changes& changes, const Fields& after) const;
+  [[nodiscard]] Result<Commit::Status> write(Session::State& state,
+                                             const internal::Plan& plan) const;
+  [[nodiscard]] Result<bool> end(Session::State& state) const;
+  [[nodiscard]] Result<Commit> end_after_all(Session::State& state,
+                                             const Result<Commit::Status>& status) const;
   // Of a commit that signs in: before the write, and after it.
   [[nodiscard]] Result<void> admit(const Session::State& state) const;
   [[nodiscard]] Result<Commit::Status> hold_to_limit(Session::State& state,
@@ -203,3 +228,4 @@ class SessionManager {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

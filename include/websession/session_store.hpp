@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "websession/clock.hpp"
+#include "websession/config.hpp"
 #include "websession/fields.hpp"
 #include "websession/result.hpp"
 #include "websession/session_id.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // The time to live of a record, counted by the store from the moment it writes; and who is listed
@@ -97,6 +99,8 @@ struct Outcome {
 // Errors that every verb may give: unavailable, timeout, overloaded, rejected, corrupt.
 //
 // An attribute whose deadline has passed is absent in every verb.
+//
+// A store is asked by dynamic_cast what else it can do, so its class is compiled with RTTI.
 class SessionStore {
  public:
   SessionStore() = default;
@@ -138,8 +142,8 @@ inline constexpr std::string_view user_field = "@user";    // the principal, onc
 inline constexpr std::string_view label_field = "@label";  // what the principal knows it by
 
 // Refuse what no store may accept, with invalid_argument. That is a create without a valid
-// `@created`, names of the store's own (`@until.*`, `@frozen`), a removed `@created`, a name in two
-// lists, a time to live out of range.
+// `@created`, names of the store's own (`@until.*`, `@frozen`), a removed `@created`, a deadline for
+// `@created` or `@user`, a name in two lists, a time to live out of range.
 Result<void> validate(const Fields& fields, Lifetime lifetime);
 Result<void> validate(const Changes& changes, Lifetime lifetime);
 
@@ -160,3 +164,4 @@ Fields live_fields(const Fields& stored, WallTime now);
 std::optional<std::int64_t> parse_integer(std::string_view text) noexcept;
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -7,10 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/key_ring.hpp"
 #include "websession/result.hpp"
 #include "websession/session_id.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // How a signed id is written. Both carry a whole HMAC-SHA256 and nothing else.
@@ -64,3 +66,4 @@ class CookieSigner {
 };
 
 }  // namespace websession
+WEBSESSION_API_END

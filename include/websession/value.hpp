@@ -15,8 +15,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/result.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession {
 
 // A string that is stored as its bytes are, whatever they read as: for programs that keep plain
@@ -145,3 +147,4 @@ requires Value<T> &&(!std::same_as<T, std::string_view>)&&(!internal::is_char_ar
 }
 
 }  // namespace websession
+WEBSESSION_API_END

@@ -5,6 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "websession/config.hpp"
+
+WEBSESSION_API_BEGIN
 namespace websession::internal {
 
 enum class Base64 {
@@ -20,3 +23,4 @@ enum class Base64 {
                                                        Base64 alphabet = Base64::url);
 
 }  // namespace websession::internal
+WEBSESSION_API_END

@@ -1,6 +1,7 @@
 #include "websession/counters.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
 #include <string_view>
 
@@ -111,45 +112,66 @@ std::string CounterSnapshot::prometheus_text() const {
   return page;
 }
 
+// Counters
+
+struct Counters::Counts {
+  using Count = std::atomic<std::uint64_t>;
+
+  struct Durations {
+    std::array<Count, CounterSnapshot::bounds.size() + 1> counts{};
+    Count sum_ns{};
+
+    [[nodiscard]] Latency read() const noexcept {
+      Latency values;
+      for (std::size_t i = 0; i < values.counts.size(); ++i) {
+        values.counts[i] = counts[i].load(relaxed);
+      }
+      values.sum = nanoseconds(sum_ns.load(relaxed));
+      return values;
+    }
+  };
+
+  std::array<Count, CounterSnapshot::kinds> events{};
+  std::array<std::array<Count, CounterSnapshot::errors>, CounterSnapshot::verbs> errors{};
+  std::array<Durations, CounterSnapshot::verbs> succeeded{};
+  std::array<Durations, CounterSnapshot::verbs> failed{};
+};
+
+Counters::Counters() : counts_(std::make_unique<Counts>()) {}
+Counters::~Counters() = default;
+
 void Counters::on_session(const SessionEvent& event) {
-  events_[index(event.kind)].fetch_add(1, relaxed);
+  counts_->events[index(event.kind)].fetch_add(1, relaxed);
 }
 
 void Counters::on_store_call(const StoreCall& call) {
   const std::size_t verb = index(call.verb);
   if (call.error != nullptr) {
     const std::error_code& code = call.error->code;
+    auto& errors = counts_->errors[verb];
     const auto value = static_cast<std::size_t>(code.value());
-    const bool ours = code.category() == error_category() && value < errors_[verb].size();
-    errors_[verb][ours ? value : 0].fetch_add(1, relaxed);
+    const bool ours = code.category() == error_category() && value < errors.size();
+    errors[ours ? value : 0].fetch_add(1, relaxed);
   }
-  Latency& latency = call.error == nullptr ? succeeded_[verb] : failed_[verb];
+  Counts::Durations& durations =
+      call.error == nullptr ? counts_->succeeded[verb] : counts_->failed[verb];
   const auto& bounds = CounterSnapshot::bounds;
   const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), call.latency);
-  latency.counts[static_cast<std::size_t>(bucket - bounds.begin())].fetch_add(1, relaxed);
-  latency.sum_ns.fetch_add(static_cast<std::uint64_t>(call.latency.count()), relaxed);
-}
-
-CounterSnapshot::Latency Counters::read(const Latency& latency) noexcept {
-  CounterSnapshot::Latency values;
-  for (std::size_t i = 0; i < values.counts.size(); ++i) {
-    values.counts[i] = latency.counts[i].load(relaxed);
-  }
-  values.sum = nanoseconds(latency.sum_ns.load(relaxed));
-  return values;
+  durations.counts[static_cast<std::size_t>(bucket - bounds.begin())].fetch_add(1, relaxed);
+  durations.sum_ns.fetch_add(static_cast<std::uint64_t>(call.latency.count()), relaxed);
 }
 
 CounterSnapshot Counters::snapshot() const noexcept {
   CounterSnapshot values;
-  for (std::size_t kind = 0; kind < events_.size(); ++kind) {
-    values.events_[kind] = events_[kind].load(relaxed);
+  for (std::size_t kind = 0; kind < values.events_.size(); ++kind) {
+    values.events_[kind] = counts_->events[kind].load(relaxed);
   }
-  for (std::size_t verb = 0; verb < errors_.size(); ++verb) {
-    for (std::size_t error = 0; error < errors_[verb].size(); ++error) {
-      values.errors_[verb][error] = errors_[verb][error].load(relaxed);
+  for (std::size_t verb = 0; verb < values.errors_.size(); ++verb) {
+    for (std::size_t error = 0; error < values.errors_[verb].size(); ++error) {
+      values.errors_[verb][error] = counts_->errors[verb][error].load(relaxed);
     }
-    values.succeeded_[verb] = read(succeeded_[verb]);
-    values.failed_[verb] = read(failed_[verb]);
+    values.succeeded_[verb] = counts_->succeeded[verb].read();
+    values.failed_[verb] = counts_->failed[verb].read();
   }
   return values;
 }

@@ -1,9 +1,11 @@
 #include "websession/csrf.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "base64.hpp"
+#include "digest.hpp"
 #include "random_bytes.hpp"
 #include "session_access.hpp"
 
@@ -14,6 +16,11 @@ using internal::SessionAccess;
 
 constexpr std::string_view field = internal::csrf_field;
 constexpr std::size_t secret_bytes = 32;
+static_assert(secret_bytes == internal::digest_bytes);
+constexpr std::string_view key_purpose = "websession csrf cookie v1";
+constexpr std::string_view name_end = "-csrf";
+// A browser can have several cookies of one name; a header from elsewhere any number.
+constexpr std::size_t cookies_max = 4;
 
 // Masks, and unmasks what was masked. Precondition: the same size.
 std::string combine(std::string_view mask, std::string_view bytes) {
@@ -31,6 +38,20 @@ std::optional<std::string> decode_secret(std::string_view text) {
   return secret;
 }
 
+Result<std::string> masked(std::string_view secret) {
+  Result<std::string> mask = internal::random_string(secret_bytes);
+  if (!mask) return mask;
+  return internal::encode_base64(*mask + combine(*mask, secret));
+}
+
+bool holds(std::string_view token, std::string_view secret) {
+  const std::optional<std::string> bytes = internal::decode_base64(token);
+  if (!bytes || bytes->size() != 2 * secret_bytes) return false;
+  const std::string_view mask = std::string_view(*bytes).substr(0, secret_bytes);
+  return equal_in_constant_time(combine(mask, std::string_view(*bytes).substr(secret_bytes)),
+                                secret);
+}
+
 }  // namespace
 
 Result<std::string> csrf_token(Session& session) {
@@ -38,26 +59,95 @@ Result<std::string> csrf_token(Session& session) {
   if (!text) return text.error();
   const std::optional<std::string> secret = decode_secret(*text);
   if (!secret) return make_error(Errc::corrupt, "a session's CSRF secret cannot be read");
-  Result<std::string> mask = internal::random_string(secret_bytes);
-  if (!mask) return mask;
-  return internal::encode_base64(*mask + combine(*mask, *secret));
+  return masked(*secret);
 }
 
 bool csrf_valid(const Session& session, std::string_view token) {
   const auto text = SessionAccess::find(session, field);
   if (!text) return false;
   const std::optional<std::string> secret = decode_secret(*text);
-  const std::optional<std::string> bytes = internal::decode_base64(token);
-  if (!secret || !bytes || bytes->size() != 2 * secret_bytes) return false;
-  const std::string_view mask = std::string_view(*bytes).substr(0, secret_bytes);
-  const std::string_view masked = std::string_view(*bytes).substr(secret_bytes);
-  return equal_in_constant_time(combine(mask, masked), *secret);
+  return secret && holds(token, *secret);
 }
 
 void renew_csrf(Session& session) {
   if (!SessionAccess::check_alive(session)) return;  // its tokens are over already
   // Also when this request sees no secret: another one may just be making it.
   SessionAccess::put(session, field, std::nullopt);
+}
+
+Result<CsrfCookie> CsrfCookie::make(const KeyRing& keys, const CookieOptions& session_cookie) {
+  if (keys.empty()) {
+    return make_error(Errc::invalid_argument, "a CsrfCookie needs a key ring with a secret");
+  }
+  CsrfCookie made;
+  made.cookie_ = session_cookie;
+  made.cookie_.name += name_end;
+  if (auto valid = validate(made.cookie_); !valid) return std::move(valid).error();
+  for (const std::string& secret : keys.secrets()) {
+    made.keys_.push_back(internal::derive_key(secret, key_purpose));
+  }
+  return made;
+}
+
+// The values that may be ours.
+std::vector<std::string_view> CsrfCookie::find(std::string_view cookie_header) const {
+  std::vector<std::string_view> values = find_cookies(cookie_header, cookie_.name);
+  // A browser sends at most one cookie with a __Host- name; a second one was planted.
+  if (has_host_prefix(cookie_.name) && values.size() > 1) values.resize(1);
+  std::erase_if(values, [](std::string_view value) { return !decode_secret(value); });
+  if (values.size() > cookies_max) values.resize(cookies_max);
+  return values;
+}
+
+// A name holds no '=', so no other name and value make the same text.
+std::string CsrfCookie::secret_of(const std::string& key, std::string_view value) const {
+  return internal::hmac_sha256(key, cookie_.name + '=' + std::string(value));
+}
+
+Result<CsrfCookie::Token> CsrfCookie::token(Session& session,
+                                            std::string_view cookie_header) const {
+  if (SessionAccess::is_or_will_be_stored(session)) {
+    Result<std::string> text = csrf_token(session);
+    if (!text) return std::move(text).error();
+    return Token{*std::move(text)};
+  }
+  Token token;
+  SetCookie cookie;
+  if (const std::vector<std::string_view> values = find(cookie_header); !values.empty()) {
+    cookie.value = values.front();
+  } else {
+    const Result<std::string> random = internal::random_string(secret_bytes);
+    if (!random) return random.error();
+    cookie.name = cookie_.name;
+    cookie.value = internal::encode_base64(*random);
+    cookie.path = cookie_.path;
+    cookie.domain = cookie_.domain;
+    cookie.same_site = cookie_.same_site;
+    cookie.secure = cookie_.secure == Secure::always ||
+                    (cookie_.secure == Secure::automatic && SessionAccess::is_https(session));
+    cookie.http_only = cookie_.http_only;
+    cookie.partitioned = cookie_.partitioned;
+    Result<std::string> header = serialize(cookie);
+    if (!header) return std::move(header).error();
+    token.headers = {{"Set-Cookie", *std::move(header), Header::Mode::append},
+                     {"Cache-Control", "no-store", Header::Mode::replace}};
+  }
+  Result<std::string> text = masked(secret_of(keys_.front(), cookie.value));
+  if (!text) return std::move(text).error();
+  token.text = *std::move(text);
+  return token;
+}
+
+bool CsrfCookie::valid(const Session& session, std::string_view cookie_header,
+                       std::string_view token) const {
+  if (csrf_valid(session, token)) return true;
+  if (session.principal()) return false;
+  for (const std::string_view value : find(cookie_header)) {
+    for (const std::string& key : keys_) {
+      if (holds(token, secret_of(key, value))) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace websession

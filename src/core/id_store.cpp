@@ -8,6 +8,7 @@
 #include "base64.hpp"
 #include "digest.hpp"
 #include "principal.hpp"
+#include "record_times.hpp"
 
 namespace websession::internal {
 namespace {
@@ -65,12 +66,19 @@ auto ask_in_turn(Forms forms, KeyForm& seen, const Ask& ask) {
 
 }  // namespace
 
-StoreKey key_of(const SessionId& id, KeyForm form) {
+StoreKey key_of(const SessionId& id, KeyForm form, std::string_view id_namespace) {
   if (form == KeyForm::plain) return StoreKey(id);
-  return StoreKey(std::string(hashed_prefix) + encode_base64(sha256(id.secret())));
+  std::string text(id_namespace);
+  if (!text.empty()) text += ':';
+  text += id.secret();
+  return StoreKey(std::string(hashed_prefix) + encode_base64(sha256(text)));
 }
 
-bool is_key_of(const StoreKey& key, const SessionId& id) {
+StoreKey IdStore::key_of(const SessionId& id, KeyForm form) const {
+  return internal::key_of(id, form, namespace_);
+}
+
+bool IdStore::is_key_of(const StoreKey& key, const SessionId& id) const {
   const bool is_hashed = key.secret().starts_with(hashed_prefix);
   return key == key_of(id, is_hashed ? KeyForm::hashed : KeyForm::plain);
 }
@@ -96,7 +104,7 @@ Result<std::optional<IdStore::Found>> IdStore::load(const SessionId& id) const {
 // `applied` as well, and they would be lost. When it fails the session stays as it is, and the next
 // load tries again: a store that can only be read at the moment ends nobody's session.
 bool IdStore::move(const SessionId& id, const Record& record) const {
-  const Lifetime what_is_left{std::clamp(record.remaining, std::chrono::milliseconds(1), ttl_max),
+  const Lifetime what_is_left{std::max(remaining_of(record), std::chrono::milliseconds(1)),
                               principal_of(record.fields)};
   const Result<Outcome> moved =
       store_->rekey(key_of(id, KeyForm::plain), key_of(id, KeyForm::hashed), {}, what_is_left, {});

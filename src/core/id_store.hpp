@@ -4,19 +4,21 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "websession/session_store.hpp"
 
 namespace websession::internal {
 
-// What the key of a session holds: its id, or "2:" and the id's SHA-256 in base64url. Ids never
-// contain ':', so no id from outside is ever a hashed key, whatever IdFormat allows.
+// What the key of a session holds: its id, or "2:" and in base64url the SHA-256 of the id, with
+// "<namespace>:" before it if there is a namespace. Ids never contain ':', so no id from outside is
+// ever a hashed key, whatever IdFormat allows, and no two namespaces hash the same text.
 enum class KeyForm { plain, hashed };
 
-[[nodiscard]] StoreKey key_of(const SessionId& id, KeyForm form);
-// Of either form.
-[[nodiscard]] bool is_key_of(const StoreKey& key, const SessionId& id);
+[[nodiscard]] StoreKey key_of(const SessionId& id, KeyForm form,
+                              std::string_view id_namespace = {});
 
 // Cheap to copy; as safe for threads as the store is. Errors are the store's.
 //
@@ -26,9 +28,16 @@ enum class KeyForm { plain, hashed };
 class IdStore {
  public:
   IdStore() = default;
-  IdStore(std::shared_ptr<SessionStore> store, IdStorage storage,
+  IdStore(std::shared_ptr<SessionStore> store, IdStorage storage, std::string id_namespace,
           std::shared_ptr<const Clock> clock) noexcept
-      : store_(std::move(store)), storage_(storage), clock_(std::move(clock)) {}
+      : store_(std::move(store)),
+        storage_(storage),
+        namespace_(std::move(id_namespace)),
+        clock_(std::move(clock)) {}
+
+  [[nodiscard]] StoreKey key_of(const SessionId& id, KeyForm form) const;
+  // Of either form.
+  [[nodiscard]] bool is_key_of(const StoreKey& key, const SessionId& id) const;
 
   struct Found {
     Record record;
@@ -57,6 +66,7 @@ class IdStore {
 
   std::shared_ptr<SessionStore> store_;
   IdStorage storage_ = IdStorage::plain;
+  std::string namespace_{};
   std::shared_ptr<const Clock> clock_;
 };
 

@@ -3,6 +3,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "count_key.hpp"
+
 namespace websession::internal {
 namespace {
 
@@ -67,6 +69,7 @@ class ObservedStore final : public SessionStore {
     return result;
   }
   void tell(Kind kind, const StoreKey& key) {
+    if (is_count_key(key)) return;  // nothing that happens to a session
     observer_->tell(SessionEvent{kind, SessionRef(key)});
   }
   void tell_refusal(Outcome::Status status, const StoreKey& key) {

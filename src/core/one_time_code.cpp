@@ -10,6 +10,7 @@
 #include "base64.hpp"
 #include "characters.hpp"
 #include "code_digits.hpp"
+#include "count_key.hpp"
 #include "digest.hpp"
 #include "random_bytes.hpp"
 #include "session_access.hpp"
@@ -21,6 +22,11 @@ using internal::SessionAccess;
 using std::chrono::milliseconds;
 
 constexpr std::string_view key_purpose = "websession one-time code v1";
+constexpr std::string_view limit_purpose = "websession one-time code limit v1";
+constexpr const char* tries_attribute = "tries";
+constexpr int tries_max = 10'000;
+constexpr milliseconds window_min = std::chrono::minutes(1);
+constexpr milliseconds window_max = std::chrono::hours(24 * 30);
 // A random text of the session's own. It is part of every hash, so that a hash copied to another
 // session is worth nothing there. Not the id: that changes, and a new session has none yet.
 constexpr std::string_view anchor_field = internal::code_field;
@@ -108,7 +114,7 @@ Result<void> check_purpose(std::string_view purpose) {
   return {};
 }
 
-Result<void> check(const CodeOptions& options) {
+Result<void> check_options(const CodeOptions& options) {
   if (options.digits < digits_min || options.digits > digits_max) {
     return invalid("digits: is 6 to 12; fewer could be guessed");
   }
@@ -119,6 +125,34 @@ Result<void> check(const CodeOptions& options) {
     return invalid("attempts: is 1 to 20; more would help whoever guesses");
   }
   return {};
+}
+
+Result<void> check_limit(const CodeLimit& limit) {
+  if (limit.tries < 1 || limit.tries > tries_max) return invalid("tries: is 1 to 10,000");
+  if (limit.window < window_min || limit.window > window_max) {
+    return invalid("window: is 1 minute to 30 days");
+  }
+  return {};
+}
+
+// How often this was called with the key since its record began, this call included.
+Result<std::int64_t> count_up(SessionStore& store, const StoreKey& key, milliseconds window,
+                              WallTime now) {
+  Changes one_more;
+  one_more.increment.push_back({tries_attribute, 1});
+  // The second round is for who begins the record at the same moment as another; a third would mean
+  // that it has ended in between.
+  for (int round = 0; round < 3; ++round) {
+    const Result<Outcome> outcome = store.update(key, one_more, {milliseconds(1)});  // no longer
+    if (!outcome) return outcome.error();
+    if (outcome->status == Outcome::Status::applied) return outcome->counters.at(0);
+    const std::string created = std::to_string(now.time_since_epoch().count());
+    const Result<void> begun =
+        store.create(key, {{created_field, created}, {tries_attribute, "1"}}, {window});
+    if (begun) return std::int64_t{1};
+    if (begun.error().code != Errc::key_exists) return begun.error();
+  }
+  return make_error(Errc::overloaded, "the tries could not be counted; try later");
 }
 
 std::string field_of(std::string_view purpose) {
@@ -151,19 +185,41 @@ std::optional<CodeCheck> settled(const Code& code, WallTime now) {
 
 }  // namespace
 
-Result<OneTimeCodes> OneTimeCodes::make(const KeyRing& keys) {
+Result<OneTimeCodes> OneTimeCodes::make(const KeyRing& keys, std::optional<CodeLimit> limit) {
   if (keys.empty()) return invalid("one-time codes need a key ring with a secret");
+  if (limit) {
+    if (auto valid = check_limit(*limit); !valid) return std::move(valid).error();
+  }
   std::vector<std::string> derived;
   for (const std::string& secret : keys.secrets()) {
     derived.push_back(internal::derive_key(secret, key_purpose));
   }
-  return OneTimeCodes(std::move(derived));
+  OneTimeCodes codes(std::move(derived));
+  codes.limit_ = limit;
+  codes.limit_key_ = internal::derive_key(keys.secrets().front(), limit_purpose);
+  return codes;
+}
+
+Result<void> OneTimeCodes::check(std::string_view purpose, std::string_view about) const {
+  if (!limit_ || !about.empty()) return check_purpose(purpose);
+  return invalid("about: a limit on tries (CodeLimit) needs to know what a code is about");
+}
+
+// Counts the try.
+Result<bool> OneTimeCodes::may_try(const Session& session, std::string_view purpose,
+                                   std::string_view about) const {
+  if (!limit_) return true;
+  const StoreKey key = internal::count_key(hash_of(limit_key_, joined({purpose, about})));
+  const Result<std::int64_t> tries = count_up(SessionAccess::store(session), key, limit_->window,
+                                              SessionAccess::clock(session).wall());
+  if (!tries) return tries.error();
+  return *tries <= limit_->tries;
 }
 
 Result<std::string> OneTimeCodes::issue(Session& session, std::string_view purpose,
                                         const CodeOptions& options) const {
-  if (auto valid = check_purpose(purpose); !valid) return std::move(valid).error();
-  if (auto valid = check(options); !valid) return std::move(valid).error();
+  if (auto valid = check(purpose, options.about); !valid) return std::move(valid).error();
+  if (auto valid = check_options(options); !valid) return std::move(valid).error();
   if (auto alive = SessionAccess::check_alive(session); !alive) return std::move(alive).error();
   const std::string name = field_of(purpose);
   std::vector<std::string> others = SessionAccess::names(session, field_prefix);
@@ -193,7 +249,7 @@ Result<std::string> OneTimeCodes::issue(Session& session, std::string_view purpo
 
 Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpose,
                                        std::string_view typed, std::string_view about) const {
-  if (auto valid = check_purpose(purpose); !valid) return std::move(valid).error();
+  if (auto valid = check(purpose, about); !valid) return std::move(valid).error();
   if (auto alive = SessionAccess::check_alive(session); !alive) return std::move(alive).error();
   const std::string name = field_of(purpose);
   const std::optional<std::string> digits = internal::typed_digits(typed, digits_max);
@@ -203,7 +259,12 @@ Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpos
     if (!text || !anchor) return CodeCheck{};
     const std::optional<Code> code = parse_code(*text);
     if (!code) return make_error(Errc::corrupt, "a session's one-time code cannot be read");
-    if (const auto check = settled(*code, SessionAccess::clock(session).wall())) return *check;
+    if (const auto known = settled(*code, SessionAccess::clock(session).wall())) return *known;
+    if (round == 0) {
+      const Result<bool> may = may_try(session, purpose, about);
+      if (!may) return may.error();
+      if (!*may) return CodeCheck{CodeCheck::Status::limited};
+    }
 
     const std::string tried = joined({*anchor, code->nonce, purpose, about, digits.value_or("")});
     bool correct = false;

@@ -78,12 +78,5 @@ std::string handle_of(const StoreKey& key) {
   return encode_base64(std::string_view(digest).substr(0, handle_bytes));
 }
 
-WallTime renewed_at(WallTime created, milliseconds remaining, milliseconds idle_timeout,
-                    WallTime now) {
-  // The last renewal gave the idle timeout. (Or less, close to the absolute timeout: but there a
-  // renewal lengthens nothing, so none is made.)
-  return std::clamp(now + remaining - idle_timeout, std::min(created, now), now);
-}
-
 }  // namespace internal
 }  // namespace websession

@@ -4,7 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "session_plan.hpp"
 #include "websession/fields.hpp"
 #include "websession/result.hpp"
 #include "websession/session_id.hpp"
@@ -25,10 +24,6 @@ Result<void> validate_principal(std::string_view principal);
 // Names a session to its principal. It is made by hashing, so it gives no access, and it is no part
 // of what a store that hashes ids has as its key.
 [[nodiscard]] std::string handle_of(const StoreKey& key);
-
-// When the time to live was last renewed, as far as what is left of it tells.
-[[nodiscard]] WallTime renewed_at(WallTime created, milliseconds remaining,
-                                  milliseconds idle_timeout, WallTime now);
 
 }  // namespace internal
 }  // namespace websession

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "principal.hpp"
+#include "record_times.hpp"
 #include "session_state.hpp"
 #include "websession/session_manager.hpp"
 
@@ -15,6 +16,23 @@ using std::chrono::milliseconds;
 // principal signs in all the time.
 constexpr int passes_max = 100;
 
+// What is done with all sessions of a principal returns by then, however many entries there are.
+class Deadline {
+ public:
+  explicit Deadline(const Clock& clock)
+      : clock_(clock), until_(clock.steady() + std::chrono::seconds(10)) {}
+  // Error: timeout.
+  [[nodiscard]] Result<void> check() const {
+    if (clock_.steady() < until_) return {};
+    return make_error(Errc::timeout,
+                      "the principal has more sessions than could be looked at in 10 seconds");
+  }
+
+ private:
+  const Clock& clock_;
+  SteadyTime until_;
+};
+
 // An entry of the index, and what the store has under it.
 struct Listed {
   StoreKey key;
@@ -26,6 +44,7 @@ struct Listed {
     session,
   } kind;
   Fields fields{};
+  WallTime created{};
   milliseconds remaining{};
 };
 
@@ -37,33 +56,59 @@ Result<Listed> look_up(SessionStore& store, const StoreKey& key, std::string_vie
   }
   if (!*record) return Listed{key, Listed::Kind::gone};
   if (principal_of((*record)->fields) != principal) return Listed{key, Listed::Kind::other};
-  const auto kind = (*record)->frozen ? Listed::Kind::frozen : Listed::Kind::session;
-  return Listed{key, kind, std::move((*record)->fields), (*record)->remaining};
+  if ((*record)->frozen) return Listed{key, Listed::Kind::frozen};
+  const Result<std::optional<WallTime>> created = internal::created_of((*record)->fields);
+  if (!created || !*created) return Listed{key, Listed::Kind::unreadable};
+  return Listed{key, Listed::Kind::session, (*record)->fields, **created,
+                internal::remaining_of(**record)};
 }
 
-// What is listed of a principal, in the order of the index. Entries whose session is gone are
-// dropped from the index.
-Result<std::vector<Listed>> list(SessionStore& store, PrincipalIndex& index,
-                                 std::string_view principal) {
-  const Result<std::vector<StoreKey>> keys = index.entries(principal);
-  if (!keys) return keys.error();
-  std::vector<Listed> all;
-  std::vector<StoreKey> gone;
-  for (const StoreKey& key : *keys) {
-    Result<Listed> listed = look_up(store, key, principal);
-    if (!listed) return std::move(listed).error();
-    if (listed->kind == Listed::Kind::gone) {
-      gone.push_back(key);
-    } else {
-      all.push_back(*std::move(listed));
+// Whether a visitor could open it: an absolute timeout that was longer when the session was written
+// may have left it in the store.
+bool is_open(const Listed& listed, const internal::PlanOptions& plan, WallTime now) {
+  return listed.kind == Listed::Kind::session &&
+         internal::absolute_left(listed.created, plan, now) > milliseconds(0);
+}
+
+// What is listed of a principal, in the order of the index.
+struct Listing {
+  std::vector<Listed> found{};
+  bool complete = true;  // false: there may be more
+};
+
+// Entries whose session is gone are dropped from the index. If they hid others, which the index did
+// not give for want of room, it is asked again.
+Result<Listing> list(SessionStore& store, PrincipalIndex& index, std::string_view principal,
+                     const Deadline& deadline) {
+  while (true) {
+    const Result<std::vector<StoreKey>> keys = index.entries(principal);
+    if (!keys) return keys.error();
+    Listing listing;
+    std::vector<StoreKey> gone;
+    for (const StoreKey& key : *keys) {
+      if (auto in_time = deadline.check(); !in_time) return std::move(in_time).error();
+      Result<Listed> listed = look_up(store, key, principal);
+      if (!listed) return std::move(listed).error();
+      if (listed->kind == Listed::Kind::gone) {
+        gone.push_back(key);
+      } else {
+        listing.found.push_back(*std::move(listed));
+      }
     }
-  }
-  if (!gone.empty()) {
-    if (auto forgotten = index.forget(principal, gone); !forgotten) {
-      return std::move(forgotten).error();
+    if (!gone.empty()) {
+      if (auto forgotten = index.forget(principal, gone); !forgotten) {
+        return std::move(forgotten).error();
+      }
     }
+    listing.complete = keys->size() < PrincipalIndex::entries_max;
+    if (listing.complete || gone.empty()) return listing;
   }
-  return all;
+}
+
+Error too_many_to_list() {
+  return make_error(Errc::overloaded,
+                    "the principal has more sessions than can be listed (10,000); "
+                    "sign_out_everywhere ends them");
 }
 
 // Ends what is listed under the key. True: it was a session of the principal, and not a replaced
@@ -86,34 +131,27 @@ Error too_many_sessions() {
                     "the principal has as many sessions as max_sessions_per_principal allows");
 }
 
-std::optional<WallTime> created_of(const Listed& listed) {
-  const auto text = listed.fields.find(created_field);
-  const auto ms = text ? parse_integer(*text) : std::nullopt;
-  if (!ms) return std::nullopt;
-  return WallTime(milliseconds(*ms));
-}
-
 }  // namespace
 
 Result<std::vector<SessionInfo>> SessionManager::sessions_of(std::string_view principal,
                                                              const Session* current) const {
   if (shared_->index == nullptr) return no_principal_index();
   if (auto valid = internal::validate_principal(principal); !valid) return std::move(valid).error();
-  const Result<std::vector<Listed>> all = list(shared_->store.by_key(), *shared_->index, principal);
+  const Result<Listing> all =
+      list(shared_->store.by_key(), *shared_->index, principal, Deadline(*shared_->clock));
   if (!all) return all.error();
+  if (!all->complete) return too_many_to_list();
   const SessionId* id = current != nullptr ? current->id() : nullptr;
   const WallTime now = shared_->clock->wall();
   std::vector<SessionInfo> infos;
-  for (const Listed& listed : *all) {
-    const std::optional<WallTime> created = created_of(listed);
-    if (listed.kind != Listed::Kind::session || !created) continue;
-    if (internal::absolute_left(created, shared_->plan, now) <= milliseconds(0)) continue;
+  for (const Listed& listed : all->found) {
+    if (!is_open(listed, shared_->plan, now)) continue;
     SessionInfo info;
-    info.created = *created;
+    info.created = std::min(listed.created, now);
     info.renewed =
-        internal::renewed_at(*created, listed.remaining, shared_->plan.idle_timeout, now);
+        internal::renewed_at(listed.created, listed.remaining, shared_->plan.idle_timeout, now);
     info.label = listed.fields.find(label_field).value_or("");
-    info.is_current = id != nullptr && internal::is_key_of(listed.key, *id);
+    info.is_current = id != nullptr && shared_->store.is_key_of(listed.key, *id);
     info.handle = internal::handle_of(listed.key);
     infos.push_back(std::move(info));
   }
@@ -128,17 +166,27 @@ Result<std::vector<SessionInfo>> SessionManager::sessions_of(std::string_view pr
 Result<bool> SessionManager::erase_one(std::string_view principal, std::string_view handle) const {
   if (shared_->index == nullptr) return no_principal_index();
   if (auto valid = internal::validate_principal(principal); !valid) return std::move(valid).error();
-  const Result<std::vector<StoreKey>> keys = shared_->index->entries(principal);
-  if (!keys) return keys.error();
-  const auto key = std::find_if(keys->begin(), keys->end(), [handle](const StoreKey& listed) {
-    return equal_in_constant_time(internal::handle_of(listed), handle);
-  });
-  if (key == keys->end()) return false;
-  const Result<Listed> listed = look_up(shared_->store.by_key(), *key, principal);
-  if (!listed) return listed.error();
-  if (listed->kind == Listed::Kind::other || listed->kind == Listed::Kind::gone) return false;
-  // A handle from before a regenerate means the session that it has become.
-  return shared_->store.by_key().erase(*key);
+  SessionStore& store = shared_->store.by_key();
+  const Deadline deadline(*shared_->clock);
+  while (true) {
+    const Result<std::vector<StoreKey>> keys = shared_->index->entries(principal);
+    if (!keys) return keys.error();
+    const auto key = std::find_if(keys->begin(), keys->end(), [handle](const StoreKey& listed) {
+      return equal_in_constant_time(internal::handle_of(listed), handle);
+    });
+    if (key != keys->end()) {
+      const Result<Listed> listed = look_up(store, *key, principal);
+      if (!listed) return listed.error();
+      if (listed->kind == Listed::Kind::other || listed->kind == Listed::Kind::gone) return false;
+      // A handle from before a regenerate means the session that it has become.
+      return store.erase(*key);
+    }
+    if (keys->size() < PrincipalIndex::entries_max) return false;
+    // It may be behind entries that are over; those go now.
+    const Result<Listing> all = list(store, *shared_->index, principal, deadline);
+    if (!all) return all.error();
+    if (!all->complete) return too_many_to_list();
+  }
 }
 
 Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view principal,
@@ -148,15 +196,15 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
   const bool keeps =
       keep != nullptr && keep->id() != nullptr && keep->state_->stored_principal() == principal;
   const auto is_kept = [&](const StoreKey& key) {
-    return keeps && internal::is_key_of(key, *keep->id());
+    return keeps && shared_->store.is_key_of(key, *keep->id());
   };
   SessionStore& store = shared_->store.by_key();
+  const Deadline deadline(*shared_->clock);
   if (keeps) {
-    const Result<std::vector<Listed>> all = list(store, *shared_->index, principal);
-    if (!all) return all.error();
-    const bool alive = std::any_of(all->begin(), all->end(), [&](const Listed& listed) {
-      return is_kept(listed.key) && listed.kind == Listed::Kind::session;
-    });
+    const auto kept = shared_->store.load(*keep->id());
+    if (!kept) return kept.error();
+    const bool alive =
+        *kept && !(*kept)->record.frozen && principal_of((*kept)->record.fields) == principal;
     if (!alive) {
       return make_error(Errc::gone, "the session to keep was replaced or has ended; open it again");
     }
@@ -172,6 +220,12 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
     std::vector<StoreKey> done;
     for (const StoreKey& key : *keys) {
       if (is_kept(key)) continue;
+      if (auto in_time = deadline.check(); !in_time) {
+        Error error = std::move(in_time).error();
+        error.detail += ": call again, what has ended stays so";
+        error.maybe_applied = true;
+        return error;
+      }
       const Result<bool> over = end_listed(store, *shared_->index, key, principal);
       if (!over) return over.error();
       if (*over) ++ended;
@@ -193,40 +247,54 @@ Result<void> SessionManager::admit(const Session::State& state) const {
       options.when_too_many != TooManySessions::refuse_new) {
     return {};
   }
-  const Result<std::vector<Listed>> all =
-      list(shared_->store.by_key(), *shared_->index, state.transition->principal);
+  const Result<Listing> all = list(shared_->store.by_key(), *shared_->index,
+                                   state.transition->principal, Deadline(*shared_->clock));
   if (!all) return all.error();
-  const auto count = std::count_if(all->begin(), all->end(), [&](const Listed& listed) {
-    const bool own = (state.stored && internal::is_key_of(listed.key, state.stored->id)) ||
-                     (state.next_id && internal::is_key_of(listed.key, *state.next_id));
-    return listed.kind == Listed::Kind::session && !own;
+  const WallTime now = shared_->clock->wall();
+  const auto count = std::count_if(all->found.begin(), all->found.end(), [&](const Listed& listed) {
+    const bool own = (state.stored && shared_->store.is_key_of(listed.key, state.stored->id)) ||
+                     (state.next_id && shared_->store.is_key_of(listed.key, *state.next_id));
+    return is_open(listed, shared_->plan, now) && !own;
   });
-  if (static_cast<std::size_t>(count) < *options.max_sessions_per_principal) return {};
-  return too_many_sessions();
+  if (static_cast<std::size_t>(count) >= *options.max_sessions_per_principal) {
+    return too_many_sessions();
+  }
+  if (!all->complete) return too_many_to_list();
+  return {};
 }
 
 // Of sign-ins that race each other, all see each other here, but for those that have yet to write;
-// and those look after that. All go by the same order, so the same ones stay.
+// and those look after that. All go by the same order, so the same ones stay. Whoever is too many
+// among some of the sessions is so among all, so a list with gaps serves as well; it is asked for
+// again until it has none.
 Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
                                                      Commit::Status done) const {
   const SessionOptions& options = shared_->options;
   if (!options.max_sessions_per_principal) return done;
-  Result<std::vector<Listed>> all =
-      list(shared_->store.by_key(), *shared_->index, state.transition->principal);
-  // The sign-in has happened, and its new id must reach the visitor, so errors end this early.
-  if (!all) return done;
-  std::erase_if(*all, [](const Listed& l) { return l.kind != Listed::Kind::session; });
-  std::stable_sort(all->begin(), all->end(),
-                   [](const Listed& a, const Listed& b) { return created_of(a) < created_of(b); });
+  const WallTime now = shared_->clock->wall();
   const bool refuses = options.when_too_many == TooManySessions::refuse_new;
-  if (refuses) std::reverse(all->begin(), all->end());
-  for (std::size_t i = 0; i + *options.max_sessions_per_principal < all->size(); ++i) {
-    const StoreKey& surplus = (*all)[i].key;
-    const Result<bool> erased = shared_->store.by_key().erase(surplus);
-    if (!erased) return done;
-    if (!internal::is_key_of(surplus, state.stored->id)) continue;
-    done = Commit::Status::gone;
-    state.life = Session::State::Life::gone;
+  const Deadline deadline(*shared_->clock);
+  for (bool complete = false; !complete;) {
+    Result<Listing> all =
+        list(shared_->store.by_key(), *shared_->index, state.transition->principal, deadline);
+    // The sign-in has happened, and its new id must reach the visitor, so errors end this early.
+    if (!all) return done;
+    std::vector<Listed>& sessions = all->found;
+    std::erase_if(sessions, [&](const Listed& l) { return !is_open(l, shared_->plan, now); });
+    std::stable_sort(sessions.begin(), sessions.end(),
+                     [](const Listed& a, const Listed& b) { return a.created < b.created; });
+    if (refuses) std::reverse(sessions.begin(), sessions.end());
+    std::size_t ended = 0;
+    for (; ended + *options.max_sessions_per_principal < sessions.size(); ++ended) {
+      const StoreKey& surplus = sessions[ended].key;
+      const Result<bool> erased = deadline.check() ? shared_->store.by_key().erase(surplus)
+                                                   : Result<bool>(too_many_to_list());
+      if (!erased) return done;
+      if (!shared_->store.is_key_of(surplus, state.stored->id)) continue;
+      done = Commit::Status::gone;
+      state.life = Session::State::Life::gone;
+    }
+    complete = all->complete || ended == 0;
   }
   if (done == Commit::Status::gone && refuses) return too_many_sessions();
   return done;

@@ -13,8 +13,21 @@
 namespace websession::internal {
 namespace {
 
+// Whether OpenSSL can be used; begins it when nobody has yet. (It has to be asked for something,
+// and everybody who uses it gets the texts of its errors.)
+bool begin_openssl() noexcept {
+  return OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, nullptr) == 1;
+}
+
+// OpenSSL ends itself at exit, and whoever uses it afterwards crashes. What began first ends last:
+// so it begins before the static objects of the application, whose destructors may wait for threads
+// that serve until then.
+[[gnu::constructor(101)]] void begin_openssl_first() noexcept {
+  static_cast<void>(begin_openssl());
+}
+
 bool generate(unsigned char* bytes, std::size_t size) noexcept {
-  return RAND_bytes(bytes, static_cast<int>(size)) == 1;
+  return begin_openssl() && RAND_bytes(bytes, static_cast<int>(size)) == 1;
 }
 
 // Bytes drawn ahead. A fork gives the child zeros in place of this page (MADV_WIPEONFORK), and with

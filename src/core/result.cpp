@@ -38,7 +38,10 @@ class Category final : public std::error_category {
 }  // namespace
 
 const std::error_category& error_category() noexcept {
-  static const Category category;
+  // Never destroyed, as threads may need it until the very end. A few bytes at the first error: if
+  // even those are not to be had, the process may end.
+  // NOLINTNEXTLINE(bugprone-unhandled-exception-at-new)
+  static const Category& category = *new Category;
   return category;
 }
 
@@ -56,5 +59,7 @@ std::string Error::message() const {
 Error make_error(Errc code, std::string detail) { return {code, std::move(detail), false}; }
 
 Exception::Exception(Error error) : std::runtime_error(error.message()), error_(std::move(error)) {}
+
+void internal::raise(const Error& error) { throw Exception(error); }
 
 }  // namespace websession

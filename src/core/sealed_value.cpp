@@ -30,8 +30,8 @@ Error corrupt(std::string detail) { return make_error(Errc::corrupt, std::move(d
 
 Error altered_error() {
   return corrupt(
-      "an encrypted attribute does not open: it was altered, or moved here from another session or "
-      "attribute");
+      "an encrypted field does not open: it or its deadline was altered, or it was moved here from "
+      "another session or field");
 }
 
 std::string big_endian(std::uint64_t number) {
@@ -41,20 +41,29 @@ std::string big_endian(std::uint64_t number) {
   return bytes;
 }
 
+Result<void> check_size(const Field& field) {
+  if (field.value.size() <= value_bytes_max) return {};
+  return make_error(Errc::too_large, "a value of more than 1 GiB cannot be encrypted");
+}
+
 }  // namespace
 
 SealingKeys::SealingKeys(const KeyRing& ring) {
   keys_.reserve(ring.secrets().size());
   for (const std::string& secret : ring.secrets()) {
     // The id comes from a key of its own, so it can be public.
-    const std::string fingerprint = derive_key(secret, "websession encrypted value v1 key id");
+    const std::string fingerprint = derive_key(secret, "websession encrypted value v2 key id");
     keys_.push_back({encode_base64(fingerprint).substr(0, key_id_length),
-                     derive_key(secret, "websession encrypted value v1")});
+                     derive_key(secret, "websession encrypted value v2"),
+                     derive_key(secret, "websession encrypted value v2 nonce")});
   }
 }
 
 SealingKeys::~SealingKeys() {
-  for (Key& key : keys_) OPENSSL_cleanse(key.bytes.data(), key.bytes.size());
+  for (Key& key : keys_) {
+    OPENSSL_cleanse(key.bytes.data(), key.bytes.size());
+    OPENSSL_cleanse(key.for_nonces.data(), key.for_nonces.size());
+  }
 }
 
 // AES-256-GCM with the session's key in one direction, for any number of values.
@@ -62,8 +71,7 @@ class SessionCipher::Gcm {
  public:
   enum class Direction { open = 0, seal = 1 };
 
-  Gcm(const SealingKeys::Key& key, std::string_view session, Direction direction)
-      : session_length_(big_endian(session.size())), session_(session) {
+  Gcm(const SealingKeys::Key& key, std::string_view session, Direction direction) {
     std::string session_key = hmac_sha256(key.bytes, session);
     const bool ready = context_ != nullptr &&
                        EVP_CipherInit_ex2(context_.get(), EVP_aes_256_gcm(), raw(session_key),
@@ -73,9 +81,9 @@ class SessionCipher::Gcm {
   }
 
   // Writes as many bytes as it reads, to `out`, and then the tag.
-  void seal(std::string_view nonce, std::string_view attribute, std::string_view value,
+  void seal(std::string_view nonce, std::string_view place, std::string_view value,
             unsigned char* out) {
-    begin(nonce, attribute);
+    begin(nonce, place);
     update(out, value);
     unsigned char* const tag = out + value.size();
     require(finish(tag));
@@ -83,10 +91,10 @@ class SessionCipher::Gcm {
   }
 
   // Nullopt when the tag is not that of these bytes at this place.
-  std::optional<std::string> open(std::string_view nonce, std::string_view attribute,
+  std::optional<std::string> open(std::string_view nonce, std::string_view place,
                                   std::string_view ciphertext, std::string tag) {
     std::string value(ciphertext.size(), '\0');
-    begin(nonce, attribute);
+    begin(nonce, place);
     update(raw(value), ciphertext);
     require(EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_SET_TAG, int{tag_bytes},
                                 tag.data()) == 1);
@@ -99,13 +107,11 @@ class SessionCipher::Gcm {
     void operator()(EVP_CIPHER_CTX* context) const noexcept { EVP_CIPHER_CTX_free(context); }
   };
 
-  void begin(std::string_view nonce, std::string_view attribute) {
+  void begin(std::string_view nonce, std::string_view place) {
     constexpr int same_direction = -1;
     require(EVP_CipherInit_ex2(context_.get(), nullptr, nullptr, raw(nonce), same_direction,
                                nullptr) == 1);
-    for (const std::string_view part : {std::string_view(session_length_), session_, attribute}) {
-      update(nullptr, part);
-    }
+    update(nullptr, place);
   }
 
   // Without `out` the bytes are associated data.
@@ -123,39 +129,91 @@ class SessionCipher::Gcm {
     return EVP_CipherFinal_ex(context_.get(), out, &written) == 1;
   }
 
-  std::string session_length_;
-  std::string_view session_;
   std::unique_ptr<EVP_CIPHER_CTX, Free> context_{EVP_CIPHER_CTX_new()};
 };
 
 SessionCipher::SessionCipher(const SealingKeys& keys, const StoreKey& session)
-    : keys_(keys), session_(session.secret()), opening_(keys.newest_first().size()) {}
+    : keys_(keys),
+      session_(session.secret()),
+      sealing_(keys.newest_first().size()),
+      opening_(keys.newest_first().size()) {}
 
 SessionCipher::~SessionCipher() = default;
 
-Result<std::string> SessionCipher::seal(std::string_view attribute, std::string_view value) {
-  if (value.size() > value_bytes_max) {
-    return make_error(Errc::too_large, "a value of more than 1 GiB cannot be encrypted");
+SessionCipher::Gcm& SessionCipher::sealing(std::size_t key) {
+  std::unique_ptr<Gcm>& gcm = sealing_[key];
+  if (!gcm) {
+    gcm = std::make_unique<Gcm>(keys_.newest_first()[key], session_, Gcm::Direction::seal);
   }
-  const SealingKeys::Key& key = keys_.newest_first().front();
-  if (!sealing_) sealing_ = std::make_unique<Gcm>(key, session_, Gcm::Direction::seal);
-  std::string bytes(nonce_bytes + value.size() + tag_bytes, '\0');
-  if (!fill_random({raw(bytes), nonce_bytes})) {
+  return *gcm;
+}
+
+SessionCipher::Gcm& SessionCipher::opening(std::size_t key) {
+  std::unique_ptr<Gcm>& gcm = opening_[key];
+  if (!gcm) {
+    gcm = std::make_unique<Gcm>(keys_.newest_first()[key], session_, Gcm::Direction::open);
+  }
+  return *gcm;
+}
+
+std::string SessionCipher::place_of(const Field& field) const {
+  const std::int64_t deadline = field.deadline ? field.deadline->time_since_epoch().count() : 0;
+  std::string place = big_endian(session_.size());
+  place.append(session_).append(big_endian(field.name.size())).append(field.name);
+  place += field.deadline ? '\1' : '\0';
+  return place.append(big_endian(static_cast<std::uint64_t>(deadline)));
+}
+
+std::string SessionCipher::seal_with(std::size_t key, const Field& field, std::string_view place,
+                                     std::string_view nonce) {
+  std::string bytes(nonce_bytes + field.value.size() + tag_bytes, '\0');
+  nonce.copy(bytes.data(), nonce_bytes);
+  sealing(key).seal(nonce, place, field.value, raw(bytes) + nonce_bytes);
+  std::string text;
+  text.reserve(sealed_bytes(field.value.size()));
+  return text.append(sealed_prefix)
+      .append(keys_.newest_first()[key].id)
+      .append(1, '.')
+      .append(encode_base64(bytes));
+}
+
+Result<std::string> SessionCipher::seal(const Field& field) {
+  if (auto fits = check_size(field); !fits) return std::move(fits).error();
+  const Result<std::string> nonce = random_string(nonce_bytes);
+  if (!nonce) {
     return make_error(Errc::no_randomness,
                       "OpenSSL's random generator failed; nothing was written");
   }
-  const std::string_view nonce = std::string_view(bytes).substr(0, nonce_bytes);
-  sealing_->seal(nonce, attribute, value, raw(bytes) + nonce_bytes);
-  std::string text;
-  text.reserve(sealed_bytes(value.size()));
-  text.append(sealed_prefix).append(key.id).append(1, '.').append(encode_base64(bytes));
-  return text;
+  return seal_with(0, field, place_of(field), *nonce);
 }
 
-Result<std::string> SessionCipher::open(std::string_view attribute, std::string_view text) {
+std::string SessionCipher::seal_alike_with(std::size_t key, const Field& field) {
+  const std::string place = place_of(field);
+  std::string nonce_key = hmac_sha256(keys_.newest_first()[key].for_nonces, session_);
+  const std::string nonce = hmac_sha256(nonce_key, place + std::string(field.value));
+  OPENSSL_cleanse(nonce_key.data(), nonce_key.size());
+  return seal_with(key, field, place, std::string_view(nonce).substr(0, nonce_bytes));
+}
+
+Result<std::string> SessionCipher::seal_alike(const Field& field) {
+  if (auto fits = check_size(field); !fits) return std::move(fits).error();
+  return seal_alike_with(0, field);
+}
+
+Result<std::vector<std::string>> SessionCipher::seal_alike_with_each(const Field& field) {
+  if (auto fits = check_size(field); !fits) return std::move(fits).error();
+  std::vector<std::string> texts;
+  for (std::size_t key = 0; key < sealing_.size(); ++key) {
+    texts.push_back(seal_alike_with(key, field));
+  }
+  return texts;
+}
+
+Result<std::string> SessionCipher::open(const Field& field) {
   constexpr std::size_t payload_at = sealed_prefix.size() + key_id_length + 1;
+  const std::string_view text = field.value;
   if (!text.starts_with(sealed_prefix)) {
-    return corrupt("an attribute is not encrypted, and is none of EncryptionOptions::countable");
+    return corrupt("a field is not encrypted, and is none of EncryptionOptions::countable");
   }
   if (text.size() < sealed_bytes(0) || text[payload_at - 1] != '.') return altered_error();
   const std::string_view id = text.substr(sealed_prefix.size(), key_id_length);
@@ -166,20 +224,19 @@ Result<std::string> SessionCipher::open(std::string_view attribute, std::string_
       bytes.substr(nonce_bytes, bytes.size() - nonce_bytes - tag_bytes);
   if (ciphertext.size() > value_bytes_max) return altered_error();
 
+  const std::string place = place_of(field);
   bool known = false;
-  for (std::size_t i = 0; i < opening_.size(); ++i) {
-    const SealingKeys::Key& key = keys_.newest_first()[i];
-    if (key.id != id) continue;
+  for (std::size_t key = 0; key < opening_.size(); ++key) {
+    if (keys_.newest_first()[key].id != id) continue;
     known = true;
-    if (!opening_[i]) opening_[i] = std::make_unique<Gcm>(key, session_, Gcm::Direction::open);
     std::optional<std::string> value =
-        opening_[i]->open(bytes.substr(0, nonce_bytes), attribute, ciphertext,
+        opening(key).open(bytes.substr(0, nonce_bytes), place, ciphertext,
                           std::string(bytes.substr(bytes.size() - tag_bytes)));
     if (value) return *std::move(value);
   }
   if (known) return altered_error();
   return corrupt(
-      "an encrypted attribute was sealed with a secret that is not in EncryptionOptions::keys");
+      "an encrypted field was sealed with a secret that is not in EncryptionOptions::keys");
 }
 
 }  // namespace websession::internal

@@ -72,7 +72,7 @@ void Session::State::fail(Error error) {
 
 Result<void> Session::State::check_alive() const {
   if (life == Life::gone) return ended_error();
-  if (life != Life::alive) return invalid("the session was invalidated; open a new one");
+  if (life != Life::alive) return invalid("the session has ended; open a new one");
   return {};
 }
 
@@ -117,6 +117,21 @@ void Session::State::change(std::string_view name, std::optional<std::string> te
   }
 }
 
+void Session::State::leave() {
+  pending.clear();
+  cleared = true;
+  has_left = true;
+}
+
+void Session::State::forget_wishes() {
+  pending.clear();
+  library.clear();
+  cleared = false;
+  regenerate = false;
+  transition.reset();
+  has_left = false;
+}
+
 bool Session::State::has_changes() const { return cleared || !pending.empty() || !library.empty(); }
 
 Changes Session::State::changes() const {
@@ -142,7 +157,7 @@ Changes Session::State::changes() const {
 }
 
 const Fields& Session::State::snapshot() const {
-  static const Fields none;
+  static const Fields& none = *new Fields;  // threads may need it until the very end
   return stored ? stored->fields : none;
 }
 
@@ -183,8 +198,8 @@ internal::Plan Session::State::plan() const {
   wishes.invalidate = life == Life::invalidated;
   wishes.sign_in = signs_in();
   wishes.sign_out = signs_out();
-  wishes.principal_changed = transition && transition->principal != stored_principal();
   wishes.brought_cookie = brought_cookie;
+  wishes.unread = unread.has_value();
   return session_plan(loaded, wishes, shared->plan, shared->clock->wall());
 }
 

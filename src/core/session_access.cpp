@@ -24,6 +24,18 @@ const Clock& SessionAccess::clock(const Session& session) noexcept {
   return *session.state_->shared->clock;
 }
 
+SessionStore& SessionAccess::store(const Session& session) noexcept {
+  return session.state_->shared->store.by_key();
+}
+
+bool SessionAccess::is_https(const Session& session) noexcept { return session.state_->https; }
+
+bool SessionAccess::is_or_will_be_stored(const Session& session) {
+  const Session::State& state = *session.state_;
+  if (state.life != Session::State::Life::alive) return false;
+  return state.stored || state.plan().action == Plan::Action::create;
+}
+
 Result<void> SessionAccess::check_alive(const Session& session) {
   return session.state_->check_alive();
 }

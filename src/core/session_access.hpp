@@ -24,6 +24,11 @@ inline constexpr std::string_view flash_prefix = "@flash.";
 class SessionAccess {
  public:
   [[nodiscard]] static const Clock& clock(const Session& session) noexcept;
+  // The store that the session is in. Valid as long as its manager.
+  [[nodiscard]] static SessionStore& store(const Session& session) noexcept;
+  [[nodiscard]] static bool is_https(const Session& session) noexcept;
+  // Whether there is a session in the store, or the next commit makes one.
+  [[nodiscard]] static bool is_or_will_be_stored(const Session& session);
   // Error: gone, or invalid_argument after invalidate.
   [[nodiscard]] static Result<void> check_alive(const Session& session);
   // Replaced by another id a moment ago: it can be read, and a write finds it gone.

@@ -5,6 +5,7 @@
 
 #include "observed_store.hpp"
 #include "principal.hpp"
+#include "record_times.hpp"
 #include "session_state.hpp"
 
 namespace websession {
@@ -44,6 +45,11 @@ Result<void> validate(const SessionOptions& options) {
       options.regenerate_grace > std::chrono::minutes(5)) {
     return invalid("regenerate_grace: is 0 to 5 minutes; the old id works that long");
   }
+  if (!options.id_namespace.empty() && options.id_storage == IdStorage::plain) {
+    return invalid(
+        "id_namespace: needs hashed ids (id_storage); plain ones are kept apart by the "
+        "store's prefix or by signing");
+  }
   if (options.session_bytes_max == 0) return invalid("session_bytes_max: must not be 0");
   if (options.name_bytes_max == 0) return invalid("name_bytes_max: must not be 0");
   if (options.attributes_max == 0 || options.attributes_max > 1000) {
@@ -54,17 +60,6 @@ Result<void> validate(const SessionOptions& options) {
     return invalid("max_sessions_per_principal: is 1 to 1,000");
   }
   return {};
-}
-
-Result<std::optional<WallTime>> created_of(const Fields& fields) {
-  const std::optional<std::string_view> text = fields.find(created_field);
-  if (!text) return std::optional<WallTime>();
-  const std::optional<std::int64_t> ms = parse_integer(*text);
-  // Up to the year 9999: what is beyond would overflow the clock's arithmetic.
-  if (!ms || *ms < 0 || *ms > 253'402'300'799'999) {
-    return make_error(Errc::corrupt, "a session's @created is not a time");
-  }
-  return std::optional<WallTime>(milliseconds(*ms));
 }
 
 // Whether the store could not be asked, rather than having answered something bad.
@@ -108,7 +103,8 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
   if (options.observer) {
     store = internal::observe(std::move(store), options.observer, shared->clock);
   }
-  shared->store = internal::IdStore(std::move(store), options.id_storage, shared->clock);
+  shared->store =
+      internal::IdStore(std::move(store), options.id_storage, options.id_namespace, shared->clock);
   shared->options = std::move(options);
   return SessionManager(std::move(shared));
 }
@@ -120,7 +116,7 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
   if (!found) return std::move(found).error();
   if (!*found) return std::optional<Session>();
   Record& record = (*found)->record;
-  Result<std::optional<WallTime>> created = created_of(record.fields);
+  Result<std::optional<WallTime>> created = internal::created_of(record.fields);
   if (!created) return std::move(created).error();
   if (internal::absolute_left(*created, shared_->plan, shared_->clock->wall()) <= milliseconds(0)) {
     return std::optional<Session>();  // the option was shortened, or a clock is off: it is over
@@ -130,7 +126,7 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
   state->stored = {id,
                    std::move(record.fields),
                    *created,
-                   shared_->clock->steady() + std::min(record.remaining, ttl_max),
+                   shared_->clock->steady() + internal::remaining_of(record),
                    record.frozen,
                    std::move(record.expired)};
   state->stored->seen = (*found)->seen;
@@ -145,6 +141,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   std::size_t tried = 0;
   std::optional<Session> session;
   std::optional<Error> outage;
+  std::optional<SessionId> unread;
   for (std::size_t i = 0; i < std::min(considered, values.size()) && !session && !outage; ++i) {
     const std::optional<SessionId> id =
         shared_->signer ? shared_->signer->verify(values[i])
@@ -160,6 +157,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
       session = *std::move(found);
     } else if (shared_->options.on_outage == Outage::anonymous && is_outage(found.error())) {
       shared_->tell(SessionEvent::Kind::degraded, *id);
+      unread = *id;
       outage = std::move(found).error();
       outage->detail = "the session could not be loaded: " + outage->detail;
     } else {
@@ -170,6 +168,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
     session = Session(std::make_unique<Session::State>());
     session->state_->shared = shared_;
     session->state_->outage = std::move(outage);
+    session->state_->unread = std::move(unread);
   }
   session->state_->brought_cookie = !values.empty();
   session->state_->https = request.https;
@@ -227,6 +226,7 @@ Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& chan
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();
     state.next_id = *std::move(id);
+    state.next_grace = plan.grace;
   }
   const Lifetime lifetime{plan.ttl, principal};
   Result<Outcome> outcome = shared_->store.rekey(state.stored->id, state.stored->seen,
@@ -238,7 +238,14 @@ Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& chan
   if (taken || (!outcome && !again && !outcome.error().maybe_applied)) state.next_id.reset();
   if (!moved || !again) return outcome;
   internal::KeyForm form = shared_->store.form_of_new();
-  return shared_->store.update(*state.next_id, form, changes, lifetime);
+  if (plan.grace >= state.next_grace) {
+    return shared_->store.update(*state.next_id, form, changes, lifetime);
+  }
+  // Somebody has signed in or out since. What the earlier try left readable under the old id ends
+  // with the id that it leads to.
+  state.stored->id = *std::exchange(state.next_id, std::nullopt);
+  state.stored->seen = form;
+  return rekey(state, changes, plan, principal);
 }
 
 // Carries the plan out. `after`: the session as it will be.
@@ -256,8 +263,8 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
       return Status::created;
     }
     case Plan::Action::erase: {
-      const Result<bool> erased = shared_->store.erase(state.stored->id, state.stored->seen);
-      if (!erased) return erased.error();
+      const Result<bool> ended = end(state);
+      if (!ended) return ended.error();
       return Status::erased;
     }
     case Plan::Action::touch:
@@ -287,47 +294,86 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
   return plan.action == Plan::Action::touch ? Status::renewed : Status::updated;
 }
 
+// Ends what the store holds of the session, also what a rekey whose answer was lost may have made
+// of it. False: it had ended before. Precondition: something was stored, or could not be read.
+Result<bool> SessionManager::end(Session::State& state) const {
+  if (!state.stored) return shared_->store.erase(*state.unread);
+  Result<bool> ended = shared_->store.erase(state.stored->id, state.stored->seen);
+  if (!ended || !state.next_id) return ended;
+  Result<bool> moved = shared_->store.erase(*state.next_id);
+  if (!moved) return moved;
+  state.next_id.reset();
+  return *ended || *moved;
+}
+
+// All that a commit does in the store, if nothing speaks against it.
+Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& plan) const {
+  if (state.first_error) return *state.first_error;
+  if (plan.action == Plan::Action::erase) return execute(state, plan, {}, {});
+  if (state.outage && state.has_wishes()) return *state.outage;
+  if (auto admitted = admit(state); !admitted) return std::move(admitted).error();
+  if (plan.action == Plan::Action::nothing) return Commit::Status::unchanged;
+  const Changes changes = state.changes();
+  const Result<Fields> after = state.with(changes);
+  if (!after) return after.error();
+  Result<Commit::Status> status = execute(state, plan, changes, *after);
+  const bool signed_in = status && *status != Commit::Status::gone && state.signs_in();
+  return signed_in ? hold_to_limit(state, *status) : status;
+}
+
 Result<Commit> SessionManager::commit(Session& session) const {
   using Life = Session::State::Life;
+  using Status = Commit::Status;
   Session::State& state = *session.state_;
-  if (state.life == Life::gone) return Commit{Commit::Status::gone, {}};
-  if (state.first_error) return *state.first_error;
-  if (state.life == Life::erased) return Commit{};
-  if (state.outage && state.has_wishes()) return *state.outage;
+  if (state.life == Life::gone) return Commit{Status::gone, {}};
+  if (state.life == Life::ended) {
+    state.life = Life::erased;
+    return Commit{Status::erased, cookie_headers(state, true)};
+  }
+  if (state.life == Life::erased && !state.first_error) return Commit{};
 
   const Plan plan = state.plan();
-  if (auto admitted = admit(state); !admitted) return std::move(admitted).error();
-  Result<Commit::Status> status = Commit::Status::unchanged;
-  if (plan.action == Plan::Action::erase) {
-    status = execute(state, plan, {}, {});
-  } else if (plan.action != Plan::Action::nothing) {
-    const Changes changes = state.changes();
-    const Result<Fields> after = state.with(changes);
-    if (!after) return after.error();
-    status = execute(state, plan, changes, *after);
-  }
-  if (!status) return std::move(status).error();
-  if (*status != Commit::Status::gone && state.signs_in()) status = hold_to_limit(state, *status);
-  if (!status) return std::move(status).error();
-  if (*status == Commit::Status::gone) {
+  const Result<Status> status = write(state, plan);
+  const bool failed = !status || *status == Status::gone;
+  const bool tried = plan.action == Plan::Action::erase && !state.first_error;
+  if (failed && state.must_end() && !tried) return end_after_all(state, status);
+  if (!status) return status.error();
+  if (*status == Status::gone) {
     state.life = Life::gone;
-    return Commit{Commit::Status::gone, {}};
+    return Commit{Status::gone, {}};
   }
 
   // The write has happened, so the session becomes a fresh snapshot of it.
   const bool ended = state.life == Life::invalidated || plan.action == Plan::Action::erase;
   if (ended) state.life = Life::erased;
-  state.pending.clear();
-  state.library.clear();
-  state.cleared = false;
-  state.regenerate = false;
-  state.transition.reset();
-
+  state.forget_wishes();
   Commit commit{*status, {}};
   if (plan.cookie != Plan::CookieAction::none) {
     commit.headers = cookie_headers(state, plan.cookie == Plan::CookieAction::remove);
   }
   return commit;
+}
+
+// Logging out must not depend on what else was asked for. `status`: what became of that, an error
+// or `gone`.
+Result<Commit> SessionManager::end_after_all(Session::State& state,
+                                             const Result<Commit::Status>& status) const {
+  using Life = Session::State::Life;
+  const Result<bool> ended = end(state);
+  if (!ended) return ended.error();
+  state.first_error.reset();
+  state.forget_wishes();
+  if (!status) {
+    state.life = Life::ended;
+    Error error = status.error();
+    error.detail += "; the session has ended, as it was asked to";
+    return error;
+  }
+  // Replaced by a parallel request, it was found under its new id. Or it had ended before: then the
+  // cookie may be that of another sign-in by now.
+  state.life = *ended ? Life::erased : Life::gone;
+  if (!*ended) return Commit{Commit::Status::gone, {}};
+  return Commit{Commit::Status::erased, cookie_headers(state, true)};
 }
 
 std::vector<Header> SessionManager::cookie_headers(const Session::State& state, bool remove) const {
@@ -354,9 +400,9 @@ std::vector<Header> SessionManager::cookie_headers(const Session::State& state, 
       cookie.expires = now + *cookie.max_age;
     }
   }
-  if (cookie.secure && !state.https && shared_->options.on_warning &&
-      !shared_->warned_of_plain_http.exchange(true)) {
-    shared_->options.on_warning(
+  if (cookie.secure && !state.https) {
+    shared_->warn_once(
+        shared_->warned_of_plain_http,
         "a Secure session cookie was sent over plain http: browsers drop it (except on localhost), "
         "so every request starts a new session. Serve https, or, behind a proxy that ends TLS, "
         "tell the adapter to trust X-Forwarded-Proto, or set cookie.secure to Secure::automatic");

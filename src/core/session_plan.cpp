@@ -11,8 +11,8 @@ using CookieAction = Plan::CookieAction;
 Plan plan_new(const Wishes& wishes, const PlanOptions& options, WallTime now) {
   // A visitor who asks to be forgotten may hold the cookie of a session that has ended.
   if (wishes.invalidate) {
-    return {
-        Action::nothing, {}, {}, wishes.brought_cookie ? CookieAction::remove : CookieAction::none};
+    const Action action = wishes.unread ? Action::erase : Action::nothing;
+    return {action, {}, {}, wishes.brought_cookie ? CookieAction::remove : CookieAction::none};
   }
   if (!wishes.has_attributes && !wishes.sign_in) return {};
   return {Action::create, time_to_live(now, options, now), {}, CookieAction::send};
@@ -49,8 +49,10 @@ Plan session_plan(const std::optional<Loaded>& loaded, Wishes wishes, const Plan
 
   const milliseconds ttl = time_to_live(loaded->created, options, now);
   if (wishes.regenerate) {
-    const milliseconds grace =
-        wishes.principal_changed ? milliseconds(0) : options.regenerate_grace;
+    // Whoever signs in, again too, or out must not leave an old id with anything to read, whatever
+    // the application keeps in place of a principal.
+    const bool signs = wishes.sign_in || wishes.sign_out;
+    const milliseconds grace = signs ? milliseconds(0) : options.regenerate_grace;
     return {Action::rekey, ttl, grace, CookieAction::send};
   }
   const CookieAction rolling = options.rolling ? CookieAction::send : CookieAction::none;

@@ -35,8 +35,8 @@ struct Wishes {
   bool invalidate = false;
   bool sign_in = false;
   bool sign_out = false;
-  bool principal_changed = false;  // by signing in or out; the old id then has no grace
-  bool brought_cookie = false;     // the request named an id, whether known or not
+  bool brought_cookie = false;  // the request named an id, whether known or not
+  bool unread = false;          // there may be a session under it, which could not be loaded
 };
 
 struct Plan {

@@ -25,13 +25,23 @@ struct SessionManager::Shared {
   std::shared_ptr<const Clock> clock;
   mutable std::atomic<bool> warned_of_plain_http = false;
 
+  // An exception of the callback is dropped: by then the store has done its part, and a visitor
+  // must not lose the cookie because a log is full.
+  void warn_once(std::atomic<bool>& warned, std::string_view text) const noexcept {
+    if (!options.on_warning || warned.exchange(true)) return;
+    try {
+      options.on_warning(text);
+    } catch (...) {  // NOLINT(bugprone-empty-catch)
+    }
+  }
+
   // What the store's calls do not tell already.
   void tell(SessionEvent::Kind kind) const {
     if (options.observer) options.observer->tell(SessionEvent{kind});
   }
   void tell(SessionEvent::Kind kind, const SessionId& id) const {
     if (!options.observer) return;
-    const StoreKey key = internal::key_of(id, store.form_of_new());
+    const StoreKey key = store.key_of(id, store.form_of_new());
     options.observer->tell(SessionEvent{kind, SessionRef(key)});
   }
 };
@@ -61,7 +71,13 @@ struct Session::State {
     std::string label;
     WallTime at;  // the session counts as created then
   };
-  enum class Life { alive, invalidated, erased, gone };
+  enum class Life {
+    alive,
+    invalidated,
+    ended,   // by a commit that failed with all else: the next one deletes the cookie
+    erased,  // and the caller knows
+    gone,
+  };
 
   std::shared_ptr<const SessionManager::Shared> shared;
   std::optional<Stored> stored{};
@@ -71,13 +87,18 @@ struct Session::State {
   bool cleared = false;
   bool regenerate = false;
   std::optional<Transition> transition{};
+  // The principal signed out, or another one signed in: what is stored must end, whatever becomes
+  // of the rest.
+  bool has_left = false;
   Life life = Life::alive;
   std::optional<Error> first_error{};
-  std::optional<Error> outage{};  // degraded: why the session could not be loaded
+  std::optional<Error> outage{};      // degraded: why the session could not be loaded
+  std::optional<SessionId> unread{};  // what the cookie named, when that could not be loaded
   bool brought_cookie = false;
   bool https = false;
   // The id of a regenerate whose answer was lost: trying again with it is safe, a new one is not.
   std::optional<SessionId> next_id{};
+  internal::milliseconds next_grace{};  // what it gave the old id
 
   [[nodiscard]] Pending* find_pending(std::string_view name);
   [[nodiscard]] const Pending* find_pending(std::string_view name) const;
@@ -97,11 +118,21 @@ struct Session::State {
   void change(std::string_view name, std::optional<std::string> text,
               std::optional<WallTime> deadline);
 
+  // What is there belongs to a principal that leaves: all attributes, also those that other
+  // requests have stored since the load.
+  void leave();
+
   [[nodiscard]] bool has_changes() const;
   // Whether a commit has been asked for something.
   [[nodiscard]] bool has_wishes() const {
     return has_changes() || regenerate || transition || life != Life::alive;
   }
+  // Whether the end of what is stored was asked for, with or without a new session after it.
+  [[nodiscard]] bool must_end() const {
+    return (life == Life::invalidated || has_left) && (stored || unread);
+  }
+  // After a commit: what was asked for is done.
+  void forget_wishes();
   [[nodiscard]] Changes changes() const;
   [[nodiscard]] const Fields& snapshot() const;
   // The session as it will be. Error: too_large, when it grows beyond a limit.

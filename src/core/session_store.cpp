@@ -33,9 +33,11 @@ Result<void> validate_lifetime(Lifetime lifetime) {
 
 Result<void> validate_set(std::string_view name, std::string_view value, bool has_deadline) {
   if (kept_by_store(name)) return name_error(name, "is the store's own");
-  if (name != created_field) return {};
-  if (!parse_integer(value)) return name_error(name, "must be Unix time in milliseconds");
+  if (name != created_field && name != user_field) return {};
   if (has_deadline) return name_error(name, "cannot end before the session");
+  if (name == created_field && !parse_integer(value)) {
+    return name_error(name, "must be Unix time in milliseconds");
+  }
   return {};
 }
 

@@ -60,16 +60,16 @@ void Session::sign_in(std::string_view principal, std::string_view label) {
   State& state = *state_;
   Result<void> valid = internal::validate_principal(principal);
   if (state.life != State::Life::alive) valid = invalid("the session has ended; open a new one");
+  // What belongs to another principal is none of this one's business.
+  const std::string_view before = state.principal();
+  if (state.life == State::Life::alive && !before.empty() && before != principal) {
+    state.leave();
+    forget_messages_and_codes(*this);
+  }
   if (!valid) {
     Error error = std::move(valid).error();
     error.detail = "sign_in: " + error.detail;
     return state.fail(std::move(error));
-  }
-  // What belongs to another principal is none of this one's business.
-  const std::string_view before = state.principal();
-  if (!before.empty() && before != principal) {
-    clear();
-    forget_messages_and_codes(*this);
   }
   renew_csrf(*this);  // a token from before must not serve afterwards
   state.transition = {std::string(principal), internal::clean_label(label),
@@ -78,7 +78,7 @@ void Session::sign_in(std::string_view principal, std::string_view label) {
 
 void Session::sign_out() {
   if (state_->life != State::Life::alive) return;
-  clear();
+  state_->leave();
   forget_messages_and_codes(*this);
   renew_csrf(*this);
   state_->transition = {{}, {}, state_->shared->clock->wall()};

@@ -10,6 +10,7 @@
 
 #include "entry.hpp"
 #include "shard.hpp"
+#include "successors.hpp"
 #include "websession/observer.hpp"
 
 namespace websession {
@@ -24,8 +25,6 @@ using memory::shard_of;
 using memory::Visit;
 using std::chrono::milliseconds;
 
-// Frozen records that lead from one to the next: only this many regenerations fit into a grace.
-constexpr int successors_max = 64;
 // Records that the search for room puts back because they were renewed; beyond, one that may have
 // been renewed has to do.
 constexpr int renewed_passed_max = 64;
@@ -81,7 +80,8 @@ struct MemoryStore::Impl {
   [[nodiscard]] WallTime wall_for(const Fields& fields) const {
     return fields.has_deadlines() ? shared.clock->wall() : WallTime();
   }
-  bool ends_alive(StoreKey key);
+  internal::Link<StoreKey> look_at(const StoreKey& key);
+  internal::Ended<StoreKey> end(std::span<const StoreKey> chain);
   bool make_room(Room& room, const Demand& demand, const StoreKey* keep);
   bool evict(Kind kind, std::size_t shard, const StoreKey* keep, int& patience);
   void count_evicted(Kind kind, const std::optional<StoreKey>& key);
@@ -98,17 +98,37 @@ struct MemoryStore::Impl {
   const std::shared_ptr<Observer> observer;
 };
 
-// Whether the record that the last of the successors leads to is still there.
-bool MemoryStore::Impl::ends_alive(StoreKey key) {
-  for (int i = 0; i < successors_max; ++i) {
+internal::Link<StoreKey> MemoryStore::Impl::look_at(const StoreKey& key) {
+  const std::size_t hash = hash_of(key.secret());
+  const Visit shard = visit(hash);
+  const Entry* entry = shard.find(hash, key);
+  if (entry == nullptr) return {};
+  return {true, entry->frozen() ? std::optional(*entry->successor) : std::nullopt};
+}
+
+// The end of the chain goes first, at the moment at which it is the end: then nothing writes any
+// more, and the frozen ones before it can follow.
+internal::Ended<StoreKey> MemoryStore::Impl::end(std::span<const StoreKey> chain) {
+  bool any = chain.size() > 1;
+  const auto visited = [this](const StoreKey& key, const auto& act) {
     const std::size_t hash = hash_of(key.secret());
-    const Visit shard = visit(hash);
-    const Entry* entry = shard.find(hash, key);
-    if (entry == nullptr) return false;
-    if (!entry->frozen()) return true;
-    key = StoreKey(*entry->successor);
+    Visit shard = visit(hash);
+    if (Entry* entry = shard.find(hash, key)) act(shard, *entry);
+  };
+  std::optional<StoreKey> successor;
+  visited(chain.back(), [&](Visit& shard, Entry& entry) {
+    any = true;
+    if (entry.frozen()) {
+      successor = *entry.successor;
+    } else {
+      shard.erase(entry);
+    }
+  });
+  if (successor) return {false, std::move(successor)};
+  for (const StoreKey& frozen : chain.first(chain.size() - 1)) {
+    visited(frozen, [](Visit& shard, Entry& entry) { shard.erase(entry); });
   }
-  return false;
+  return {any, std::nullopt};
 }
 
 // Makes the room as large as demanded, at the cost of others but never of `keep`. False: there is
@@ -276,7 +296,12 @@ Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
     record.frozen = entry->frozen();
     if (record.frozen) successor = *entry->successor;
   }
-  if (successor && !impl_->ends_alive(*std::move(successor))) return std::optional<Record>();
+  if (successor) {
+    const auto look = [this](const StoreKey& next) -> Result<internal::Link<StoreKey>> {
+      return impl_->look_at(next);
+    };
+    if (!*internal::ends_alive(*std::move(successor), look)) return std::optional<Record>();
+  }
   if (record.fields.has_deadlines()) {
     record.fields = live_fields(record.fields, impl_->shared.clock->wall());
   }
@@ -315,29 +340,9 @@ Result<Outcome> MemoryStore::rekey(const StoreKey& from, const StoreKey& to, con
 }
 
 Result<bool> MemoryStore::erase(const StoreKey& key) {
-  std::vector<StoreKey> chain{key};
-  bool erased = false;
-  // The end of the chain goes first, at the moment at which it is the end: then nothing writes any
-  // more, and the frozen ones before it can follow.
-  while (true) {
-    const std::size_t hash = hash_of(chain.back().secret());
-    Visit shard = impl_->visit(hash);
-    Entry* entry = shard.find(hash, chain.back());
-    if (entry == nullptr) break;
-    erased = true;
-    if (!entry->frozen()) {
-      shard.erase(*entry);
-      break;
-    }
-    chain.push_back(*entry->successor);
-  }
-  chain.pop_back();
-  for (const StoreKey& frozen : chain) {
-    const std::size_t hash = hash_of(frozen.secret());
-    Visit shard = impl_->visit(hash);
-    if (Entry* entry = shard.find(hash, frozen)) shard.erase(*entry);
-  }
-  return erased;
+  using Ended = internal::Ended<StoreKey>;
+  return internal::end_chain(
+      key, [this](std::span<const StoreKey> chain) -> Result<Ended> { return impl_->end(chain); });
 }
 
 Result<std::vector<StoreKey>> MemoryStore::entries(std::string_view principal) {

@@ -132,13 +132,14 @@ Result<std::optional<Held>> decode_swap(const Reply& reply) {
   return std::optional<Held>(*std::move(held));
 }
 
-Result<JsonErased> decode_json_erase(const Reply& reply) {
+Result<internal::Ended<StoreKey>> decode_json_erase(const Reply& reply) {
+  using Ended = internal::Ended<StoreKey>;
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
-  if (reply.type() == Reply::Type::integer) return JsonErased{reply.integer() > 0, std::nullopt};
+  if (reply.type() == Reply::Type::integer) return Ended{reply.integer() > 0, std::nullopt};
   if (reply.type() != Reply::Type::string) return unexpected_reply(true);
   Result<FrozenRecord> frozen = parse_frozen(reply.text());
   if (!frozen) return std::move(frozen).error();
-  return JsonErased{false, frozen->successor};
+  return Ended{false, std::move(frozen->successor)};
 }
 
 }  // namespace websession::redis

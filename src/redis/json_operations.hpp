@@ -12,6 +12,7 @@
 
 #include "resp.hpp"
 #include "scripts.hpp"
+#include "successors.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::redis {
@@ -59,10 +60,6 @@ Result<void> decode_json_create(const Reply& reply);
 // Of update and rekey. None: it was applied. Else the keys hold this by now, and nothing was done.
 Result<std::optional<Held>> decode_swap(const Reply& reply);
 
-struct JsonErased {
-  bool any = false;
-  std::optional<StoreKey> successor{};  // the chain is longer; nothing was erased yet
-};
-Result<JsonErased> decode_json_erase(const Reply& reply);
+Result<internal::Ended<StoreKey>> decode_json_erase(const Reply& reply);
 
 }  // namespace websession::redis

@@ -57,14 +57,32 @@ void write_field(Sink& sink, const FieldLike& field) {
   }
 }
 
+// The keys of a script that may move a session from one principal to another.
+bool is_another(std::string_view former, const Lifetime& lifetime) {
+  return !former.empty() && former != lifetime.principal;
+}
+
+std::size_t keys_of(std::size_t sessions, const Lifetime& lifetime, std::string_view former) {
+  return keys_of(sessions, lifetime) + (is_another(former, lifetime) ? 1 : 0);
+}
+
+template <class Sink>
+void write_indexes(Sink& sink, const Layout& layout, const Lifetime& lifetime,
+                   std::string_view former) {
+  write_index(sink, layout, lifetime);
+  if (is_another(former, lifetime)) sink.word(layout.index_key(former));
+}
+
 // In the order that change.lua takes them.
 template <class Sink>
 void write_changes(Sink& sink, const Layout& layout, const Changes& changes, Lifetime lifetime,
-                   WallTime now) {
+                   std::string_view former, WallTime now) {
   sink.number(unix_ms(now));
   sink.number(lifetime.ttl.count());
   sink.word(layout.adopt_foreign_hashes ? "1" : "0");
   sink.word(changes.clear ? "1" : "0");
+  sink.word(lifetime.principal.empty() ? "0" : "1");
+  sink.word(former);
   sink.number(static_cast<std::int64_t>(changes.expect.size()));
   for (const Changes::Expect& expect : changes.expect) {
     sink.word(expect.name);
@@ -89,9 +107,16 @@ void write_changes(Sink& sink, const Layout& layout, const Changes& changes, Lif
 // server a third of the general one.
 enum class Form { set, count, general };
 
+bool changes_user(const Changes& changes) {
+  return std::any_of(changes.set.begin(), changes.set.end(),
+                     [](const Changes::Set& set) { return set.name == user_field; }) ||
+         std::find(changes.remove.begin(), changes.remove.end(), user_field) !=
+             changes.remove.end();
+}
+
 Form form_of(const Layout& layout, const Changes& changes) {
   const bool plain = changes.expect.empty() && changes.reap.empty() && !changes.clear &&
-                     !layout.adopt_foreign_hashes;
+                     !layout.adopt_foreign_hashes && !changes_user(changes);
   const std::size_t names = changes.set.size() + changes.remove.size();
   if (plain && changes.increment.empty() && names <= short_script_names_max) return Form::set;
   if (plain && changes.increment.size() == 1 && names == 0) return Form::count;
@@ -264,7 +289,8 @@ void append_create(std::string& out, CallBy by, const Layout& layout, const Stor
 }
 
 void append_update(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
-                   const Changes& changes, Lifetime lifetime, WallTime now) {
+                   const Changes& changes, Lifetime lifetime, std::string_view former,
+                   WallTime now) {
   const Form form = form_of(layout, changes);
   append_command(out, [&](auto& sink) {
     switch (form) {
@@ -281,10 +307,10 @@ void append_update(std::string& out, CallBy by, const Layout& layout, const Stor
         write_count(sink, changes.increment.front(), lifetime, now);
         break;
       case Form::general:
-        write_script(sink, by, scripts().update, keys_of(1, lifetime));
+        write_script(sink, by, scripts().update, keys_of(1, lifetime, former));
         write_key(sink, layout, key);
-        write_index(sink, layout, lifetime);
-        write_changes(sink, layout, changes, lifetime, now);
+        write_indexes(sink, layout, lifetime, former);
+        write_changes(sink, layout, changes, lifetime, former, now);
         break;
     }
   });
@@ -292,23 +318,26 @@ void append_update(std::string& out, CallBy by, const Layout& layout, const Stor
 
 void append_rekey(std::string& out, CallBy by, const Layout& layout, const StoreKey& from,
                   const StoreKey& to, const Changes& changes, Lifetime lifetime, Grace grace,
-                  WallTime now) {
+                  std::string_view former, WallTime now) {
   append_command(out, [&](auto& sink) {
-    write_script(sink, by, scripts().rekey, keys_of(2, lifetime));
+    write_script(sink, by, scripts().rekey, keys_of(2, lifetime, former));
     write_key(sink, layout, from);
     write_key(sink, layout, to);
-    write_index(sink, layout, lifetime);
-    write_changes(sink, layout, changes, lifetime, now);
+    write_indexes(sink, layout, lifetime, former);
+    write_changes(sink, layout, changes, lifetime, former, now);
     sink.number(grace.duration.count());
   });
 }
 
 void append_erase(std::string& out, CallBy by, const Layout& layout,
-                  std::span<const std::string> chain) {
+                  std::span<const std::string> chain, std::span<const std::string> principals) {
   append_command(out, [&](auto& sink) {
-    write_script(sink, by, scripts().erase, chain.size());
+    write_script(sink, by, scripts().erase, chain.size() + principals.size());
     for (const std::string& key : chain) sink.word(key);
+    for (const std::string& principal : principals) sink.word(layout.index_key(principal));
     sink.word(layout.adopt_foreign_hashes ? "1" : "0");
+    sink.number(static_cast<std::int64_t>(chain.size()));
+    for (const std::string& principal : principals) sink.word(principal);
   });
 }
 
@@ -363,12 +392,12 @@ Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const 
   return std::optional<Loaded>(std::move(loaded));
 }
 
-Result<Successor> decode_successor(std::span<const Reply> replies) {
+Result<internal::Link<std::string>> decode_successor(std::span<const Reply> replies) {
   if (const Reply* error = first_error(replies)) return server_error(error->text(), false);
   if (replies[0].type() != Reply::Type::integer) return unexpected_reply();
-  Successor successor{replies[0].integer() == 1, std::nullopt};
-  if (is_text(replies[1])) successor.next = std::string(replies[1].text());
-  return successor;
+  internal::Link<std::string> link{replies[0].integer() == 1, std::nullopt};
+  if (is_text(replies[1])) link.successor = std::string(replies[1].text());
+  return link;
 }
 
 Result<void> decode_create(const Reply& reply) {
@@ -381,20 +410,26 @@ Result<void> decode_create(const Reply& reply) {
   return {};
 }
 
-Result<Outcome> decode_change(const Reply& reply, const Changes& changes) {
+Result<Changed> decode_change(const Reply& reply, const Changes& changes) {
   using Status = Outcome::Status;
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
   if (reply.type() == Reply::Type::integer && changes.increment.empty()) {  // set.lua
     if (reply.integer() != 0 && reply.integer() != 1) return unexpected_reply(true);
-    return Outcome{reply.integer() == 1 ? Status::applied : Status::gone};
+    return Changed{Outcome{reply.integer() == 1 ? Status::applied : Status::gone}};
   }
-  if (reply.type() != Reply::Type::array || reply.elements().empty()) return unexpected_reply(true);
-  const std::string_view status = reply.elements()[0].text;
-  if (status == "gone") return Outcome{Status::gone, {}};
+  const std::span<const Reply::Element> elements = reply.elements();
+  if (reply.type() != Reply::Type::array || elements.empty()) return unexpected_reply(true);
+  const std::string_view status = elements[0].text;
+  if (status == "gone") return Changed{Outcome{Status::gone}};
   if (status == "conflict") {
-    Outcome outcome{Status::conflict};
-    if (reply.elements().size() > 1) outcome.found = std::string(reply.elements()[1].text);
-    return outcome;
+    Changed conflict{Outcome{Status::conflict}};
+    if (elements.size() > 1) conflict.outcome.found = std::string(elements[1].text);
+    return conflict;
+  }
+  if (status == "principal" && elements.size() == 2 && is_text(elements[1])) {
+    Changed asks;
+    asks.former = std::string(elements[1].text);
+    return asks;
   }
   if (status == "key_exists") {
     return make_error(Errc::key_exists, "there is a session under the new key");
@@ -406,23 +441,32 @@ Result<Outcome> decode_change(const Reply& reply, const Changes& changes) {
     return make_error(Errc::invalid_argument,
                       "the counter would leave the range of a 64-bit integer");
   }
-  if (status != "applied" || reply.elements().size() != changes.increment.size() + 1) {
+  if (status != "applied" || elements.size() != changes.increment.size() + 1) {
     return unexpected_reply(true);
   }
-  Outcome outcome;
-  for (std::size_t i = 1; i < reply.elements().size(); ++i) {
-    const std::optional<std::int64_t> counter = parse_integer(reply.elements()[i].text);
+  Changed applied;
+  for (const Reply::Element& element : elements.subspan(1)) {
+    const std::optional<std::int64_t> counter = parse_integer(element.text);
     if (!counter) return unexpected_reply(true);
-    outcome.counters.push_back(*counter);
+    applied.outcome.counters.push_back(*counter);
   }
-  return outcome;
+  return applied;
 }
 
 Result<Erased> decode_erase(const Reply& reply) {
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
-  if (reply.type() == Reply::Type::integer) return Erased{reply.integer() > 0, std::nullopt};
-  if (is_text(reply)) return Erased{false, std::string(reply.text())};
-  return unexpected_reply(true);
+  if (reply.type() == Reply::Type::integer) return Erased{reply.integer() > 0};
+  if (reply.type() != Reply::Type::array || reply.elements().empty()) return unexpected_reply(true);
+  Erased asks;
+  for (const Reply::Element& element : reply.elements()) {
+    if (!is_text(element)) return unexpected_reply(true);
+    asks.principals.emplace_back(element.text);
+  }
+  const std::string successor = std::move(asks.principals.front());
+  asks.principals.erase(asks.principals.begin());
+  if (!successor.empty()) asks.successor = successor;
+  if (!asks.successor && asks.principals.empty()) return unexpected_reply(true);
+  return asks;
 }
 
 Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply) {

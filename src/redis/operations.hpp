@@ -10,6 +10,7 @@
 
 #include "resp.hpp"
 #include "scripts.hpp"
+#include "successors.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::redis {
@@ -35,13 +36,18 @@ void append_successor(std::string& out, std::string_view key);
 
 void append_create(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
                    const Fields& fields, Lifetime lifetime);
+// `former`: whom the session has belonged to so far, as far as it is known; empty: not known, or
+// nobody. Only a key that a script was given may be touched by it, so it asks (Changed::former)
+// when it needs another index.
 void append_update(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
-                   const Changes& changes, Lifetime lifetime, WallTime now);
+                   const Changes& changes, Lifetime lifetime, std::string_view former,
+                   WallTime now);
 void append_rekey(std::string& out, CallBy by, const Layout& layout, const StoreKey& from,
                   const StoreKey& to, const Changes& changes, Lifetime lifetime, Grace grace,
-                  WallTime now);
+                  std::string_view former, WallTime now);
+// `principals`: those of the chain's sessions, as far as they are known.
 void append_erase(std::string& out, CallBy by, const Layout& layout,
-                  std::span<const std::string> chain);
+                  std::span<const std::string> chain, std::span<const std::string> principals);
 
 // Of the index: the entries of these ranks, from the one that ends first on; dropping some (at
 // least one).
@@ -58,19 +64,22 @@ struct Loaded {
 Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const Reply> replies,
                                           WallTime now);
 
-struct Successor {
-  bool exists = false;
-  std::optional<std::string> next{};
-};
-Result<Successor> decode_successor(std::span<const Reply> replies);
+Result<internal::Link<std::string>> decode_successor(std::span<const Reply> replies);
 
 Result<void> decode_create(const Reply& reply);
 // Of update and rekey.
-Result<Outcome> decode_change(const Reply& reply, const Changes& changes);
+struct Changed {
+  Outcome outcome{};
+  // Set: nothing was written. The session belongs to this principal; ask again with it.
+  std::optional<std::string> former{};
+};
+Result<Changed> decode_change(const Reply& reply, const Changes& changes);
 
 struct Erased {
   bool any = false;
-  std::optional<std::string> successor{};  // the chain is longer; nothing was erased yet
+  // If one of these is set nothing was ended: the chain is longer, or belongs to these as well.
+  std::optional<std::string> successor{};
+  std::vector<std::string> principals{};
 };
 Result<Erased> decode_erase(const Reply& reply);
 

@@ -7,6 +7,7 @@
 #include "json_document.hpp"
 #include "json_operations.hpp"
 #include "redis_json_store_impl.hpp"
+#include "successors.hpp"
 
 namespace websession {
 namespace {
@@ -21,9 +22,6 @@ using redis::Reply;
 using std::chrono::milliseconds;
 
 using Status = Outcome::Status;
-
-// Regenerations that fit into a grace: a longer chain of frozen records is not followed.
-constexpr std::size_t successors_max = 64;
 
 Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
 
@@ -109,19 +107,16 @@ struct RedisJsonStore::Impl {
     return redis::decode_held((*replies)[0]);
   }
 
-  // Whether the session that a frozen record leads to is still there.
-  Result<bool> ends_alive(StoreKey key, SteadyTime until) {
-    for (std::size_t i = 0; i < successors_max; ++i) {
-      const JsonKeys where = keys(key);
-      const Result<Held> found =
-          held([&where](std::string& out) { redis::append_held(out, where); }, until);
-      if (!found) return found.error();
-      if (!found->frozen) return found->text.has_value();
-      Result<redis::FrozenRecord> frozen = redis::parse_frozen(*found->frozen);
-      if (!frozen) return std::move(frozen).error();
-      key = std::move(frozen->successor);
-    }
-    return false;
+  Result<internal::Link<StoreKey>> look_at(const StoreKey& key, SteadyTime until) {
+    const JsonKeys where = keys(key);
+    const Result<Held> found =
+        held([&where](std::string& out) { redis::append_held(out, where); }, until);
+    if (!found) return found.error();
+    internal::Link<StoreKey> link{found->text.has_value()};
+    if (!found->frozen) return link;
+    Result<redis::FrozenRecord> frozen = redis::parse_frozen(*found->frozen);
+    if (!frozen) return std::move(frozen).error();
+    return internal::Link<StoreKey>{true, std::move(frozen->successor)};
   }
 
   [[nodiscard]] Result<std::optional<Record>> record(std::string_view text,
@@ -135,7 +130,8 @@ struct RedisJsonStore::Impl {
                                             SteadyTime until) {
     Result<redis::FrozenRecord> frozen = redis::parse_frozen(text);
     if (!frozen) return std::move(frozen).error();
-    const Result<bool> alive = ends_alive(std::move(frozen->successor), until);
+    const Result<bool> alive = internal::ends_alive(
+        std::move(frozen->successor), [&](const StoreKey& next) { return look_at(next, until); });
     if (!alive) return alive.error();
     if (!*alive) return std::optional<Record>();
     const auto append = [&where](std::string& out) { redis::append_left(out, where.frozen); };
@@ -292,22 +288,20 @@ Result<Outcome> RedisJsonStore::rekey(const StoreKey& from, const StoreKey& to,
 
 Result<bool> RedisJsonStore::erase(const StoreKey& key) {
   const SteadyTime until = impl_->engine.deadline();
-  std::vector<JsonKeys> chain{impl_->keys(key)};
-  while (chain.size() <= successors_max) {
-    Result<redis::JsonErased> erased = impl_->engine.change(
-        [&chain](std::string& out, CallBy by) { redis::append_json_erase(out, by, chain); },
+  return internal::end_chain(key, [&](std::span<const StoreKey> chain) {
+    std::vector<JsonKeys> keys;
+    keys.reserve(chain.size());
+    for (const StoreKey& one : chain) keys.push_back(impl_->keys(one));
+    return impl_->engine.change(
+        [&keys](std::string& out, CallBy by) { redis::append_json_erase(out, by, keys); },
         Repeat::harmless, until,
         [](const Reply& reply, bool repeated) {
-          Result<redis::JsonErased> result = redis::decode_json_erase(reply);
+          Result<internal::Ended<StoreKey>> result = redis::decode_json_erase(reply);
           // When an answer was lost, it was most likely the one that said "erased".
           if (result && !result->successor) result->any = result->any || repeated;
           return result;
         });
-    if (!erased) return std::move(erased).error();
-    if (!erased->successor) return erased->any;
-    chain.push_back(impl_->keys(*erased->successor));
-  }
-  return make_error(Errc::corrupt, "a chain of replaced sessions has no end");
+  });
 }
 
 std::shared_ptr<RedisJsonStore> redis::make_json_store(std::shared_ptr<Connector> connector,

@@ -7,6 +7,7 @@
 #include "engine.hpp"
 #include "operations.hpp"
 #include "redis_store_impl.hpp"
+#include "successors.hpp"
 
 namespace websession {
 namespace {
@@ -16,10 +17,12 @@ using redis::Repeat;
 using redis::Replies;
 using redis::Reply;
 
-// Regenerations that fit into a grace: a longer chain of frozen records is not followed.
-constexpr std::size_t successors_max = 64;
 // A listed key with what a reply takes for it: the prefix and an id are seldom longer.
 constexpr std::size_t entry_bytes_max = 512;
+// A session that is passed on while a change of it looks for its principal.
+constexpr int principals_asked_max = 8;
+// Of a chain of replaced sessions, which is no longer than internal::successors_max.
+constexpr std::size_t principals_ended_max = 128;
 // Names and texts that one script call takes (Redis itself allows more).
 constexpr std::size_t fields_max = 10'000;
 
@@ -55,19 +58,55 @@ struct RedisStore::Impl {
                          [](const Reply& reply, bool) { return redis::decode_removal(reply); });
   }
 
-  // Whether the session that a frozen record leads to is still there.
-  Result<bool> ends_alive(std::string key, SteadyTime until) {
-    for (std::size_t i = 0; i < successors_max; ++i) {
-      const auto append = [&key](std::string& out) { redis::append_successor(out, key); };
-      const Result<Replies> replies = engine.read({redis::successor_replies, append}, until);
-      if (!replies) return replies.error();
-      Result<redis::Successor> successor = redis::decode_successor(*replies);
-      if (!successor) return std::move(successor).error();
-      if (!successor->exists) return false;
-      if (!successor->next) return true;
-      key = *std::move(successor->next);
+  // Makes a change whose script may have to be told first whom the session belongs to.
+  // `append(out, by, former)`.
+  template <class Append>
+  Result<Outcome> change(const Changes& changes, std::string former, Repeat repeat,
+                         const Append& append) {
+    const SteadyTime until = engine.deadline();
+    for (int i = 0; i < principals_asked_max; ++i) {
+      Result<redis::Changed> changed = engine.change(
+          [&](std::string& out, CallBy by) { append(out, by, former); }, repeat, until,
+          [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); });
+      if (!changed) return std::move(changed).error();
+      if (!changed->former) return std::move(changed->outcome);
+      former = *std::move(changed->former);
     }
-    return false;
+    return make_error(Errc::overloaded, "the session keeps passing from principal to principal");
+  }
+
+  // `principals`: those of the chain; grows by those that the server names.
+  Result<internal::Ended<std::string>> end(std::span<const std::string> chain,
+                                           std::vector<std::string>& principals, SteadyTime until) {
+    while (principals.size() < principals_ended_max) {
+      Result<redis::Erased> erased = engine.change(
+          [&](std::string& out, CallBy by) {
+            redis::append_erase(out, by, layout, chain, principals);
+          },
+          Repeat::harmless, until,
+          [](const Reply& reply, bool repeated) {
+            Result<redis::Erased> result = redis::decode_erase(reply);
+            // When an answer was lost, it was most likely the one that said "erased".
+            const bool over = result && !result->successor && result->principals.empty();
+            if (over) result->any = result->any || repeated;
+            return result;
+          });
+      if (!erased) return std::move(erased).error();
+      const bool asks_for_principals = !erased->principals.empty();
+      std::move(erased->principals.begin(), erased->principals.end(),
+                std::back_inserter(principals));
+      if (erased->successor || !asks_for_principals) {
+        return internal::Ended<std::string>{erased->any, std::move(erased->successor)};
+      }
+    }
+    return make_error(Errc::corrupt, "a chain of replaced sessions has too many principals");
+  }
+
+  Result<internal::Link<std::string>> look_at(const std::string& key, SteadyTime until) {
+    const auto append = [&key](std::string& out) { redis::append_successor(out, key); };
+    const Result<Replies> replies = engine.read({redis::successor_replies, append}, until);
+    if (!replies) return replies.error();
+    return redis::decode_successor(*replies);
   }
 
   const RedisOptions options;
@@ -113,7 +152,8 @@ Result<std::optional<Record>> RedisStore::load(const StoreKey& key) {
   if (!loaded) return std::move(loaded).error();
   if (!*loaded) return std::optional<Record>();
   if ((*loaded)->record.frozen) {
-    const Result<bool> alive = impl_->ends_alive((*loaded)->successor, until);
+    const Result<bool> alive = internal::ends_alive(
+        (*loaded)->successor, [&](const std::string& next) { return impl_->look_at(next, until); });
     if (!alive) return alive.error();
     if (!*alive) return std::optional<Record>();
   }
@@ -139,12 +179,11 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
     return std::move(valid).error();
   }
   const WallTime now = impl_->clock->wall();
-  return impl_->engine.change(
-      [&](std::string& out, CallBy by) {
-        redis::append_update(out, by, impl_->layout, key, changes, lifetime, now);
-      },
-      changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, impl_->engine.deadline(),
-      [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); });
+  return impl_->change(
+      changes, {}, changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied,
+      [&](std::string& out, CallBy by, std::string_view former) {
+        redis::append_update(out, by, impl_->layout, key, changes, lifetime, former, now);
+      });
 }
 
 Result<Outcome> RedisStore::rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
@@ -155,32 +194,20 @@ Result<Outcome> RedisStore::rekey(const StoreKey& from, const StoreKey& to, cons
     return std::move(valid).error();
   }
   const WallTime now = impl_->clock->wall();
-  return impl_->engine.change(
-      [&](std::string& out, CallBy by) {
-        redis::append_rekey(out, by, impl_->layout, from, to, changes, lifetime, grace, now);
-      },
-      Repeat::harmless, impl_->engine.deadline(),
-      [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); });
+  // Most sessions stay with their principal.
+  return impl_->change(changes, std::string(lifetime.principal), Repeat::harmless,
+                       [&](std::string& out, CallBy by, std::string_view former) {
+                         redis::append_rekey(out, by, impl_->layout, from, to, changes, lifetime,
+                                             grace, former, now);
+                       });
 }
 
 Result<bool> RedisStore::erase(const StoreKey& key) {
   const SteadyTime until = impl_->engine.deadline();
-  std::vector<std::string> chain{impl_->layout.key(key)};
-  while (chain.size() <= successors_max) {
-    Result<redis::Erased> erased = impl_->engine.change(
-        [&](std::string& out, CallBy by) { redis::append_erase(out, by, impl_->layout, chain); },
-        Repeat::harmless, until,
-        [](const Reply& reply, bool repeated) {
-          Result<redis::Erased> result = redis::decode_erase(reply);
-          // When an answer was lost, it was most likely the one that said "erased".
-          if (result && !result->successor) result->any = result->any || repeated;
-          return result;
-        });
-    if (!erased) return std::move(erased).error();
-    if (!erased->successor) return erased->any;
-    chain.push_back(*std::move(erased->successor));
-  }
-  return make_error(Errc::corrupt, "a chain of replaced sessions has no end");
+  std::vector<std::string> principals;
+  return internal::end_chain(impl_->layout.key(key), [&](std::span<const std::string> chain) {
+    return impl_->end(chain, principals, until);
+  });
 }
 
 // Page by page, as a reply has a limit. Entries that move from page to page meanwhile may be given
@@ -190,17 +217,18 @@ Result<std::vector<StoreKey>> RedisStore::entries(std::string_view principal) {
   const std::size_t page =
       std::clamp<std::size_t>(impl_->options.record_bytes_max / entry_bytes_max, 2, 1000);
   std::vector<StoreKey> all;
-  std::size_t last = page;
-  while (last == page && all.size() + page <= entries_max) {
+  while (all.size() < entries_max) {
+    const std::size_t wanted = std::min(page, entries_max - all.size());
     const auto append = [&](std::string& out) {
-      redis::append_entries(out, impl_->layout, principal, all.size(), page);
+      redis::append_entries(out, impl_->layout, principal, all.size(), wanted);
     };
     const Result<Replies> replies = impl_->engine.read({1, append}, until);
     if (!replies) return replies.error();
     Result<std::vector<StoreKey>> keys = redis::decode_entries(impl_->layout, (*replies)[0]);
     if (!keys) return keys;
-    last = keys->size();
+    const bool last = keys->size() < wanted;
     std::move(keys->begin(), keys->end(), std::back_inserter(all));
+    if (last) break;
   }
   return all;
 }

@@ -69,7 +69,7 @@ const Meaning* meaning_of(std::string_view text) {
   // Redis 6.2 wraps the error of a command: "ERR Error running script (…): @user_script:1: -OOM …",
   // and some come without the dash.
   for (const Meaning& meaning : meanings) {
-    const std::string dashed = "-" + std::string(meaning.word) + " ";
+    const std::string dashed = '-' + std::string(meaning.word) + " ";
     const std::string spaced = ": " + std::string(meaning.word) + " ";
     if (text.find(dashed) != std::string_view::npos ||
         text.find(spaced) != std::string_view::npos) {

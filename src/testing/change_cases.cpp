@@ -174,6 +174,7 @@ void bad_changes_are_refused(Trial& t) {
       {"removing @created", removing("@created")},
       {"a bad @created", setting("@created", "now")},
       {"a @created that ends", setting("@created", "1", t.clock().wall() + long_ttl)},
+      {"a @user that ends", setting("@user", "ada", t.clock().wall() + long_ttl)},
       {"counting @created", adding("@created", 1)},
       {"expecting a mark", expecting("@frozen", {})},
       {"set and remove of one name", twice},

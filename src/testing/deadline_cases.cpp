@@ -97,7 +97,7 @@ void clear_forgets_deadlines(Trial& t) {
   t.expect_value(key, "code", "5", "the old deadline does not come back");
 }
 
-// The principal may end before its session; clear leaves both as they are.
+// A one-time code ends before its session; clear leaves both as they are.
 void clear_keeps_the_librarys_deadlines(Trial& t) {
   Changes clear;
   clear.clear = true;
@@ -109,12 +109,12 @@ void clear_keeps_the_librarys_deadlines(Trial& t) {
                        "clear");
       return to;
     };
-    const StoreKey key = cleared(t.stored({{"@user", "ada", t.clock().wall() + soon}}));
-    t.expect_value(key, "@user", "ada", "after clear");
-    const StoreKey late = t.stored({{"@user", "ada", t.clock().wall() + soon}});
+    const StoreKey key = cleared(t.stored({{"@code", "1", t.clock().wall() + soon}}));
+    t.expect_value(key, "@code", "1", "after clear");
+    const StoreKey late = t.stored({{"@code", "1", t.clock().wall() + soon}});
     pass_deadline(t);
-    t.expect_value(key, "@user", std::nullopt, "at its deadline, after clear");
-    t.expect_value(cleared(late), "@user", std::nullopt, "cleared after its deadline");
+    t.expect_value(key, "@code", std::nullopt, "at its deadline, after clear");
+    t.expect_value(cleared(late), "@code", std::nullopt, "cleared after its deadline");
   }
 }
 

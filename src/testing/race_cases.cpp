@@ -32,7 +32,7 @@ void updates_of_different_attributes(Trial& t) {
   for (int round = 0; round < t.race_rounds(); ++round) {
     const StoreKey key = t.stored({{"a", "0"}});
     Trial::together(t.race_threads(), [&](int i) {
-      t.expect_applied(t.store().update(key, setting("a" + std::to_string(i), "1"), {long_ttl}),
+      t.expect_applied(t.store().update(key, setting('a' + std::to_string(i), "1"), {long_ttl}),
                        "update");
     });
     const std::size_t size = t.loaded(key, "load").fields.size();
@@ -107,7 +107,7 @@ void rekey_against_update(Trial& t) {
         t.expect_applied(t.store().rekey(from, to, {}, {long_ttl}, {long_ttl}), "rekey");
       } else {
         const Result<Outcome> outcome =
-            t.store().update(from, setting("a" + std::to_string(i), "1"), {long_ttl});
+            t.store().update(from, setting('a' + std::to_string(i), "1"), {long_ttl});
         t.expect(is(outcome, Outcome::Status::applied) || is(outcome, Outcome::Status::gone),
                  "an update is applied or gone");
         applied[static_cast<std::size_t>(i)] = is(outcome, Outcome::Status::applied);
@@ -115,7 +115,7 @@ void rekey_against_update(Trial& t) {
     });
     const Fields after = t.loaded(to, "load").fields;
     for (int i = 0; i < t.race_threads(); ++i) {
-      t.expect(after.contains("a" + std::to_string(i)) == applied[static_cast<std::size_t>(i)],
+      t.expect(after.contains('a' + std::to_string(i)) == applied[static_cast<std::size_t>(i)],
                "an update was lost by the rekey, or applied after it");
     }
   }

@@ -70,7 +70,7 @@ void Trial::expect_value(const StoreKey& key, std::string_view name,
   const Record record = loaded(key, what);
   const std::optional<std::string_view> found = record.fields.find(name);
   expect(found == value, std::string(what) + ": \"" + std::string(name) + "\" is " +
-                             (found ? "\"" + std::string(*found) + "\"" : "absent"));
+                             (found ? '"' + std::string(*found) + '"' : "absent"));
 }
 
 void Trial::expect_remaining(const StoreKey& key, milliseconds at_most, std::string_view what) {

@@ -97,6 +97,33 @@ TEST_F(EncryptedRace, ItGivesUpWhenOthersNeverStopAndHasWrittenNothing) {
   EXPECT_FALSE(store->load(other).value().has_value());
 }
 
+// Half of what a pause may take at least: 0.25, 0.5, 1, 2, 4, 8, 10, 10… ms. Without pauses there
+// would be thousands of tries.
+TEST_F(EncryptedRace, WhoIsOvertakenPausesBeforeTheNextTry) {
+  ASSERT_TRUE(store->create(key, plain, minute));
+  interrupted->before_each_write = [&] { update(*store, setting("name", "Ada")); };
+  const auto patient = store_on(interrupted, {new_secret}, milliseconds(300));
+  EXPECT_EQ(patient->rekey(key, other, {}, minute, grace).error().code, Errc::overloaded);
+  EXPECT_GT(interrupted->writes, 1);
+  EXPECT_LE(interrupted->writes, 36);
+}
+
+TEST_F(EncryptedRace, TheTimeForItIsThatOfTheGivenClock) {
+  ASSERT_TRUE(store->create(key, plain, minute));
+  interrupted->before_each_write = [&] {
+    clock->advance(milliseconds(100));
+    update(*store, setting("name", "Ada"));
+  };
+  EncryptionOptions options;
+  options.keys = key_ring({new_secret});
+  options.countable = {"visits"};
+  options.retry_for = milliseconds(250);
+  options.clock = clock;
+  const auto timed = EncryptedStore::make(interrupted, options).value();
+  EXPECT_EQ(timed->rekey(key, other, {}, minute, grace).error().code, Errc::overloaded);
+  EXPECT_EQ(interrupted->writes, 3);
+}
+
 // Moving to a new key
 
 class EncryptedRekey : public EncryptedStoreTest {};

@@ -296,5 +296,75 @@ TEST_F(IdStorageTest, ManyThreadsCountTogetherWhileSessionsMove) {
   }
 }
 
+// Two applications on one store
+
+class IdNamespace : public IdStorageTest {
+ protected:
+  [[nodiscard]] SessionManager application(const std::string& id_namespace,
+                                           IdStorage storage = IdStorage::hashed_only) const {
+    SessionOptions options;
+    options.clock = clock;
+    options.id_storage = storage;
+    options.id_namespace = id_namespace;
+    return SessionManager::make(store, options).value();
+  }
+};
+
+// Computed with openssl and basenc.
+TEST_F(IdNamespace, IsPartOfWhatIsHashed) {
+  const SessionId id = SessionId::parse("abcdefghijklmnopqrstuvwxyz012345").value();
+  EXPECT_EQ(key_of(id, KeyForm::hashed, "shop").secret(),
+            "2:HiWC7aQViIcaV95Mh58nrOt4SquJ-1uoKWtcljTV2ng");
+  EXPECT_EQ(key_of(id, KeyForm::plain, "shop").secret(), id.secret());
+}
+
+// Without one, who shares a prefix shares the sessions.
+TEST_F(IdNamespace, AnIdOfOneApplicationOpensNothingAtTheOther) {
+  for (const auto& [one, other] : {std::pair("shop", "forum"), {"shop", ""}, {"a", "a:b"}}) {
+    const SessionId id = store_session(application(one));
+    EXPECT_TRUE(application(one).find(id).value().has_value());
+    EXPECT_FALSE(application(other).find(id).value().has_value());
+    EXPECT_FALSE(application(other).erase(id).value());
+    EXPECT_TRUE(open_session(application(other), "sid=" + id.secret()).is_new());
+    EXPECT_TRUE(application(one).erase(id).value());
+  }
+}
+
+TEST_F(IdNamespace, APrincipalsOwnSessionIsRecognised) {
+  const SessionManager shop = application("shop");
+  Session session = shop.open({}).value();
+  session.sign_in("ada");
+  ASSERT_TRUE(shop.commit(session));
+  Session other = shop.open({}).value();
+  other.sign_in("ada");
+  ASSERT_TRUE(shop.commit(other));
+  int current = 0;
+  for (const SessionInfo& info : shop.sessions_of("ada", &session).value()) {
+    current += info.is_current ? 1 : 0;
+  }
+  EXPECT_EQ(current, 1);
+  EXPECT_EQ(shop.sign_out_everywhere("ada", &session).value(), 1U);
+  EXPECT_TRUE(shop.find(*session.id()).value().has_value());
+}
+
+TEST_F(IdNamespace, ComesWithTheHashesWithoutLoggingAnyoneOut) {
+  const SessionManager before = application("", IdStorage::plain);
+  const SessionId id = store_session(before);
+  for (const IdStorage storage :
+       {IdStorage::plain_and_hashed, IdStorage::hashed, IdStorage::hashed_only}) {
+    EXPECT_TRUE(application("shop", storage).find(id).value().has_value());
+  }
+  EXPECT_FALSE(application("", IdStorage::hashed_only).find(id).value().has_value());
+}
+
+TEST_F(IdNamespace, IsRefusedWhereItWouldPartNothing) {
+  SessionOptions options;
+  options.id_namespace = "shop";
+  const auto made = SessionManager::make(store, options);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, Errc::invalid_argument);
+  EXPECT_TRUE(made.error().detail.starts_with("id_namespace: ")) << made.error().detail;
+}
+
 }  // namespace
 }  // namespace websession::testing

@@ -328,5 +328,18 @@ TEST(SessionEventKind, EachHasAWordOfItsOwn) {
   EXPECT_EQ(to_text(static_cast<Kind>(words.size())), "unknown") << "a kind beyond the last one";
 }
 
+// A warning is given after the session was made, and its cookie must reach the visitor.
+TEST_F(Observed, AWarningThatThrowsLosesNoCookie) {
+  SessionOptions options;
+  options.cookie.secure = Secure::always;
+  options.on_warning = [](std::string_view) { throw std::runtime_error("the log is full"); };
+  const SessionManager m = SessionManager::make(store, options).value();
+  Session session = open_session(m);
+  session.set("a", 1);
+  const Commit commit = m.commit(session).value();
+  EXPECT_EQ(commit.status, Commit::Status::created);
+  EXPECT_EQ(commit.headers.size(), 2U);
+}
+
 }  // namespace
 }  // namespace websession::testing

@@ -91,8 +91,7 @@ TEST_F(OutageTest, ADegradedSessionCanChangeNothing) {
       [](Session& s) { s.clear(); },
       [](Session& s) { s.clear(), s.remove("a"); },
       [](Session& s) { s.regenerate(); },
-      [](Session& s) { s.invalidate(); },
-      [](Session& s) { s.set("a", 2), s.invalidate(); },
+      [](Session& s) { s.sign_in("ada"); },
   };
   for (std::size_t i = 0; i < changes.size(); ++i) {
     fail_all(Errc::timeout);
@@ -111,6 +110,40 @@ TEST_F(OutageTest, ADegradedSessionCanChangeNothing) {
     EXPECT_EQ(m.open({cookie, true}).value().value("a", 0), 1) << i;
   }
   EXPECT_EQ(memory->size(), 1U) << "and no other session was made";
+}
+
+// The end needs no knowledge of what the session holds. Whoever logs out hears whether it worked.
+TEST_F(OutageTest, ADegradedSessionCanBeEnded) {
+  const SessionManager m = manager(Outage::anonymous);
+  const std::vector<std::function<void(Session&)>> ends = {
+      [](Session& s) { s.invalidate(); },
+      [](Session& s) { s.sign_out(); },
+      [](Session& s) { s.set("a", 2), s.invalidate(); },
+      [](Session& s) { s.sign_out(), s.set("farewell", 1); },
+  };
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    const std::string cookie = stored();
+    fail_all(Errc::timeout);
+    Session session = degraded(m, cookie);
+    ends[i](session);
+    const std::size_t before = store->calls();
+    const Result<Commit> failed = m.commit(session);
+    ASSERT_FALSE(failed) << i;
+    EXPECT_EQ(failed.error().code, Errc::timeout) << i;
+    EXPECT_EQ(store->calls() - before, 1U) << i;
+    store->recover();
+    EXPECT_FALSE(m.open({cookie, true}).value().is_new()) << i << ": it did not work";
+
+    Result<Commit> commit = m.commit(session);
+    if (i == 3) {
+      EXPECT_EQ(commit.error().code, Errc::timeout) << "the farewell could not be stored";
+      commit = m.commit(session);
+    }
+    EXPECT_EQ(commit.value().status, Status::erased) << i;
+    EXPECT_NE(commit->headers.at(0).value.find("Max-Age=0"), std::string::npos) << i;
+    EXPECT_TRUE(m.open({cookie, true}).value().is_new()) << i;
+  }
+  EXPECT_EQ(memory->size(), 0U);
 }
 
 TEST_F(OutageTest, DirectOperationsFail) {

@@ -2,6 +2,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED  // RAND_set_rand_method, the simplest way to a failing
                                      // generator
 #include <gtest/gtest.h>
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -168,6 +169,20 @@ TEST(RandomBytes, WorksWhenTheProcessEnds) {
     new_id();
     std::atexit([] { _exit(SessionId::generate() ? 7 : 8); });
     std::exit(1);  // NOLINT(concurrency-mt-unsafe): the point of the test
+  };
+  EXPECT_EXIT(end(), ::testing::ExitedWithCode(7), "");
+}
+
+// More than the thread has drawn ahead.
+TEST(RandomBytes, GivesAnErrorWhenOpenSslHasEnded) {
+  const auto end = [] {
+    new_id();
+    OPENSSL_cleanup();
+    for (int i = 0; i < 100; ++i) {
+      const Result<SessionId> id = SessionId::generate();
+      if (!id) _exit(id.error().code == Errc::no_randomness ? 7 : 8);
+    }
+    _exit(9);
   };
   EXPECT_EXIT(end(), ::testing::ExitedWithCode(7), "");
 }

@@ -23,18 +23,19 @@ KeyRing key_ring(std::vector<std::string> secrets) {
 const std::string old_secret(32, 'o');
 const std::string new_secret(32, 'n');
 const StoreKey session("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+const WallTime end(std::chrono::milliseconds(1'700'000'000'000));
 constexpr std::size_t payload_at = sealed_prefix.size() + key_id_length + 1;
 
 std::string seal(std::vector<std::string> secrets, const StoreKey& key, std::string_view attribute,
                  std::string_view value) {
   const SealingKeys keys(key_ring(std::move(secrets)));
-  return SessionCipher(keys, key).seal(attribute, value).value();
+  return SessionCipher(keys, key).seal({attribute, value}).value();
 }
 
 Result<std::string> open(std::vector<std::string> secrets, const StoreKey& key,
                          std::string_view attribute, std::string_view text) {
   const SealingKeys keys(key_ring(std::move(secrets)));
-  return SessionCipher(keys, key).open(attribute, text);
+  return SessionCipher(keys, key).open({attribute, text});
 }
 
 ::testing::AssertionResult is_corrupt(const Result<std::string>& opened) {
@@ -51,20 +52,25 @@ TEST(SealedValue, OpensToWhatWasSealed) {
   SessionCipher cipher(keys, session);
   for (std::size_t size = 0; size < 200; ++size) {
     const std::string value = random.bytes(size);
-    const std::string text = cipher.seal("a", value).value();
+    const std::string text = cipher.seal({"a", value}).value();
     EXPECT_EQ(text.size(), sealed_bytes(size));
-    EXPECT_EQ(cipher.open("a", text).value(), value) << size << " bytes";
+    EXPECT_EQ(cipher.open({"a", text}).value(), value) << size << " bytes";
   }
   const std::string large = random.bytes(std::size_t{1} << 20U);
-  EXPECT_EQ(cipher.open("", cipher.seal("", large).value()).value(), large);
+  EXPECT_EQ(cipher.open({"", cipher.seal({"", large}).value()}).value(), large);
 }
 
 // Made with another implementation (the crypto module of Node.js), by what the header says.
 TEST(SealedValue, HasTheFormThatIsDocumented) {
-  const std::string text = "enc1.X6meTiCG.AAECAwQFBgcICQoLY9nir6VSLnQmCpN38UFvMcGQqTo_nnQ9l1VJSA";
-  EXPECT_EQ(open({std::string(32, 's')}, StoreKey("key"), "name", text).value(), "Ada Lovelace");
-  EXPECT_EQ(seal({std::string(32, 's')}, StoreKey("key"), "name", "x").substr(0, payload_at),
-            text.substr(0, payload_at));
+  const SealingKeys keys(key_ring({std::string(32, 's')}));
+  SessionCipher cipher(keys, StoreKey("key"));
+  const std::string text = "enc2.kCvxIDcZ.AAECAwQFBgcICQoLOgrtBbN0ROHVZz-WGO0LNqNTgNN1KEW1nYqgxg";
+  const std::string ends = "enc2.kCvxIDcZ.AAECAwQFBgcICQoLOgrtBbN0ROHVZz-WG33j4p1czPgvU3Io7N9alg";
+  EXPECT_EQ(cipher.open({"name", text}).value(), "Ada Lovelace");
+  EXPECT_EQ(cipher.open({"name", ends, end}).value(), "Ada Lovelace");
+  EXPECT_EQ(cipher.seal({"name", "x"}).value().substr(0, payload_at), text.substr(0, payload_at));
+  EXPECT_EQ(cipher.seal_alike({"@code", "Ada Lovelace", end}).value(),
+            "enc2.kCvxIDcZ.fn0nuID0Ndb5Rr1kdukPvuC_lQwxbewrVkv2r8ptf2EqpMpPavcD7Q");
 }
 
 TEST(SealedValue, IsSealedWithAFreshNonceEachTime) {
@@ -72,7 +78,7 @@ TEST(SealedValue, IsSealedWithAFreshNonceEachTime) {
   SessionCipher cipher(keys, session);
   std::set<std::string> nonces;
   for (int i = 0; i < 1000; ++i) {
-    const std::string text = cipher.seal("a", "the same").value();
+    const std::string text = cipher.seal({"a", "the same"}).value();
     nonces.insert(decode_base64(text.substr(payload_at)).value().substr(0, nonce_bytes));
   }
   EXPECT_EQ(nonces.size(), 1000U);
@@ -149,6 +155,45 @@ TEST(SealedValue, IsRefusedInAnotherPlace) {
   EXPECT_TRUE(is_corrupt(open({new_secret}, StoreKey("abc"), "", moved)));
 }
 
+TEST(SealedValue, IsRefusedWithAnotherDeadline) {
+  const SealingKeys keys(key_ring({new_secret}));
+  SessionCipher cipher(keys, session);
+  const std::string lasting = cipher.seal({"role", "admin"}).value();
+  const std::string ending = cipher.seal({"role", "admin", end}).value();
+  EXPECT_EQ(cipher.open({"role", lasting}).value(), "admin");
+  EXPECT_EQ(cipher.open({"role", ending, end}).value(), "admin");
+  EXPECT_TRUE(is_corrupt(cipher.open({"role", ending}))) << "it was taken away";
+  EXPECT_TRUE(is_corrupt(cipher.open({"role", ending, end + std::chrono::milliseconds(1)})));
+  EXPECT_TRUE(is_corrupt(cipher.open({"role", lasting, end}))) << "it was added";
+  EXPECT_TRUE(is_corrupt(cipher.open({"role", lasting, WallTime()})));
+}
+
+TEST(SealedValue, WhatIsSealedAlikeIsTheSameTextAtTheSamePlaceOnly) {
+  const SealingKeys keys(key_ring({new_secret, old_secret}));
+  SessionCipher cipher(keys, session);
+  SessionCipher elsewhere(keys, StoreKey("another"));
+  const Field field{"@csrf", "a secret", end};
+  const std::string text = cipher.seal_alike(field).value();
+  EXPECT_EQ(SessionCipher(keys, session).seal_alike(field).value(), text);
+  EXPECT_EQ(cipher.open({field.name, text, end}).value(), "a secret");
+  const std::vector<std::string> each = cipher.seal_alike_with_each(field).value();
+  ASSERT_EQ(each.size(), 2U);
+  EXPECT_EQ(each[0], text);
+  EXPECT_EQ(cipher.open({field.name, each[1], end}).value(), "a secret");
+  // No nonce twice for different values, names, deadlines, keys and sessions.
+  std::set<std::string> nonces;
+  const auto add = [&nonces](const std::string& sealed) {
+    nonces.insert(decode_base64(sealed.substr(payload_at)).value().substr(0, nonce_bytes));
+  };
+  add(text);
+  add(each[1]);
+  add(cipher.seal_alike({"@csrf", "a secret"}).value());
+  add(cipher.seal_alike({"@csrf", "A secret", end}).value());
+  add(cipher.seal_alike({"@csr", "fa secret", end}).value());
+  add(elsewhere.seal_alike(field).value());
+  EXPECT_EQ(nonces.size(), 6U);
+}
+
 TEST(SealedValue, OldSecretsOfTheRingOpenAndTheFirstOneSeals) {
   const std::string old_text = seal({old_secret}, session, "a", "old");
   EXPECT_EQ(open({new_secret, old_secret}, session, "a", old_text).value(), "old");
@@ -172,8 +217,8 @@ TEST(SealedValue, ASecretThatIsNotInTheRingIsToldApart) {
 
 TEST(SealedValue, WhatWasNeverSealedIsRefused) {
   Random random;
-  for (const std::string_view text : {"", "1", "Ada", "{}", "enc1", "enc1.", "enc1.AAAAAAAA",
-                                      "enc1.AAAAAAAA.", "ENC1.AAAAAAAA."}) {
+  for (const std::string_view text : {"", "1", "Ada", "{}", "enc2", "enc2.", "enc2.AAAAAAAA",
+                                      "enc2.AAAAAAAA.", "ENC2.AAAAAAAA."}) {
     EXPECT_TRUE(is_corrupt(open({new_secret}, session, "a", text))) << text;
   }
   const std::string head = seal({new_secret}, session, "a", "1").substr(0, payload_at);

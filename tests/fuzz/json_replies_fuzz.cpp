@@ -87,7 +87,7 @@ void check_writes(const Reply& reply) {
     require(reply.type() == Type::integer, "a text is replaced when it says so");
   }
 
-  const Result<redis::JsonErased> erased = redis::decode_json_erase(reply);
+  const auto erased = redis::decode_json_erase(reply);
   if (!erased) return check_error(erased, reply, true);
   require(erased->any == (reply.type() == Type::integer && reply.integer() > 0),
           "a session is erased when it says so");

@@ -256,9 +256,14 @@ void check_change(const Reply& reply, std::size_t increments) {
   using Status = Outcome::Status;
   Changes changes;
   for (std::size_t i = 0; i < increments; ++i) changes.increment.push_back({std::to_string(i), 1});
-  const Result<Outcome> outcome = redis::decode_change(reply, changes);
-  if (!outcome) return require_printable(outcome.error());
+  const Result<redis::Changed> changed = redis::decode_change(reply, changes);
+  if (!changed) return require_printable(changed.error());
   const auto elements = reply.elements();
+  if (changed->former) {
+    require(elements.size() == 2 && elements[1].text == *changed->former, "it asks for an index");
+    return;
+  }
+  const Outcome* outcome = &changed->outcome;
   if (elements.empty()) {
     require(reply.type() == Type::integer && increments == 0, "the short script counts nothing");
     require(reply.integer() == (outcome->status == Status::applied ? 1 : 0),
@@ -283,11 +288,12 @@ void check_single(const Reply& reply) {
   require(created.has_value() == (reply.type() == Type::integer && reply.integer() == 1),
           "a session is created when the server says 1");
   if (!created) require_printable(created.error());
-  const Result<redis::Erased> erased = redis::decode_erase(reply);
+  const auto erased = redis::decode_erase(reply);
   if (!erased) return require_printable(erased.error());
   require(erased->any == (reply.type() == Type::integer && reply.integer() > 0),
           "a session is erased when the server says so");
-  require(erased->successor.has_value() == (reply.type() == Type::string), "a chain is a key");
+  const bool asks = erased->successor || !erased->principals.empty();
+  require(asks == (reply.type() == Type::array), "a list asks for more keys");
 }
 
 }  // namespace

@@ -12,6 +12,9 @@
 #include "print_case.hpp"
 #include "redis_fixture.hpp"
 #include "redis_harness.hpp"
+#include "websession/csrf.hpp"
+#include "websession/flash.hpp"
+#include "websession/one_time_code.hpp"
 #include "websession/session_manager.hpp"
 
 namespace websession::testing {
@@ -68,11 +71,13 @@ class EncryptedRedisStore : public RedisTest {
   std::shared_ptr<EncryptedStore> encrypted;
 };
 
-// Gives its session values of all kinds, in all the ways in which one comes into the store.
-std::vector<std::string> fill(const SessionManager& manager, Session& session,
-                              const std::string& tag) {
-  const std::vector<std::string> secrets = {"name-" + tag,  "card-" + tag, "swapped-" + tag,
-                                            "moved-" + tag, "code-" + tag, "in-json-" + tag};
+// Gives its session values of all kinds, in all the ways in which one comes into the store, and all
+// that the library keeps in one.
+std::vector<std::string> fill(const SessionManager& manager, SessionStore& store, Session& session,
+                              std::string_view principal, const std::string& tag) {
+  std::vector<std::string> secrets = {"name-" + tag,  "card-" + tag,   "swapped-" + tag,
+                                      "moved-" + tag, "code-" + tag,   "in-json-" + tag,
+                                      "label-" + tag, "message-" + tag};
   session.set("name", secrets[0]);
   EXPECT_TRUE(manager.commit(session));
   session.set("card", secrets[1]);
@@ -81,9 +86,20 @@ std::vector<std::string> fill(const SessionManager& manager, Session& session,
   EXPECT_TRUE(manager.commit(session));
   EXPECT_TRUE(session.compare_and_set("swap", absent, secrets[2]).value());
   EXPECT_EQ(session.increment("visits", 1).value(), 1);
+  session.sign_in(principal, secrets[6]);
+  EXPECT_TRUE(manager.commit(session));
+  add_flash(session, "notice", secrets[7]);
+  const OneTimeCodes codes = OneTimeCodes::make(key_ring({std::string(32, 'c')})).value();
+  EXPECT_TRUE(csrf_token(session));
+  EXPECT_TRUE(codes.issue(session, "change-email", {.about = "ada@example.com"}));
   session.regenerate();
   session.set("moved", secrets[3]);
   EXPECT_TRUE(manager.commit(session));
+  const StoreKey key = principal_index_of(store)->entries(principal).value().back();
+  const Fields kept = store.load(key).value().value().fields;
+  for (const char* name : {"@csrf", "@code", "@code.change-email"}) {
+    secrets.emplace_back(kept.find(name).value());
+  }
   return secrets;
 }
 
@@ -91,12 +107,10 @@ std::vector<std::string> fill(const SessionManager& manager, Session& session,
 TEST_F(EncryptedRedisStore, ADumpHoldsNeitherIdNorValue) {
   const SessionManager m = manager(encrypted, IdStorage::hashed_only);
   Session session = m.open({}).value();
-  const std::vector<std::string> secrets = fill(m, session, "kept-from-everybody");
+  const std::vector<std::string> secrets =
+      fill(m, *encrypted, session, "ada", "kept-from-everybody");
   ASSERT_EQ(session.value("moved", ""), secrets[3]);
   std::vector<std::string> ids = {session.id()->secret()};
-  session.sign_in("ada");
-  ASSERT_TRUE(m.commit(session));
-  ids.push_back(session.id()->secret());
   session.regenerate();
   ASSERT_TRUE(m.commit(session));
   ids.push_back(session.id()->secret());
@@ -104,7 +118,8 @@ TEST_F(EncryptedRedisStore, ADumpHoldsNeitherIdNorValue) {
   // The same values without encryption are found, or the search would prove nothing.
   const SessionManager unprotected = manager(redis);
   Session naked = unprotected.open({}).value();
-  std::vector<std::string> public_values = fill(unprotected, naked, "for-all-to-see");
+  std::vector<std::string> public_values =
+      fill(unprotected, *redis, naked, "bob", "for-all-to-see");
   public_values.push_back(naked.id()->secret());
 
   const std::string bytes = dump();
@@ -118,16 +133,45 @@ TEST_F(EncryptedRedisStore, ADumpHoldsNeitherIdNorValue) {
   EXPECT_EQ(bytes.find("kept-from-everybody"), std::string::npos);
 }
 
-TEST_F(EncryptedRedisStore, OnlyNamesCountersAndTheLibrarysFieldsAreInClear) {
+TEST_F(EncryptedRedisStore, OnlyNamesCountersPrincipalAndCreationAreInClear) {
   const StoreKey key = fresh_key();
   ASSERT_TRUE(
       encrypted->create(key, fields({{"@user", "ada"}, {"name", "Ada"}, {"visits", "1"}}), minute));
   const auto hash = probe->hash(redis_key(key));
-  ASSERT_EQ(hash.size(), 4U);
+  ASSERT_EQ(hash.size(), 5U);
+  EXPECT_TRUE(hash.at("@sealed.identity").starts_with("enc2."));
   EXPECT_EQ(hash.at("@created"), "1700000000000");
   EXPECT_EQ(hash.at("@user"), "ada");
   EXPECT_EQ(hash.at("visits"), "1");
   EXPECT_EQ(hash.at("name").size(), 14U + 42U) << "3 bytes, sealed";
+}
+
+// What redis-cli can do.
+TEST_F(EncryptedRedisStore, AlteringThePrincipalTheCreationOrADeadlineInRedisGivesCorrupt) {
+  const StoreKey key = fresh_key();
+  const WallTime end = clock->wall() + std::chrono::minutes(1);
+  const std::string created = "1700000000000";
+  const std::string deadline = std::to_string(end.time_since_epoch().count());
+  ASSERT_TRUE(encrypted->create(
+      key, Fields{{"@created", created}, {"@user", "ada"}, {"coupon", "SPRING", end}}, minute));
+  const auto expect_corrupt = [&](const std::string& what) {
+    const Result<std::optional<Record>> record = encrypted->load(key);
+    ASSERT_FALSE(record) << what;
+    EXPECT_EQ(record.error().code, Errc::corrupt) << what;
+  };
+  const std::vector<std::vector<std::string>> attacks = {
+      {"@user", "root", "ada"},
+      {"@created", "1800000000000", created},
+      {"@until.coupon", "1800000000000", deadline},
+  };
+  for (const std::vector<std::string>& attack : attacks) {
+    probe->integer({"HSET", redis_key(key), attack[0], attack[1]});
+    expect_corrupt(attack[0]);
+    probe->integer({"HDEL", redis_key(key), attack[0]});
+    if (attack[0] != "@created") expect_corrupt(attack[0]);
+    probe->integer({"HSET", redis_key(key), attack[0], attack[2]});
+    EXPECT_EQ(encrypted->load(key).value().value().fields.find("coupon"), "SPRING");
+  }
 }
 
 TEST_F(EncryptedRedisStore, SwappingCiphertextsInRedisGivesCorrupt) {

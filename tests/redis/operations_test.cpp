@@ -103,10 +103,14 @@ TEST(DecodeLoad, ForeignHashesAreSessionsOnlyWhenAdopted) {
 TEST(DecodeChange, GivesOutcomesAndErrors) {
   Changes counts;
   counts.increment.push_back({"n", 1});
-  const Outcome outcome = decode_change(hash({"applied", "-9223372036854775808"}), counts).value();
+  const Outcome outcome =
+      decode_change(hash({"applied", "-9223372036854775808"}), counts).value().outcome;
   EXPECT_EQ(outcome.counters, std::vector<std::int64_t>{INT64_MIN});
-  EXPECT_EQ(decode_change(hash({"gone"}), counts).value().status, Outcome::Status::gone);
-  EXPECT_EQ(decode_change(hash({"conflict"}), counts).value().status, Outcome::Status::conflict);
+  EXPECT_EQ(decode_change(hash({"gone"}), counts).value().outcome.status, Outcome::Status::gone);
+  EXPECT_EQ(decode_change(hash({"conflict"}), counts).value().outcome.status,
+            Outcome::Status::conflict);
+  EXPECT_EQ(decode_change(hash({"principal", "ada"}), counts).value().former, "ada");
+  EXPECT_EQ(decode_change(hash({"principal"}), counts).error().code, Errc::corrupt);
   EXPECT_EQ(decode_change(hash({"key_exists"}), counts).error().code, Errc::key_exists);
   EXPECT_EQ(decode_change(hash({"not_integer"}), counts).error().code, Errc::invalid_argument);
   EXPECT_EQ(decode_change(hash({"overflow"}), counts).error().code, Errc::invalid_argument);
@@ -114,8 +118,8 @@ TEST(DecodeChange, GivesOutcomesAndErrors) {
   EXPECT_EQ(decode_change(hash({"?"}), counts).error().code, Errc::corrupt);
   EXPECT_EQ(decode_change(hash({}), counts).error().code, Errc::corrupt);
   EXPECT_EQ(decode_change(integer(1), counts).error().code, Errc::corrupt);
-  EXPECT_EQ(decode_change(integer(1), {}).value().status, Outcome::Status::applied);
-  EXPECT_EQ(decode_change(integer(0), {}).value().status, Outcome::Status::gone);
+  EXPECT_EQ(decode_change(integer(1), {}).value().outcome.status, Outcome::Status::applied);
+  EXPECT_EQ(decode_change(integer(0), {}).value().outcome.status, Outcome::Status::gone);
   EXPECT_EQ(decode_change(integer(7), {}).error().code, Errc::corrupt);
   EXPECT_EQ(decode_change(hash({"applied", "x"}), counts).error().code, Errc::corrupt)
       << "a counter that is no number is not taken for 0";
@@ -129,11 +133,17 @@ TEST(DecodeOthers, GiveWhatTheScriptsSay) {
   EXPECT_EQ(decode_create(integer(7)).error().code, Errc::corrupt);
   EXPECT_TRUE(decode_erase(integer(2)).value().any);
   EXPECT_FALSE(decode_erase(integer(0)).value().any);
-  EXPECT_EQ(decode_erase(text("sid_next")).value().successor, "sid_next");
+  EXPECT_EQ(decode_erase(hash({"sid_next"})).value().successor, "sid_next");
+  const Erased asks = decode_erase(hash({"", "ada", "bob"})).value();
+  EXPECT_FALSE(asks.successor);
+  EXPECT_EQ(asks.principals, (std::vector<std::string>{"ada", "bob"}));
+  EXPECT_EQ(decode_erase(hash({"sid_next", "ada"})).value().principals.size(), 1U);
   EXPECT_FALSE(decode_erase(array({})));
+  EXPECT_FALSE(decode_erase(hash({""})));
+  EXPECT_FALSE(decode_erase(text("sid_next")));
   const std::array<Reply, 2> last{integer(1), Reply()};
   EXPECT_TRUE(decode_successor(last).value().exists);
-  EXPECT_FALSE(decode_successor(last).value().next);
+  EXPECT_FALSE(decode_successor(last).value().successor);
 }
 
 // The number of words comes first, and a server counts.
@@ -142,7 +152,7 @@ TEST(AppendUpdate, CountsItsWordsInEachForm) {
   const Lifetime lifetime{std::chrono::milliseconds(60'000)};
   const auto called = [&](const Changes& changes, CallBy by = CallBy::hash) {
     std::string out;
-    append_update(out, by, layout, key, changes, lifetime, now);
+    append_update(out, by, layout, key, changes, lifetime, {}, now);
     return out;
   };
   const auto command = [](std::initializer_list<std::string_view> words) {
@@ -172,6 +182,8 @@ TEST(AppendUpdate, CountsItsWordsInEachForm) {
                                                       "60000",
                                                       "0",
                                                       "0",
+                                                      "0",
+                                                      "",
                                                       "2",
                                                       "e",
                                                       "2",

@@ -37,17 +37,11 @@ class RedisFork : public RedisFaultTest {
     EXPECT_TRUE(WIFEXITED(status)) << "the child died of signal " << WTERMSIG(status);
     EXPECT_EQ(WEXITSTATUS(status), 0) << "the child failed";
   }
-
-  RedisOptions slow() {
-    // Whether it is right, not how fast: all of the crowd's calls must succeed here.
-    options.operation_timeout = std::chrono::seconds(20);
-    return options;
-  }
 };
 
 TEST_F(RedisFork, ChildrenAndParentGoOnWhile64ThreadsAreInFlight) {
   if (!child_may_allocate) GTEST_SKIP() << child_may_hang;
-  const auto store = connect(slow());
+  const auto store = connect(patient(options));
   const StoreKey shared = make_session();
   Tally tally(options.operation_timeout, scheduling_margin);
   Random random;
@@ -74,7 +68,7 @@ TEST_F(RedisFork, ChildrenAndParentGoOnWhile64ThreadsAreInFlight) {
 }
 
 TEST_F(RedisFork, AGrandchildConnectsAnewAsWell) {
-  const auto store = connect(slow());
+  const auto store = connect(patient(options));
   const StoreKey shared = make_session();
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
@@ -92,7 +86,7 @@ TEST_F(RedisFork, AGrandchildConnectsAnewAsWell) {
 
 TEST_F(RedisFork, ThreadsOfAChildShareTheNewConnection) {
   proxy.reset();  // and with it the last other thread: TSan allows a child threads of its own then
-  const auto store = connect(slow());
+  const auto store = connect(patient(options));
   const StoreKey shared = make_session();
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);

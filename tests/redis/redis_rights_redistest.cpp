@@ -70,8 +70,7 @@ INSTANTIATE_TEST_SUITE_P(Index, RedisRightsConformance,
 bool RedisRights::everything_works() {
   RedisOptions options;
   options.clock = clock;
-  options.operation_timeout = std::chrono::seconds(20);
-  const auto connected = RedisStore::connect(url(), options);
+  const auto connected = RedisStore::connect(url(), patient(options));
   if (!connected) return false;
   RedisStore& store = **connected;
   const StoreKey from = fresh_key();
@@ -113,7 +112,7 @@ TEST_F(RedisRights, EachIsNeeded) {
 
 TEST_F(RedisRights, NothingElseIsAllowed) {
   const StoreKey key = fresh_key();
-  ASSERT_TRUE(RedisStore::connect(url()).value()->create(key, fields(), minute));
+  ASSERT_TRUE(RedisStore::connect(url(), patient()).value()->create(key, fields(), minute));
   ASSERT_EQ(probe->text({"SET", "other", "1"}), "OK");
   RedisProbe user(*server);
   ASSERT_EQ(user.text({"AUTH", "websession", "pw"}), "OK");

@@ -59,10 +59,10 @@ class RedisScripts : public RedisTest {
     EXPECT_EQ(probe->text({"GET", text}), "x") << what;
   }
 
-  // now, ttl, adopt, clear; expectations; counters; fields; removals; reaps
+  // now, ttl, adopt, clear, listed, former; expectations; counters; fields; removals; reaps
   static std::vector<std::string> arguments(const std::string& ttl,
                                             const std::vector<std::string>& checks) {
-    std::vector<std::string> all{"1000", ttl, "0", "1"};
+    std::vector<std::string> all{"1000", ttl, "0", "1", "0", ""};
     all.insert(all.end(), checks.begin(), checks.end());
     for (const char* word : {"1", "b", "2", "1", "a", "1", "late"}) all.emplace_back(word);
     return all;
@@ -161,7 +161,7 @@ TEST_F(RedisScripts, ACountForgetsADeadlineWithoutItsAttribute) {
 TEST_F(RedisScripts, RefusedCountersWriteNothing) {
   const auto update = [&](const std::vector<std::string>& checks) {
     return [=, this] {
-      std::vector<std::string> all{"1000", "60000", "0", "0"};
+      std::vector<std::string> all{"1000", "60000", "0", "0", "0", ""};
       all.insert(all.end(), checks.begin(), checks.end());
       for (const char* word : {"1", "b", "2", "0", "0"}) all.emplace_back(word);
       return call(scripts.update, {live}, all);
@@ -181,8 +181,8 @@ TEST_F(RedisScripts, RefusedCountersOfARekeyWriteNothing) {
   const auto rekey = [&](const std::string& name) {
     return [=, this] {
       return call(scripts.rekey, {live, "sid_new"},
-                  {"1000", "60000", "0", "0", "0", "1", name, "1", "9223372036854775806", "1", "b",
-                   "2", "0", "0", "10000"});
+                  {"1000", "60000", "0", "0", "0", "", "0", "1", name, "1", "9223372036854775806",
+                   "1", "b", "2", "0", "0", "10000"});
     };
   };
   expect_untouched("no integer", "not_integer", rekey("t"));
@@ -192,8 +192,8 @@ TEST_F(RedisScripts, RefusedCountersOfARekeyWriteNothing) {
 // A caller that does not keep to the protocol of the arguments.
 TEST_F(RedisScripts, MalformedArgumentsWriteNothing) {
   using Words = std::vector<std::string>;
-  const Words good{"1000", "60000", "0", "0", "0", "0", "1", "b", "2", "0", "0", "10000"};
-  for (const std::size_t at : {0U, 1U, 4U, 5U, 6U, 9U, 10U}) {
+  const Words good{"1000", "60000", "0", "0", "0", "", "0", "0", "1", "b", "2", "0", "0", "10000"};
+  for (const std::size_t at : {0U, 1U, 6U, 7U, 8U, 11U, 12U}) {
     Words bad = good;
     bad[at] = "x";
     expect_untouched("update with a bad argument", "ERR",
@@ -239,12 +239,42 @@ TEST_F(RedisScripts, RefusedRekeysWriteNothing) {
 
 TEST_F(RedisScripts, RefusedErasesWriteNothing) {
   const auto erase = [&](const std::vector<std::string>& keys) {
-    return [=, this] { return call(scripts.erase, keys, {"0"}); };
+    return [=, this] { return call(scripts.erase, keys, {"0", std::to_string(keys.size())}); };
   };
   expect_untouched("absent", "0", erase({absent}));
   expect_untouched("foreign", "0", erase({foreign}));
   expect_untouched("frozen: gives its successor", live, erase({frozen}));
   expect_untouched("another type", "WRONGTYPE", erase({text}));
+  expect_untouched("without arguments", "ERR", [&] { return call(scripts.erase, {live}, {}); });
+}
+
+// A script touches no key that it was not given, so it asks for the index of whom it finds.
+TEST_F(RedisScripts, TheIndexOfAnotherPrincipalIsAskedFor) {
+  using Words = std::vector<std::string>;
+  probe->text({"HSET", live, "@user", "ada"});
+  const Words leaves{"1000", "60000", "0", "0", "0", "", "0", "0", "0", "1", "@user", "0"};
+  Words passes{"1000", "60000", "0", "0", "0", "", "0", "0", "1", "@user", "bob", "0", "0"};
+  for (const Words& changes : {leaves, passes}) {
+    expect_untouched("update", "principal", [&] { return call(scripts.update, {live}, changes); });
+    expect_untouched("rekey", "principal", [&] {
+      return call(scripts.rekey, {live, "sid_new"}, with_grace(changes));
+    });
+    EXPECT_EQ(probe->list({"EVAL", scripts.update.source(), "1", live, "1000", "60000", "0", "0",
+                           "0", "", "0", "0", "0", "1", "@user", "0"}),
+              (Words{"principal", "ada"}));
+  }
+  expect_untouched("erase", "", [&] {
+    const Words asked = probe->list({"EVAL", scripts.erase.source(), "1", live, "0", "1"});
+    EXPECT_EQ(asked, (Words{"", "ada"}));
+    return std::string();
+  });
+  expect_untouched("erase of a chain", live, [&] {
+    probe->text({"HSET", frozen, "@user", "eve"});
+    const Words asked = probe->list({"EVAL", scripts.erase.source(), "1", frozen, "0", "1"});
+    probe->text({"HDEL", frozen, "@user"});
+    EXPECT_EQ(asked, (Words{live, "eve"}));
+    return asked.at(0);
+  });
 }
 
 // Out of memory is refused as a whole, because what needs memory comes first.
@@ -290,7 +320,8 @@ TEST_F(RedisScripts, OutOfMemoryWritesNothing) {
 TEST_F(RedisScripts, WithoutTheRightToExpireNothingIsCreated) {
   probe->text({"ACL", "SETUSER", "half", "on", ">pw", "~*", "+@all", "-pexpire"});
   const auto store =
-      RedisStore::connect("redis://half:pw@127.0.0.1:" + std::to_string(server->port())).value();
+      RedisStore::connect("redis://half:pw@127.0.0.1:" + std::to_string(server->port()), patient())
+          .value();
   const StoreKey key = fresh_key();
   const Result<void> created = store->create(key, fields(), minute);
   ASSERT_FALSE(created);

@@ -28,23 +28,24 @@ class RedisStoreTest : public RedisTest {
 };
 
 TEST_F(RedisStoreTest, ConnectsByTcpAndByUnixSocket) {
-  expect_works(RedisStore::connect(server->url()));
-  expect_works(RedisStore::connect(server->unix_url()));
+  expect_works(RedisStore::connect(server->url(), patient()));
+  expect_works(RedisStore::connect(server->unix_url(), patient()));
   addrinfo* found = nullptr;  // a bare container knows no names, not even this one
   if (::getaddrinfo("localhost", nullptr, nullptr, &found) == 0) {
     ::freeaddrinfo(found);
-    expect_works(RedisStore::connect("redis://localhost:" + std::to_string(server->port())));
+    expect_works(
+        RedisStore::connect("redis://localhost:" + std::to_string(server->port()), patient()));
   }
 }
 
 TEST_F(RedisStoreTest, SelectsTheDatabase) {
-  expect_works(RedisStore::connect(at("", "/3")));
+  expect_works(RedisStore::connect(at("", "/3"), patient()));
   EXPECT_TRUE(probe->keys("").empty());
   probe->text({"SELECT", "3"});
   EXPECT_EQ(probe->keys("").size(), 1U);
-  expect_works(RedisStore::connect(server->unix_url() + "?db=3"));
+  expect_works(RedisStore::connect(server->unix_url() + "?db=3", patient()));
   EXPECT_EQ(probe->keys("").size(), 2U);
-  const auto none = RedisStore::connect(at("", "/99"));
+  const auto none = RedisStore::connect(at("", "/99"), patient());
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, Errc::rejected);
   EXPECT_NE(none.error().detail.find("database 99"), std::string::npos) << none.error().detail;
@@ -52,12 +53,12 @@ TEST_F(RedisStoreTest, SelectsTheDatabase) {
 
 TEST_F(RedisStoreTest, LogsInAsAnAclUser) {
   probe->text({"ACL", "SETUSER", "shop", "on", ">p@ss:w/rd", "~sid_*", "+@all"});
-  expect_works(RedisStore::connect(at("shop:p%40ss%3Aw%2Frd@")));
+  expect_works(RedisStore::connect(at("shop:p%40ss%3Aw%2Frd@"), patient()));
 }
 
 TEST_F(RedisStoreTest, AMissingRightSaysWhatToDo) {
   probe->text({"ACL", "SETUSER", "weak", "on", ">pw", "~sid_*", "+ping", "+hgetall", "+pttl"});
-  const auto store = RedisStore::connect(at("weak:pw@")).value();
+  const auto store = RedisStore::connect(at("weak:pw@"), patient()).value();
   const Result<void> created = store->create(fresh_key(), fields(), minute);
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().code, Errc::rejected);
@@ -68,21 +69,21 @@ TEST_F(RedisStoreTest, AMissingRightSaysWhatToDo) {
 TEST_F(RedisStoreTest, AWrongPasswordIsRejectedWithoutShowingIt) {
   probe->text({"ACL", "SETUSER", "shop", "on", ">right", "~*", "+@all"});
   for (const char* credentials : {"shop:wrong-secret@", "nobody:wrong-secret@"}) {
-    const auto store = RedisStore::connect(at(credentials));
+    const auto store = RedisStore::connect(at(credentials), patient());
     ASSERT_FALSE(store);
     EXPECT_EQ(store.error().code, Errc::rejected) << store.error().message();
     EXPECT_EQ(store.error().message().find("secret"), std::string::npos);
   }
-  const auto unneeded = RedisStore::connect(at(":secret@"));
+  const auto unneeded = RedisStore::connect(at(":secret@"), patient());
   ASSERT_FALSE(unneeded);
   EXPECT_EQ(unneeded.error().code, Errc::rejected);
   EXPECT_NE(unneeded.error().detail.find("no password set"), std::string::npos);
   probe->text({"CONFIG", "SET", "requirepass", "hunter2"});
-  const auto missing = RedisStore::connect(server->url());
+  const auto missing = RedisStore::connect(server->url(), patient());
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, Errc::rejected);
   EXPECT_NE(missing.error().detail.find("wants a password"), std::string::npos);
-  expect_works(RedisStore::connect(at(":hunter2@")));
+  expect_works(RedisStore::connect(at(":hunter2@"), patient()));
 }
 
 TEST_F(RedisStoreTest, NamesItsConnection) {

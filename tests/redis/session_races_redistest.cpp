@@ -21,6 +21,10 @@ TEST_F(RedisSessionRaces, SixtyFourGuessesAtOnceGetFiveAnswers) {
   SessionRace(manager()).guesses();
 }
 
+TEST_F(RedisSessionRaces, OfSixtyFourSessionsThatGuessAtOnceSoManyGetAnAnswer) {
+  SessionRace(manager()).limit();
+}
+
 TEST_F(RedisSessionRaces, OfSixtyFourCorrectTriesAtOnceOneWins) {
   SessionRace(manager()).correct_tries();
 }

@@ -111,11 +111,10 @@ class RedisFaultTest : public RedisTest {
 
  private:
   std::shared_ptr<RedisStore> make_reference() {
-    RedisOptions patient;
-    patient.clock = clock;
-    patient.operation_timeout = std::chrono::seconds(20);
-    patient.client_name = "reference";
-    return RedisStore::connect(server->unix_url(), patient).value();
+    RedisOptions plain;
+    plain.clock = clock;
+    plain.client_name = "reference";
+    return RedisStore::connect(server->unix_url(), patient(plain)).value();
   }
 };
 

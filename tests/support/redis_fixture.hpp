@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "patient.hpp"
 #include "redis_server.hpp"
 #include "websession/redis_store.hpp"
 #include "websession/testing/manual_clock.hpp"
@@ -40,7 +41,7 @@ class RedisTest : public ::testing::Test {
 
   std::shared_ptr<RedisStore> connect(RedisOptions options = {}) {
     options.clock = clock;
-    return RedisStore::connect(server->url(), std::move(options)).value();
+    return RedisStore::connect(server->url(), patient(std::move(options))).value();
   }
 
   static StoreKey fresh_key() { return StoreKey(SessionId::generate().value()); }

@@ -9,17 +9,16 @@
 #include <thread>
 #include <utility>
 
+#include "patient.hpp"
 #include "redis_server.hpp"
 #include "websession/redis_store.hpp"
 #include "websession/testing/store_conformance.hpp"
 
 namespace websession::testing {
 
-// The cases ask what is right, not how fast: a loaded machine, or a sanitizer, may be slow.
 inline RedisOptions patient_options(std::shared_ptr<const Clock> clock) {
-  RedisOptions options;
+  RedisOptions options = patient();
   options.clock = std::move(clock);
-  options.operation_timeout = std::chrono::seconds(20);
   options.record_bytes_max = 1024 * 1024;
   return options;
 }

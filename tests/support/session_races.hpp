@@ -51,6 +51,25 @@ class SessionRace {
     EXPECT_EQ(verify(code).status, Status::exhausted) << "even the correct one";
   }
 
+  // The same of many sessions with a code about one thing.
+  void limit() {
+    const auto codes = OneTimeCodes::make(KeyRing::make({std::string(32, 'k')}).value(),
+                                          CodeLimit{20, std::chrono::hours(1)});
+    std::vector<CodeCheck> checks(threads);
+    at_once(
+        threads,
+        [&](std::size_t) {
+          Session session = manager_.create().value();
+          EXPECT_TRUE(codes.value().issue(session, "login", {.about = "ada@example.com"}));
+          return session;
+        },
+        [&](std::size_t i, Session& session) {
+          checks[i] = codes.value().verify(session, "login", "", "ada@example.com").value();
+        });
+    EXPECT_EQ(count(checks, Status::wrong), 20U);
+    EXPECT_EQ(count(checks, Status::limited), threads - 20);
+  }
+
   void correct_tries() {
     const std::string code = issue({});
     const std::vector<CodeCheck> checks = verify_at_once([&](std::size_t) { return code; });

@@ -16,9 +16,11 @@
 #include <string>
 #include <vector>
 
+#include "websession/config.hpp"
 #include "websession/session_store.hpp"
 #include "websession/testing/manual_clock.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession::testing {
 
 // Gives the cases a store and its time. The store must take its wall time from `clock()`; what the
@@ -57,3 +59,4 @@ std::vector<ConformanceCase> principal_index_cases();
 std::vector<std::string> run_conformance_case(const ConformanceCase& which, StoreHarness& harness);
 
 }  // namespace websession::testing
+WEBSESSION_API_END

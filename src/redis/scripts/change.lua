@@ -1,6 +1,8 @@
 -- What update and rekey share: reading the arguments, and all checks before the first write.
--- KEYS[1]: the session. ARGV:
+-- KEYS[1]: the session. After all sessions: the index of the principal that the session will have, if
+-- there is one; and last that of the one whom it had (`former`), if that is known and another. ARGV:
 --   now and time to live in ms, adopt ('1': take a hash without @created), clear ('1'),
+--   whether the session will be listed ('1'), the former principal ('': none that is known),
 --   number of expectations, each: name, number of texts, the texts (none: must be absent),
 --   number of counters, each: name, step, the value beyond which the step would overflow,
 --   number of fields to set, each: name, text,
@@ -24,15 +26,16 @@ end
 
 local now, ttl = take_number(), take_number()
 local adopt, clear = take() == '1', take() == '1'
+local listed, former = take() == '1', take()
 local expectations = take_list(function() return {name = take(), texts = take_list(take)} end)
 local counters = take_list(function() return {name = take(), step = take(), limit = take()} end)
 
--- Fields to write; `kept` has their names. Names to delete, unless they are kept.
+-- Fields to write; `kept` has their texts by name. Names to delete, unless they are kept.
 local fields, kept, doomed = {}, {}, {}
 local function put(name, text)
   fields[#fields + 1] = name
   fields[#fields + 1] = text
-  kept[name] = true
+  kept[name] = text
 end
 local function doom(name) doomed[#doomed + 1] = name end
 
@@ -116,6 +119,9 @@ local function write(key)
   call_with('HSET', key, fields)
   for _, counter in ipairs(added) do redis.call('HINCRBY', key, counter.name, counter.step) end
 end
+
+-- Asks the caller to say whom the session belonged to, so that it can give the index as a key.
+local function ask_for(user) return {'principal', user} end
 
 -- {status, counters...}
 local function applied(key)

@@ -1,9 +1,8 @@
--- Moves a session from KEYS[1] to KEYS[2]; KEYS[3]: its principal's index, if there is one. Follows
--- index.lua and change.lua, after whose arguments comes the grace in ms. The old hash keeps its state,
--- frozen, for the grace.
+-- Moves a session from KEYS[1] to KEYS[2]. Follows index.lua and change.lua, whose keys and arguments
+-- these are; after them comes the grace in ms. The old hash keeps its state, frozen, for the grace.
 local grace = take_number()
 local left = redis.call('PTTL', KEYS[1])
-local head = left == -2 and {} or redis.call('HMGET', KEYS[1], '@created', '@frozen')
+local head = left == -2 and {} or redis.call('HMGET', KEYS[1], '@created', '@frozen', '@user')
 local to_exists = redis.call('EXISTS', KEYS[2]) == 1
 
 -- Asked for again: the first time has done it all.
@@ -13,6 +12,8 @@ if left == -2 or head[2] or not head[1] and not adopt then return {'gone'} end
 local refused = refusal()
 if refused then return refused end
 if to_exists then return {'key_exists'} end
+local user = head[3]
+if user and user ~= former then return ask_for(user) end
 
 -- The new hash: what is live now, with the changes on top.
 local dropped = {}
@@ -35,7 +36,7 @@ end
 
 -- From here on nothing can fail. The index and HSET come first: if memory is short, the first of them
 -- is refused as a whole.
-if KEYS[3] then
+if listed then
   local failed = list_session(KEYS[3], KEYS[2], math.max(left, ttl))
   if failed then return failed end
 end
@@ -50,8 +51,9 @@ write(KEYS[2])
 if grace >= 1 then
   redis.call('HSET', KEYS[1], '@frozen', KEYS[2])
   if left == -1 or grace < left then redis.call('PEXPIRE', KEYS[1], grace) end
+  if user then shorten_entry(KEYS[#KEYS], KEYS[1], left == -1 and grace or math.min(grace, left)) end
 else
   redis.call('UNLINK', KEYS[1])
-  if KEYS[3] then redis.call('ZREM', KEYS[3], KEYS[1]) end
+  if user then unlist_sessions(KEYS[#KEYS], {KEYS[1]}) end
 end
 return applied(KEYS[2])

@@ -1,8 +1,8 @@
--- Changes a session, and never makes one. Follows index.lua and change.lua, whose arguments these are.
--- KEYS: the session; its principal's index, if there is one.
+-- Changes a session, and never makes one. Follows index.lua and change.lua, whose keys and arguments
+-- these are.
 local left = redis.call('PTTL', KEYS[1])
 if left == -2 then return {'gone'} end
-local head = redis.call('HMGET', KEYS[1], '@created', '@frozen')
+local head = redis.call('HMGET', KEYS[1], '@created', '@frozen', '@user')
 if head[2] or not head[1] and not adopt then return {'gone'} end
 
 local refused = refusal()
@@ -20,20 +20,26 @@ if clear then
     if is_cleared(name) then doom(name) end
   end
 end
-local deleted = {}
+local deleted, passes = {}, kept['@user'] and kept['@user'] ~= head[3]
 for _, name in ipairs(doomed) do
-  if not kept[name] then deleted[#deleted + 1] = name end
+  if not kept[name] then
+    deleted[#deleted + 1] = name
+    passes = passes or name == '@user'
+  end
 end
+passes = passes and head[3]  -- from whom to somebody else, or to nobody
+if passes and passes ~= former then return ask_for(passes) end
 
 -- From here on nothing can fail. What may need memory comes first, as in set.lua.
 -- @created always stays, so the hash is never empty between the steps.
 local grows = #fields > 0 or #added > 0
 if left < ttl and not grows then redis.call('PEXPIRE', KEYS[1], ttl) end
-if KEYS[2] and (left < ttl or grows) then
+if listed and (left < ttl or grows) then
   local failed = list_session(KEYS[2], KEYS[1], math.max(left, ttl))
   if failed then return failed end
 end
 write(KEYS[1])
 call_with('HDEL', KEYS[1], deleted)
 if left < ttl and grows then redis.call('PEXPIRE', KEYS[1], ttl) end
+if passes then unlist_sessions(KEYS[#KEYS], {KEYS[1]}) end
 return applied(KEYS[1])

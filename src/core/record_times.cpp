@@ -1,0 +1,32 @@
+#include "record_times.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace websession::internal {
+
+using std::chrono::milliseconds;
+
+Result<std::optional<WallTime>> created_of(const Fields& fields) {
+  const std::optional<std::string_view> text = fields.find(created_field);
+  if (!text) return std::optional<WallTime>();
+  const std::optional<std::int64_t> ms = parse_integer(*text);
+  // Up to the year 9999: what is beyond would overflow the clock's arithmetic.
+  if (!ms || *ms < 0 || *ms > 253'402'300'799'999) {
+    return make_error(Errc::corrupt, "a session's @created is not a time");
+  }
+  return std::optional<WallTime>(milliseconds(*ms));
+}
+
+milliseconds remaining_of(const Record& record) noexcept {
+  return std::clamp(record.remaining, milliseconds(0), ttl_max);
+}
+
+WallTime renewed_at(WallTime created, milliseconds remaining, milliseconds idle_timeout,
+                    WallTime now) {
+  // The last renewal gave the idle timeout. (Or less, close to the absolute timeout: but there a
+  // renewal lengthens nothing, so none is made.)
+  return std::clamp(now + remaining - idle_timeout, std::min(created, now), now);
+}
+
+}  // namespace websession::internal

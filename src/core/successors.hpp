@@ -1,0 +1,60 @@
+// How stores follow frozen records, which lead from one to the next.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "websession/result.hpp"
+
+namespace websession::internal {
+
+// Regenerations that fit into a grace: a longer chain is not followed.
+inline constexpr std::size_t successors_max = 64;
+
+// What is under a key.
+template <class Key>
+struct Link {
+  bool exists = false;
+  std::optional<Key> successor{};  // set: it is frozen
+};
+
+// Whether the session that a frozen record leads to is still there. `key`: the record's successor;
+// `look(key)` gives a Result<Link<Key>>.
+template <class Key, class Look>
+Result<bool> ends_alive(Key key, const Look& look) {
+  for (std::size_t i = 0; i < successors_max; ++i) {
+    Result<Link<Key>> link = look(std::as_const(key));
+    if (!link) return std::move(link).error();
+    if (!link->exists) return false;
+    if (!link->successor) return true;
+    key = *std::move(link->successor);
+  }
+  return false;
+}
+
+// What came of a try to end a chain.
+template <class Key>
+struct Ended {
+  bool any = false;
+  std::optional<Key> successor{};  // the chain is longer; nothing was ended yet
+};
+
+// Ends a session with the frozen records that lead to it. False: there was none. `end(chain)`, a
+// Result<Ended<Key>>, ends all of a chain of keys, each the successor of the one before it, if its
+// last one is the end.
+template <class Key, class End>
+Result<bool> end_chain(Key first, const End& end) {
+  std::vector<Key> chain{std::move(first)};
+  while (chain.size() <= successors_max) {
+    Result<Ended<Key>> ended = end(std::span<const Key>(chain));
+    if (!ended) return std::move(ended).error();
+    if (!ended->successor) return ended->any;
+    chain.push_back(*std::move(ended->successor));
+  }
+  return make_error(Errc::corrupt, "a chain of replaced sessions has no end");
+}
+
+}  // namespace websession::internal

@@ -1,0 +1,313 @@
+// Whoever signs in or out leaves nothing behind: no old id that can still be read, and no session
+// that stays because something else in the same commit was wrong.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "faulty_memory.hpp"
+#include "hook_store.hpp"
+#include "requests.hpp"
+#include "websession/flash.hpp"
+#include "websession/session_manager.hpp"
+
+namespace websession::testing {
+namespace {
+
+using Status = Commit::Status;
+using Act = std::function<void(Session&)>;
+
+class Logout : public ::testing::Test, protected FaultyMemory {
+ protected:
+  SessionOptions options() {
+    SessionOptions options;
+    options.clock = clock;
+    return options;
+  }
+  SessionManager manager() { return SessionManager::make(store, options()).value(); }
+
+  static std::string cookie_of(const Session& session) { return "sid=" + session.id()->secret(); }
+  // A session of Ada (empty: of nobody) with user_id = 42; gives its Cookie header.
+  std::string stored(std::string_view principal = "ada") {
+    const SessionManager m = manager();
+    Session session = open_session(m);
+    if (!principal.empty()) session.sign_in(principal);
+    session.set("user_id", 42);
+    EXPECT_TRUE(m.commit(session));
+    return cookie_of(session);
+  }
+};
+
+struct Change {
+  const char* what;
+  std::string before;  // who is signed in
+  Act act;
+};
+
+// Each of them gives a new id, and none leaves an old one with content. P10, ASVS 5.0 7.2.4
+TEST_F(Logout, NoChangeOfPrincipalLeavesTheOldIdReadable) {
+  const SessionManager m = manager();
+  for (const Change& row : {
+           Change{"signing in", "", [](Session& s) { s.sign_in("ada"); }},
+           Change{"the same one again", "ada", [](Session& s) { s.sign_in("ada"); }},
+           Change{"another one", "ada", [](Session& s) { s.sign_in("bob"); }},
+           Change{"a farewell", "ada",
+                  [](Session& s) { s.sign_out(), add_flash(s, "notice", "Good bye."); }},
+           Change{"a sign-in of the application's own", "",
+                  [](Session& s) { s.sign_out(), add_flash(s, "notice", "Good bye."); }},
+           Change{"out and in again", "ada", [](Session& s) { s.sign_out(), s.sign_in("ada"); }},
+           Change{"for a moment another one", "ada",
+                  [](Session& s) { s.sign_in("bob"), s.sign_in("ada"); }},
+           Change{"in for a moment only", "",
+                  [](Session& s) { s.sign_in("ada"), s.sign_out(), s.set("a", 1); }},
+           Change{"with a regenerate besides", "ada",
+                  [](Session& s) { s.sign_in("ada"), s.regenerate(); }},
+       }) {
+    const std::string old = stored(row.before);
+    Session session = open_session(m, old);
+    row.act(session);
+    EXPECT_EQ(m.commit(session).value().status, Status::regenerated) << row.what;
+    EXPECT_NE(cookie_of(session), old) << row.what;
+    Session late = open_session(m, old);
+    EXPECT_TRUE(late.is_new()) << row.what;
+    EXPECT_FALSE(late.contains("user_id")) << row.what;
+    EXPECT_FALSE(open_session(m, cookie_of(session)).is_new()) << row.what;
+  }
+}
+
+// A regenerate whose answer was lost may have left the old id its grace.
+TEST_F(Logout, ASignInAfterALostRegenerateLeavesTheOldIdNothing) {
+  const SessionManager m = manager();
+  for (const auto moment : {FaultStore::Moment::before, FaultStore::Moment::after}) {
+    const std::string old = stored("");
+    Session session = open_session(m, old);
+    session.regenerate();
+    store->fail_call(1, make_error(Errc::timeout, "lost"), moment);
+    ASSERT_FALSE(m.commit(session));
+    session.sign_in("ada");
+    session.set("b", 2);
+    EXPECT_EQ(m.commit(session).value().status, Status::regenerated);
+    EXPECT_TRUE(open_session(m, old).is_new());
+    const Session next = open_session(m, cookie_of(session));
+    EXPECT_EQ(next.principal(), "ada");
+    EXPECT_EQ(next.value("user_id", 0), 42);
+    EXPECT_EQ(next.value("b", 0), 2);
+    EXPECT_EQ(m.sessions_of("ada", &session).value().size(), 1U);
+    ASSERT_TRUE(m.sign_out_everywhere("ada"));
+  }
+}
+
+// What a parallel request has stored meanwhile belonged to the one who leaves.
+TEST_F(Logout, WhatCameMeanwhileDoesNotStayEither) {
+  auto hooks = std::make_shared<HookStore>(memory);
+  const SessionManager m = SessionManager::make(hooks, options()).value();
+  for (const Act& leave :
+       {Act([](Session& s) { s.sign_out(); }), Act([](Session& s) { s.sign_in("bob"); })}) {
+    Session ada = open_session(m);
+    ada.sign_in("ada");
+    ASSERT_TRUE(m.commit(ada));
+    const std::string cookie = cookie_of(ada);
+    Session session = open_session(m, cookie);
+    leave(session);
+    session.set("greeting", 1);
+    hooks->before_write = [&] {
+      Session other = open_session(manager(), cookie);
+      other.set("secret", "of Ada");
+      EXPECT_EQ(manager().commit(other).value().status, Status::updated);
+    };
+    EXPECT_EQ(m.commit(session).value().status, Status::regenerated);
+    EXPECT_EQ(open_session(m, cookie_of(session)).names(), std::vector<std::string>{"greeting"});
+  }
+}
+
+struct Failing {
+  const char* what;
+  Act act;
+  Errc error;
+};
+
+std::string huge() { return std::string(70'000, 'x'); }
+
+// Whatever else is wrong in the same commit: the end happens first, then the error is reported.
+TEST_F(Logout, HappensWhateverElseIsWrong) {
+  SessionOptions with = options();
+  with.max_sessions_per_principal = 1;
+  with.when_too_many = TooManySessions::refuse_new;
+  const SessionManager m = SessionManager::make(store, with).value();
+  stored("bob");
+  for (const Failing& row : {
+           Failing{"a huge value, signing out",
+                   [](Session& s) { s.set("last_search", huge()), s.sign_out(); }, Errc::too_large},
+           Failing{"signing out, a huge value",
+                   [](Session& s) { s.sign_out(), s.set("last_search", huge()); }, Errc::too_large},
+           Failing{"signing out, too much in all",
+                   [](Session& s) {
+                     s.sign_out();
+                     for (const char* name : {"a", "b", "c"}) s.set(name, std::string(30'000, 'x'));
+                   },
+                   Errc::too_large},
+           Failing{"a bad message, the end",
+                   [](Session& s) { add_flash(s, "no kind!", "Bye"), s.invalidate(); },
+                   Errc::invalid_argument},
+           Failing{"signing out, a bad message",
+                   [](Session& s) { s.sign_out(), add_flash(s, "no kind!", "Bye"); },
+                   Errc::invalid_argument},
+           Failing{"the end, a value", [](Session& s) { s.invalidate(), s.set("a", 1); },
+                   Errc::invalid_argument},
+           Failing{"the end, clearing", [](Session& s) { s.invalidate(), s.clear(); },
+                   Errc::invalid_argument},
+           Failing{"the end, a sign-in", [](Session& s) { s.invalidate(), s.sign_in("eve"); },
+                   Errc::invalid_argument},
+           Failing{"another principal, a huge value",
+                   [](Session& s) { s.sign_in("eve"), s.set("a", huge()); }, Errc::too_large},
+           Failing{"another one for a moment, a huge value",
+                   [](Session& s) { s.sign_in("eve"), s.sign_in("ada"), s.set("a", huge()); },
+                   Errc::too_large},
+           Failing{"another principal that is none", [](Session& s) { s.sign_in("e\nve"); },
+                   Errc::invalid_argument},
+           Failing{"one who has too many sessions", [](Session& s) { s.sign_in("bob"); },
+                   Errc::too_many_sessions},
+           Failing{"signing out, and one who has too many",
+                   [](Session& s) { s.sign_out(), s.sign_in("bob"); }, Errc::too_many_sessions},
+       }) {
+    const std::string old = stored();
+    Session session = open_session(m, old);
+    row.act(session);
+    const Result<Commit> failed = m.commit(session);
+    ASSERT_FALSE(failed) << row.what;
+    EXPECT_EQ(failed.error().code, row.error) << row.what << ": " << failed.error().message();
+    EXPECT_FALSE(failed.error().maybe_applied) << row.what;
+    EXPECT_NE(failed.error().detail.find("the session has ended"), std::string::npos)
+        << row.what << ": " << failed.error().detail;
+    EXPECT_TRUE(open_session(m, old).is_new()) << row.what;
+    EXPECT_TRUE(m.sessions_of("ada").value().empty()) << row.what;
+    EXPECT_EQ(memory->size(), 1U) << row.what << ": Bob's";
+    EXPECT_EQ(session.principal(), std::nullopt) << row.what;
+
+    const Commit again = m.commit(session).value();
+    EXPECT_EQ(again.status, Status::erased) << row.what;
+    EXPECT_NE(again.headers.at(0).value.find("Max-Age=0"), std::string::npos) << row.what;
+    const Commit third = m.commit(session).value();
+    EXPECT_EQ(third.status, Status::unchanged) << row.what;
+    EXPECT_TRUE(third.headers.empty()) << row.what;
+  }
+}
+
+// What asks for no end keeps the session when it fails.
+TEST_F(Logout, NothingElseEndsASession) {
+  const SessionManager m = manager();
+  for (const Act& act : {Act([](Session& s) { s.set("a", huge()); }),
+                         Act([](Session& s) { s.set("a", huge()), s.regenerate(); }),
+                         Act([](Session& s) { s.sign_in("ada"), s.set("a", huge()); }),
+                         Act([](Session& s) { s.clear(), s.set("a", huge()); })}) {
+    const std::string cookie = stored();
+    Session session = open_session(m, cookie);
+    act(session);
+    EXPECT_EQ(m.commit(session).error().code, Errc::too_large);
+    EXPECT_EQ(open_session(m, cookie).principal(), "ada");
+  }
+}
+
+// The store refuses the farewell, or its answer is lost: the session ends all the same, and
+// nothing of either stays.
+TEST_F(Logout, HappensWhenTheStoreRefusesTheRest) {
+  const SessionManager m = manager();
+  for (const Errc code : {Errc::rejected, Errc::too_large, Errc::corrupt, Errc::timeout}) {
+    for (const auto moment : {FaultStore::Moment::before, FaultStore::Moment::after}) {
+      for (const Act& act : {Act([](Session& s) { s.sign_out(), s.set("farewell", 1); }),
+                             Act([](Session& s) { s.sign_in("bob"); })}) {
+        const std::string old = stored();
+        Session session = open_session(m, old);
+        act(session);
+        store->fail_call(1, make_error(code, "test"), moment);
+        const Result<Commit> failed = m.commit(session);
+        ASSERT_FALSE(failed);
+        EXPECT_EQ(failed.error().code, code);
+        EXPECT_EQ(failed.error().maybe_applied, moment == FaultStore::Moment::after);
+        EXPECT_EQ(memory->size(), 0U);
+        EXPECT_EQ(m.commit(session).value().status, Status::erased);
+      }
+    }
+  }
+}
+
+// When the end itself fails, that is the error, and trying again does it.
+TEST_F(Logout, AnEndThatFailsIsReported) {
+  const SessionManager m = manager();
+  for (const Act& act : {Act([](Session& s) { s.sign_out(); }),
+                         Act([](Session& s) { s.set("a", huge()), s.sign_out(); }),
+                         Act([](Session& s) { s.invalidate(), s.set("a", 1); })}) {
+    const std::string cookie = stored();
+    Session session = open_session(m, cookie);
+    act(session);
+    store->fail_call(1, make_error(Errc::unavailable, "away"));
+    const std::size_t before = store->calls();
+    const Result<Commit> failed = m.commit(session);
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().code, Errc::unavailable);
+    EXPECT_EQ(failed.error().detail, "away");
+    EXPECT_EQ(store->calls() - before, 1U) << "an outage is not asked twice";
+    EXPECT_EQ(open_session(m, cookie).principal(), "ada");
+    (void)m.commit(session);  // the caller's own mistake, if there was one
+    EXPECT_TRUE(open_session(m, cookie).is_new());
+    EXPECT_EQ(memory->size(), 0U);
+  }
+}
+
+// A commit whose answer was lost has signed in under an id that nobody knows. It ends as well.
+TEST_F(Logout, EndsWhatALostAnswerHasLeft) {
+  const SessionManager m = manager();
+  Session session = open_session(m, stored(""));
+  session.sign_in("ada");
+  store->fail_call(1, make_error(Errc::timeout, "lost"), FaultStore::Moment::after);
+  ASSERT_FALSE(m.commit(session));
+  EXPECT_EQ(m.sessions_of("ada").value().size(), 1U);
+  session.invalidate();
+  EXPECT_EQ(m.commit(session).value().status, Status::erased);
+  EXPECT_TRUE(m.sessions_of("ada").value().empty());
+  EXPECT_EQ(memory->size(), 0U);
+}
+
+// A parallel request gives the session a new id while this one signs out with a farewell.
+TEST_F(Logout, EndsTheSessionUnderTheIdThatItHasByThen) {
+  auto hooks = std::make_shared<HookStore>(memory);
+  const SessionManager m = SessionManager::make(hooks, options()).value();
+  for (const Act& act : {Act([](Session& s) { s.sign_out(), s.set("farewell", 1); }),
+                         Act([](Session& s) { s.sign_in("bob"); })}) {
+    const std::string old = stored();
+    Session session = open_session(m, old);
+    act(session);
+    std::string moved;
+    hooks->before_write = [&] {
+      Session other = open_session(manager(), old);
+      other.regenerate();
+      EXPECT_EQ(manager().commit(other).value().status, Status::regenerated);
+      moved = cookie_of(other);
+    };
+    const Commit commit = m.commit(session).value();
+    EXPECT_EQ(commit.status, Status::erased);
+    EXPECT_NE(commit.headers.at(0).value.find("Max-Age=0"), std::string::npos);
+    EXPECT_TRUE(open_session(m, moved).is_new());
+    EXPECT_EQ(memory->size(), 0U);
+  }
+}
+
+// And when it has ended already, a cookie might be that of a newer sign-in.
+TEST_F(Logout, OfWhatHasEndedTouchesNoCookie) {
+  const SessionManager m = manager();
+  const std::string old = stored();
+  Session session = open_session(m, old);
+  Session first = open_session(m, old);
+  first.sign_in("bob");
+  ASSERT_TRUE(m.commit(first));
+  session.sign_out();
+  session.set("farewell", 1);
+  const Commit commit = m.commit(session).value();
+  EXPECT_EQ(commit.status, Status::gone);
+  EXPECT_TRUE(commit.headers.empty());
+  EXPECT_EQ(open_session(m, cookie_of(first)).principal(), "bob");
+}
+
+}  // namespace
+}  // namespace websession::testing

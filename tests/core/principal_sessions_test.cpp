@@ -1,0 +1,160 @@
+// Many entries in the index of a principal: whatever is in front of a session, it is found, or the
+// call says that it could not look.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "faulty_memory.hpp"
+#include "forwarding_store.hpp"
+#include "requests.hpp"
+#include "websession/session_manager.hpp"
+
+namespace websession::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Lists dead entries in front of those that it has, and looking at one of them takes time.
+class CrowdedStore final : public ForwardingIndexedStore {
+ public:
+  CrowdedStore(std::shared_ptr<SessionStore> inner, std::shared_ptr<ManualClock> clock)
+      : ForwardingIndexedStore(std::move(inner)), clock_(std::move(clock)) {}
+
+  void bury_under(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) dead_.emplace_back("dead-" + std::to_string(i));
+  }
+  [[nodiscard]] std::size_t dead() const { return dead_.size(); }
+  milliseconds load_takes{0};
+
+  Result<std::optional<Record>> load(const StoreKey& key) override {
+    clock_->advance(load_takes);
+    return ForwardingIndexedStore::load(key);
+  }
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
+    std::vector<StoreKey> all(dead_.begin(), dead_.end());
+    const auto alive = ForwardingIndexedStore::entries(principal).value();
+    all.insert(all.end(), alive.begin(), alive.end());
+    if (all.size() > entries_max) all.erase(all.begin() + entries_max, all.end());
+    return all;
+  }
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+    for (const StoreKey& key : keys) {
+      // They are forgotten in the order in which they were listed.
+      if (!dead_.empty() && dead_.front() == key) dead_.pop_front();
+    }
+    return ForwardingIndexedStore::forget(principal, keys);
+  }
+
+ private:
+  std::shared_ptr<ManualClock> clock_;
+  std::deque<StoreKey> dead_;
+};
+
+class PrincipalSessions : public ::testing::Test, protected FaultyMemory {
+ protected:
+  SessionManager manager(std::optional<std::size_t> most = {},
+                         TooManySessions policy = TooManySessions::end_oldest) {
+    SessionOptions options;
+    options.clock = clock;
+    options.max_sessions_per_principal = most;
+    options.when_too_many = policy;
+    return SessionManager::make(crowd, options).value();
+  }
+  Session signed_in(const SessionManager& with) {
+    clock->advance(milliseconds(1));
+    Session session = open_session(with);
+    session.sign_in("ada");
+    EXPECT_TRUE(with.commit(session));
+    return session;
+  }
+
+  std::shared_ptr<CrowdedStore> crowd = std::make_shared<CrowdedStore>(store, clock);
+};
+
+TEST_F(PrincipalSessions, DeadEntriesHideNone) {
+  const SessionManager m = manager();
+  const Session current = signed_in(m);
+  crowd->bury_under(25'000);
+  const auto sessions = m.sessions_of("ada", &current).value();
+  ASSERT_EQ(sessions.size(), 1U);
+  EXPECT_TRUE(sessions[0].is_current);
+  EXPECT_EQ(crowd->dead(), 0U) << "they were dropped on the way";
+
+  crowd->bury_under(25'000);
+  EXPECT_TRUE(m.erase_one("ada", sessions[0].handle).value());
+  EXPECT_FALSE(m.erase_one("ada", sessions[0].handle).value());
+}
+
+TEST_F(PrincipalSessions, DeadEntriesHideNoneFromSignOutEverywhere) {
+  const SessionManager m = manager();
+  const Session kept = signed_in(m);
+  signed_in(m);
+  crowd->bury_under(25'000);
+  EXPECT_EQ(m.sign_out_everywhere("ada", &kept).value(), 1U);
+  EXPECT_EQ(m.sessions_of("ada").value().size(), 1U);
+}
+
+TEST_F(PrincipalSessions, DeadEntriesHideNoneFromTheLimit) {
+  signed_in(manager());
+  crowd->bury_under(10'500);
+  Session refused = open_session(manager());
+  refused.sign_in("ada");
+  EXPECT_EQ(manager(1, TooManySessions::refuse_new).commit(refused).error().code,
+            Errc::too_many_sessions);
+  crowd->bury_under(10'500);
+  signed_in(manager(1));
+  EXPECT_EQ(manager().sessions_of("ada").value().size(), 1U);
+}
+
+// More than the index gives at once, all of them alive.
+TEST_F(PrincipalSessions, MoreThanCanBeListedIsAnErrorAndCanBeEnded) {
+  const SessionManager m = manager();
+  for (std::size_t i = 0; i < PrincipalIndex::entries_max + 500; ++i) signed_in(m);
+  EXPECT_EQ(m.sessions_of("ada").error().code, Errc::overloaded);
+  EXPECT_EQ(m.erase_one("ada", "a handle of none").error().code, Errc::overloaded);
+  Session refused = open_session(m);
+  refused.sign_in("ada");
+  EXPECT_EQ(manager(1'000, TooManySessions::refuse_new).commit(refused).error().code,
+            Errc::too_many_sessions);
+
+  signed_in(manager(3));
+  EXPECT_EQ(m.sessions_of("ada").value().size(), 3U) << "a limit that is new holds at once";
+  for (std::size_t i = 0; i < PrincipalIndex::entries_max; ++i) signed_in(m);
+  EXPECT_EQ(m.sign_out_everywhere("ada").value(), PrincipalIndex::entries_max + 3);
+}
+
+// The work has an end, and what was not looked at is not called complete.
+TEST_F(PrincipalSessions, WhatTakesTooLongIsATimeout) {
+  const SessionManager m = manager();
+  const Session first = signed_in(m);
+  const std::string handle = m.sessions_of("ada").value().at(0).handle;
+  for (int i = 0; i < 30; ++i) signed_in(m);
+  crowd->load_takes = seconds(1);
+  const SteadyTime start = clock->steady();
+  EXPECT_EQ(m.sessions_of("ada").error().code, Errc::timeout);
+  EXPECT_LE(clock->steady() - start, seconds(11));
+  EXPECT_TRUE(m.erase_one("ada", handle).value()) << "one that is found needs no list";
+  const auto some = m.sign_out_everywhere("ada");
+  EXPECT_EQ(some.error().code, Errc::timeout);
+  EXPECT_TRUE(some.error().maybe_applied);
+  crowd->load_takes = milliseconds(0);
+  EXPECT_LT(m.sessions_of("ada").value().size(), 30U) << "what has ended stays so";
+  EXPECT_GT(m.sign_out_everywhere("ada").value(), 0U);
+}
+
+TEST_F(PrincipalSessions, ALimitThatTakesTooLongSignsIn) {
+  const SessionManager m = manager();
+  for (int i = 0; i < 30; ++i) signed_in(m);
+  crowd->load_takes = seconds(1);
+  signed_in(manager(1));
+  crowd->load_takes = milliseconds(0);
+  signed_in(manager(1));
+  EXPECT_EQ(m.sessions_of("ada").value().size(), 1U) << "the next one makes up for it";
+}
+
+}  // namespace
+}  // namespace websession::testing
