@@ -57,6 +57,7 @@ Result<websession::SessionManager> make_sessions(const Options& options) {
   session_options.on_warning = [](std::string_view text) {
     std::cerr << "warning: " << text << "\n";
   };
+  session_options.observer = std::make_shared<websession::LogObserver>();  // to stderr
   return websession::SessionManager::make(*store, session_options);
 }
 
@@ -118,9 +119,9 @@ int run(const Options& options) {
   // Result::value() throws when there is none, with a text that says what to do.
   const auto sessions = make_sessions(options).value();
   // A hundred tries a day for each address, whatever sessions they come from.
-  const auto codes =
-      websession::OneTimeCodes::make(make_keys(options.secret_file).value(), websession::CodeLimit{})
-          .value();
+  const auto codes = websession::OneTimeCodes::make(make_keys(options.secret_file).value(),
+                                                    websession::CodeLimit{})
+                         .value();
 
   Site::Parts parts{sessions, codes};
   parts.name = options.name;

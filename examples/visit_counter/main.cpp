@@ -164,12 +164,16 @@ int run(const Arguments& arguments) {
     options.cookie.secure = websession::Secure::always;
   }
   options.on_warning = [](std::string_view text) { std::cerr << "warning: " << text << "\n"; };
+  options.observer =
+      std::make_shared<websession::LogObserver>();  // to stderr, when something fails
   const auto manager = websession::SessionManager::make(*store, options).value();
 
   websession::adapters::httplib::Options adapter;
   adapter.trust_forwarded_proto = arguments.behind_proxy;
   adapter.on_error = [](const websession::Error& error, const Request&, Response& res) {
-    std::cerr << "session store: " << error.message() << "\n";  // holds no secrets
+    if (websession::adapters::http_status(error) != 503) {  // of those the observer tells
+      std::cerr << "session: " << error.message() << "\n";  // holds no secrets
+    }
     res.status = 503;
     res.set_content("Sorry, we cannot find your session right now. Please try again soon.\n",
                     "text/plain");

@@ -24,9 +24,14 @@ enum class Secure {
   never,
 };
 
-// How the session cookie looks. SessionManager::make checks it:
-// - `__Secure-` names, `__Host-` names, SameSite::none and `partitioned` need Secure::always;
-// - a `__Host-` name needs the path "/" and no domain (RFC 6265bis §4.1.3).
+// How the session cookie looks. SessionManager::make refuses what clients would drop:
+// - `__Secure-`, `__Host-` and `__Http-` names, SameSite::none and `partitioned` need
+//   Secure::always; a `__Host-` name needs the path "/" and no domain; a `__Http-` or
+//   `__Host-Http-` name needs `http_only` (RFC 6265bis §4.1.3);
+// - a domain is a host name: letters, digits, '-' and '_' between dots, none of them at the end.
+// (An
+//   underscore is no part of RFC 1123's names, but works in the field.)
+// - a path begins with '/', and has no blank and no quote in it.
 struct CookieOptions {
   std::string name = "sid";
   std::string path = "/";

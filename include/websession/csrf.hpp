@@ -75,8 +75,8 @@ class CsrfCookie {
  public:
   struct Token {
     std::string text;  // as csrf_token gives it, masked anew each time
-    // For the response: the cookie, when the visitor has none yet, and with it Cache-Control:
-    // no-store.
+    // For the response: Cache-Control: no-store, since the page is this visitor's only; and the
+    // cookie, when there is neither that nor a session.
     std::vector<Header> headers{};
   };
 
@@ -97,6 +97,7 @@ class CsrfCookie {
  private:
   CsrfCookie() = default;
   [[nodiscard]] std::vector<std::string_view> find(std::string_view cookie_header) const;
+  [[nodiscard]] Result<std::string> set_cookie(const Session& session, std::string value) const;
   [[nodiscard]] std::string secret_of(const std::string& key, std::string_view value) const;
 
   std::vector<std::string> keys_;  // derived from the ring's secrets, in their order

@@ -39,6 +39,8 @@ struct SessionEvent {
     evicted_anonymous,     // ended before its time, as the MemoryStore was full
     evicted_signed_in,     // the same, when no anonymous session was left to end
     degraded,              // served without its session (SessionOptions::on_outage)
+    unreadable,            // its visitor got a fresh one (SessionOptions::on_unreadable)
+    value_mismatch,        // Session::value gave the fallback though `attribute` is there
     cookie_malformed,      // refused: it does not have the form of an id; of no session
     cookie_bad_signature,  // refused: not signed by a key of ours; of no session
   };
@@ -46,6 +48,7 @@ struct SessionEvent {
   Kind kind{};
   SessionRef session{};
   SessionRef previous{};
+  std::string_view attribute{};  // its name, of 40 bytes at most and without control bytes
 };
 
 // The verbs of SessionStore.

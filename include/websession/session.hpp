@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "websession/config.hpp"
+#include "websession/fields.hpp"
 #include "websession/result.hpp"
 #include "websession/session_id.hpp"
 #include "websession/session_store.hpp"
@@ -28,10 +29,45 @@ class SessionAccess;
 struct Absent {};
 inline constexpr Absent absent{};
 
+// What a session held at one moment, by value: for what outlives the handler, as a streamed body
+// or a task on another thread does. Attributes are there even when their own end has come since.
+//
+// Copies are cheap. Const, so safe to share between threads.
+class SessionSnapshot {
+ public:
+  // As Session's.
+  template <class T>
+  [[nodiscard]] Result<std::optional<T>> get(std::string_view name) const {
+    const std::optional<std::string_view> text = attributes_.find(name);
+    if (!text) return std::optional<T>();
+    Result<T> value = decode<T>(*text);
+    if (!value) return std::move(value).error();
+    return std::optional<T>(*std::move(value));
+  }
+  template <class T>
+  requires(!std::convertible_to<const T&, std::string_view>) [[nodiscard]] T
+      value(std::string_view name, const T& fallback) const {
+    const std::optional<std::string_view> text = attributes_.find(name);
+    return text ? decode<T>(*text).value_or(fallback) : fallback;
+  }
+  [[nodiscard]] std::string value(std::string_view name, std::string_view fallback) const;
+  [[nodiscard]] bool contains(std::string_view name) const { return attributes_.contains(name); }
+  // The names and stored texts of all attributes.
+  [[nodiscard]] const Fields& attributes() const noexcept { return attributes_; }
+  [[nodiscard]] const std::optional<std::string>& principal() const noexcept { return principal_; }
+
+ private:
+  friend class Session;
+  Fields attributes_;
+  std::optional<std::string> principal_{};
+};
+
 // A snapshot of the session as it was loaded, with this request's changes on top. Nothing is
 // written before SessionManager::commit, the direct operations below aside.
 //
 // Movable; one thread at a time. A moved-from Session can only be destroyed or assigned to.
+// A Session& that an adapter gives to a handler is valid until the handler returns. What is called
+// later (a content provider, a callback, a task) must not capture it: give it a snapshot().
 //
 // Attribute names have 1 to 128 bytes (SessionOptions), no control bytes, and do not start with
 // '@'. set, remove and clear return nothing: the first bad call (name, value, size, use after
@@ -42,8 +78,9 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  // The attribute's value; nullopt when it is not there.
-  // Error: invalid_argument when it is of another type (see value.hpp: exact or an error).
+  // The attribute's value; nullopt when it is not there. What can be a T is said in value.hpp
+  // (ReadableValue): numbers, strings, JSON, vectors, your own types…
+  // Error: invalid_argument when it is of another type (exact or an error).
   template <class T>
   Result<std::optional<T>> get(std::string_view name) const {
     const std::optional<std::string_view> text = find(name);
@@ -53,13 +90,18 @@ class Session {
     return std::optional<T>(*std::move(value));
   }
 
-  // The attribute's value, or `fallback` when it is absent or of another type.
+  // The attribute's value, or `fallback` when it is absent, or is no T: of another type, or out of
+  // T's range (5e9 is no int). The second is most likely a mistake, which the observer hears of
+  // (SessionEvent::Kind::value_mismatch), and SessionOptions::on_warning once.
   template <class T>
   requires(!std::convertible_to<const T&, std::string_view>) [[nodiscard]] T
       value(std::string_view name, const T& fallback) const {
     const std::optional<std::string_view> text = find(name);
     if (!text) return fallback;
-    return decode<T>(*text).value_or(fallback);
+    Result<T> value = decode<T>(*text);
+    if (value) return *std::move(value);
+    report_mismatch(name);
+    return fallback;
   }
   [[nodiscard]] std::string value(std::string_view name, std::string_view fallback) const;
 
@@ -67,14 +109,18 @@ class Session {
   // The names of all attributes, in order.
   [[nodiscard]] std::vector<std::string> names() const;
 
-  // Changes an attribute. Setting what is already there is no change.
-  template <Value T>
+  // What the attributes and the principal are now, this request's changes included.
+  [[nodiscard]] SessionSnapshot snapshot() const;
+
+  // Changes an attribute. Setting what is already there is no change. What can be a T is said in
+  // value.hpp (Value).
+  template <class T>
   void set(std::string_view name, const T& value) {
     put(name, encode_value(value), std::nullopt);
   }
   // The same for an attribute that ends after `expires_in` (more than 0), whatever the session
   // does.
-  template <Value T>
+  template <class T>
   void set(std::string_view name, const T& value, std::chrono::milliseconds expires_in) {
     put(name, encode_value(value), expires_in);
   }
@@ -139,15 +185,13 @@ class Session {
   // Sets the attribute if it holds `expected` (or is `absent`) now. False: it does not, and the
   // snapshot then shows what it holds. Compares stored texts; a string matches either form of it
   // (see Text). An `expected` too large for a session is never there, and costs no round trip.
-  template <class E, Value D>
-  requires(Value<E> || std::same_as<E, Absent>) Result<bool> compare_and_set(std::string_view name,
-                                                                             const E& expected,
-                                                                             const D& desired) {
+  template <class E, class D>
+  Result<bool> compare_and_set(std::string_view name, const E& expected, const D& desired) {
     return replace(name, expectation(name, expected), encode_value(desired));
   }
 
   // Removes the attribute if it holds `expected` now. Of all that try, exactly one gets true.
-  template <Value E>
+  template <class E>
   Result<bool> consume(std::string_view name, const E& expected) {
     return replace(name, expectation(name, expected), std::nullopt);
   }
@@ -162,6 +206,7 @@ class Session {
 
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
   static Error with_name(Error error, std::string_view name);
+  void report_mismatch(std::string_view name) const;
   void put(std::string_view name, Result<std::string> text,
            std::optional<std::chrono::milliseconds> expires_in);
   Result<bool> replace(std::string_view name, Texts any_of,
@@ -177,7 +222,7 @@ class Session {
     if constexpr (std::same_as<E, Absent>) {
       return std::vector<std::string>();
     } else {
-      if constexpr (std::convertible_to<const E&, std::string_view>) {
+      if constexpr (internal::StringLike<E> || internal::is_char_array<E>) {
         const std::string_view text = internal::view_of(expected);
         // Not worth encoding: `replace` drops it.
         if (!can_hold(name, text)) return std::vector<std::string>{std::string(text)};

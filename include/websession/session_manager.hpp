@@ -40,7 +40,24 @@ enum class Outage {
   anonymous,
 };
 
-// By `@created`, that is by when they signed in, as the servers' clocks have it.
+// What SessionManager::open does for a visitor whose session is in the store and cannot be read
+// (Errc::corrupt): another program has written it, taken its time to live away or put something
+// else in its place, it is larger than the store allows, or it is encrypted under a secret that is
+// no longer in the ring. Errors of a whole store are no such case (see Outage). To be sure of it,
+// open asks once more for the session, and for one that nobody has; a server that makes no sense at
+// all is an error whatever is chosen here.
+enum class Unreadable {
+  // Serves the visitor as one who brings no session, and tells the observer. The record is left
+  // alone, and so is the cookie until something is stored, which gives the visitor a new one. So
+  // what was read yesterday can be read again tomorrow, when the secret is back. Logging out ends
+  // the record, if the store can, and deletes the cookie.
+  fresh_session,
+  // Gives the error back, on every page until the cookie has ended.
+  fail,
+};
+
+// By `@created`, that is by when they signed in, as the servers' clocks have it. One that lies more
+// than 5 seconds in the future is a wrong clock's: then the last renewal counts.
 enum class TooManySessions {
   end_oldest,  // the newest stay (a sign-in that loses against newer ones gives `gone`)
   refuse_new,  // commit fails with too_many_sessions
@@ -64,7 +81,8 @@ struct SessionOptions {
   std::string id_namespace{};
 
   // A session ends when no request came for this long, or when it is this old, whichever is first
-  // (OWASP ASVS 5.0 7.3.1 and 7.3.2). At most 400 days each.
+  // (OWASP ASVS 5.0 7.3.1 and 7.3.2). 1 second to 400 days each. An idle timeout above the absolute
+  // one would never be reached, and is refused: set both for sessions that last longer than 12 h.
   std::chrono::milliseconds idle_timeout = std::chrono::minutes(30);
   std::chrono::milliseconds absolute_timeout = std::chrono::hours(12);
   // A request renews the time to live only when that lengthens it by at least this much. None: a
@@ -95,6 +113,13 @@ struct SessionOptions {
   // nothing.
   std::shared_ptr<Observer> observer{};
   Outage on_outage = Outage::fail;
+  Unreadable on_unreadable = Unreadable::fresh_session;
+  // Keeps caches from giving one visitor's page to another: what commit gives has `Vary: Cookie`,
+  // since the page was chosen by that header (RFC 9111 §4.1), for visitors without a cookie, too.
+  // For those who bring one it also has `Cache-Control: private`, unless the handler has set that
+  // header. Off: for hosts that decide about caches themselves. (A response with Set-Cookie is
+  // `no-store` either way.)
+  bool cache_headers = true;
   // None: system_clock().
   std::shared_ptr<const Clock> clock{};
 };
@@ -105,12 +130,22 @@ struct RequestInfo {
   bool https = false;                // as the browser sees it
 };
 
-// A header of the response.
+// A header to put on the response, after the handler.
 struct Header {
-  enum class Mode { append, replace };  // replace: instead of what the handler set
+  enum class Mode {
+    append,      // one more line of that name
+    replace,     // instead of what the handler set
+    merge,       // one more member of a comma-separated list, unless it or a `*` is there already
+    unless_set,  // only if the handler set none of that name
+  };
   std::string name;
   std::string value;
   Mode mode = Mode::append;
+
+  // For a host, in all modes but `append`: what the response's lines of this name have to become
+  // one line of; nullopt: they stay as they are. `present` is what is there, several lines joined
+  // with ", "; empty: nothing. (A host that only appends is safe, too: caches heed the strictest.)
+  [[nodiscard]] std::optional<std::string> over(std::string_view present) const;
 };
 
 // What a commit did, and what to put on the response.
@@ -122,10 +157,12 @@ struct Commit {
     updated,      // attributes
     regenerated,  // a new id
     erased,       // it ended, as invalidate or sign_out had asked
-    gone,         // the session ended while the request ran: nothing was written, no cookie
+    gone,         // the session ended while the request ran: nothing was written, no Set-Cookie
   };
   Status status = Status::unchanged;
-  std::vector<Header> headers{};  // Set-Cookie and with it Cache-Control: no-store
+  // Set-Cookie and with it Cache-Control: no-store; those of SessionOptions::cache_headers, for any
+  // status. Names come once.
+  std::vector<Header> headers{};
 };
 
 // A session as its principal may see it. No part of it gives access to the session.
@@ -152,7 +189,8 @@ class SessionManager {
   // never taken up from outside. At most one round trip, unless several cookies bear the name, the
   // id was replaced a moment ago, or ids are on their way from plain to hashed keys (IdStorage). A
   // store that cannot be reached is an error (or a degraded session, see
-  // SessionOptions::on_outage), never a new session.
+  // SessionOptions::on_outage), never a new session. A session that cannot be read is a new one, or
+  // an error (SessionOptions::on_unreadable).
   [[nodiscard]] Result<Session> open(const RequestInfo& request) const;
 
   // Writes what changed, in at most one round trip (two when a lost `regenerate` is repeated), and
@@ -168,11 +206,15 @@ class SessionManager {
   // there, and another commit tries again.
   [[nodiscard]] Result<Commit> commit(Session& session) const;
 
+  // What belongs on the response when there is no Commit, as open, the handler or commit failed:
+  // the headers of SessionOptions::cache_headers. No round trip.
+  [[nodiscard]] std::vector<Header> cache_headers(const RequestInfo& request) const;
+
   // The same without HTTP, for WebSockets, RPC and tools.
 
   // Stores a new session that holds `attributes` (names and stored texts, see encode_value).
   [[nodiscard]] Result<Session> create(const Fields& attributes = {}) const;
-  // The session with this id; nullopt when there is none.
+  // The session with this id; nullopt when there is none. One that cannot be read is an error.
   [[nodiscard]] Result<std::optional<Session>> find(const SessionId& id) const;
   // commit without headers.
   [[nodiscard]] Result<Commit::Status> save(Session& session) const;
@@ -207,6 +249,7 @@ class SessionManager {
   explicit SessionManager(std::shared_ptr<const Shared> shared) noexcept;
 
   [[nodiscard]] Result<std::optional<Session>> load(const SessionId& id) const;
+  [[nodiscard]] bool store_makes_sense() const;
   [[nodiscard]] Result<void> store_new(Session::State& state, const Fields& attributes) const;
   [[nodiscard]] Result<Outcome> rekey(Session::State& state, const Changes& changes,
                                       const internal::Plan& plan, std::string_view principal) const;
@@ -221,6 +264,7 @@ class SessionManager {
   [[nodiscard]] Result<void> admit(const Session::State& state) const;
   [[nodiscard]] Result<Commit::Status> hold_to_limit(Session::State& state,
                                                      Commit::Status done) const;
+  [[nodiscard]] Result<Commit> carry_out(Session::State& state) const;
   [[nodiscard]] std::vector<Header> cookie_headers(const Session::State& state, bool remove) const;
 
   friend class Session;

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "characters.hpp"
+#include "invalid.hpp"
 
 namespace websession {
 namespace {
@@ -37,9 +38,15 @@ bool is_attribute_character(char c) {
   return !is_control(c) && c != ';' && static_cast<unsigned char>(c) < 0x80;
 }
 
-bool is_host_character(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
-         c == '.';
+// A label of a host name. Underscores are no part of RFC 1123's, and common in the field: resolvers
+// and browsers take them, so they are taken here.
+bool is_label(std::string_view label) {
+  const auto is_host_character = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+           c == '_';
+  };
+  return !label.empty() && label.front() != '-' && label.back() != '-' &&
+         std::all_of(label.begin(), label.end(), is_host_character);
 }
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
@@ -59,7 +66,7 @@ bool has_prefix(std::string_view name, std::string_view prefix) noexcept {
          });
 }
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Result<void> check_name(std::string_view name) {
   if (is_token(name)) return {};
@@ -67,12 +74,14 @@ Result<void> check_name(std::string_view name) {
 }
 
 Result<void> check_path(std::string_view path) {
-  // A browser would strip the blanks at the end.
-  if (path.empty() || path[0] != '/' || path.back() == ' ' ||
-      !std::all_of(path.begin(), path.end(), is_attribute_character)) {
+  // Browsers strip blanks at the end, other clients end a path at any, and some unquote it.
+  const auto is_path_character = [](char c) {
+    return is_attribute_character(c) && c != ' ' && c != '"';
+  };
+  if (path.empty() || path[0] != '/' || !std::all_of(path.begin(), path.end(), is_path_character)) {
     return invalid(
-        "cookie.path: must start with '/', not end in a blank, and hold no ';', control byte or "
-        "byte that is not ASCII");
+        "cookie.path: must start with '/', and hold no blank (write %20), quote, ';', control byte "
+        "or byte that is not ASCII");
   }
   if (path.size() > attribute_max) {
     return make_error(Errc::too_large, "cookie.path: browsers ignore more than 1,024 bytes");
@@ -81,8 +90,19 @@ Result<void> check_path(std::string_view path) {
 }
 
 Result<void> check_domain(std::string_view domain) {
-  if (!std::all_of(domain.begin(), domain.end(), is_host_character)) {
-    return invalid("cookie.domain: must be a host name, like \"example.com\"");
+  // Browsers pass over a dot at the beginning (RFC 6265bis §5.6.3), and drop a cookie whose domain
+  // is no host name otherwise.
+  std::string_view rest = domain;
+  if (rest.starts_with('.')) rest.remove_prefix(1);
+  bool valid = domain.empty() || !rest.empty();
+  while (valid && !rest.empty()) {
+    const std::size_t dot = rest.find('.');
+    valid = is_label(rest.substr(0, dot)) && dot + 1 != rest.size();
+    rest.remove_prefix(dot == std::string_view::npos ? rest.size() : dot + 1);
+  }
+  if (!valid) {
+    return invalid(
+        "cookie.domain: must be a host name without a dot at its end, like \"example.com\"");
   }
   if (domain.size() > attribute_max) {
     return make_error(Errc::too_large, "cookie.domain: browsers ignore more than 1,024 bytes");
@@ -149,12 +169,16 @@ Result<void> validate(const CookieOptions& options) {
     return invalid("cookie.name: leaves no room for an id within the 4,096 bytes of a cookie");
   }
   const bool host = has_host_prefix(options.name);
-  const bool needs_secure = host || has_prefix(options.name, "__Secure-") ||
+  const bool http = has_prefix(options.name, "__Http-") || has_prefix(options.name, "__Host-Http-");
+  const bool needs_secure = host || http || has_prefix(options.name, "__Secure-") ||
                             options.same_site == SameSite::none || options.partitioned;
   if (needs_secure && options.secure != Secure::always) {
     return invalid(
-        "cookie.secure: a __Host- or __Secure- name, SameSite::none and partitioned need "
+        "cookie.secure: a __Host-, __Http- or __Secure- name, SameSite::none and partitioned need "
         "Secure::always, or browsers drop the cookie");
+  }
+  if (http && !options.http_only) {
+    return invalid("cookie.http_only: a __Http- or __Host-Http- name needs it");
   }
   if (host && options.path != "/") {
     return invalid("cookie.path: a __Host- name needs the path \"/\"");

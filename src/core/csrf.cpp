@@ -106,36 +106,43 @@ std::string CsrfCookie::secret_of(const std::string& key, std::string_view value
 
 Result<CsrfCookie::Token> CsrfCookie::token(Session& session,
                                             std::string_view cookie_header) const {
+  Token token;
+  token.headers = {{"Cache-Control", "no-store", Header::Mode::replace}};
   if (SessionAccess::is_or_will_be_stored(session)) {
     Result<std::string> text = csrf_token(session);
     if (!text) return std::move(text).error();
-    return Token{*std::move(text)};
+    token.text = *std::move(text);
+    return token;
   }
-  Token token;
-  SetCookie cookie;
+  std::string value;
   if (const std::vector<std::string_view> values = find(cookie_header); !values.empty()) {
-    cookie.value = values.front();
+    value = values.front();
   } else {
     const Result<std::string> random = internal::random_string(secret_bytes);
     if (!random) return random.error();
-    cookie.name = cookie_.name;
-    cookie.value = internal::encode_base64(*random);
-    cookie.path = cookie_.path;
-    cookie.domain = cookie_.domain;
-    cookie.same_site = cookie_.same_site;
-    cookie.secure = cookie_.secure == Secure::always ||
-                    (cookie_.secure == Secure::automatic && SessionAccess::is_https(session));
-    cookie.http_only = cookie_.http_only;
-    cookie.partitioned = cookie_.partitioned;
-    Result<std::string> header = serialize(cookie);
+    value = internal::encode_base64(*random);
+    Result<std::string> header = set_cookie(session, value);
     if (!header) return std::move(header).error();
-    token.headers = {{"Set-Cookie", *std::move(header), Header::Mode::append},
-                     {"Cache-Control", "no-store", Header::Mode::replace}};
+    token.headers.push_back({"Set-Cookie", *std::move(header), Header::Mode::append});
   }
-  Result<std::string> text = masked(secret_of(keys_.front(), cookie.value));
+  Result<std::string> text = masked(secret_of(keys_.front(), value));
   if (!text) return std::move(text).error();
   token.text = *std::move(text);
   return token;
+}
+
+Result<std::string> CsrfCookie::set_cookie(const Session& session, std::string value) const {
+  SetCookie cookie;
+  cookie.name = cookie_.name;
+  cookie.value = std::move(value);
+  cookie.path = cookie_.path;
+  cookie.domain = cookie_.domain;
+  cookie.same_site = cookie_.same_site;
+  cookie.secure = cookie_.secure == Secure::always ||
+                  (cookie_.secure == Secure::automatic && SessionAccess::is_https(session));
+  cookie.http_only = cookie_.http_only;
+  cookie.partitioned = cookie_.partitioned;
+  return serialize(cookie);
 }
 
 bool CsrfCookie::valid(const Session& session, std::string_view cookie_header,

@@ -8,6 +8,7 @@
 
 #include "base64.hpp"
 #include "count_key.hpp"
+#include "invalid.hpp"
 #include "random_bytes.hpp"
 #include "sealed_value.hpp"
 
@@ -35,7 +36,7 @@ constexpr int tries_max = 1000;
 // What one try of a verb gives. None: others have changed what it had read.
 using Attempt = Result<std::optional<Outcome>>;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Error own_error() {
   return invalid("fields whose names begin with \"@sealed\" are the store's own");
@@ -470,12 +471,15 @@ Result<Outcome> EncryptedStore::update(const StoreKey& key, const Changes& chang
   SessionCipher cipher(impl_->keys, key);
   const Result<Changes> sealed = impl_->sealed(cipher, changes);
   if (!sealed) return sealed.error();
+  if (!impl_->expects_sealed(changes) && !identity_needs_reading(changes)) {
+    return impl_->inner->update(key, *sealed, lifetime);
+  }
   const Result<std::optional<Changes>> foretold = impl_->foretold(cipher, changes, *sealed);
   if (!foretold) return foretold.error();
   if (*foretold) {
     Result<Outcome> outcome = impl_->inner->update(key, **foretold, lifetime);
     const bool conflict = outcome && outcome->status == Outcome::Status::conflict;
-    if (!conflict || !impl_->expects_sealed(changes)) return outcome;
+    if (!conflict) return outcome;
     // What is there instead can only be told by reading it.
   }
   return impl_->settle([&] { return impl_->try_update(key, cipher, changes, *sealed, lifetime); });

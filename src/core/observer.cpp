@@ -49,6 +49,10 @@ std::string_view to_text(SessionEvent::Kind kind) noexcept {
       return "evicted_signed_in";
     case Kind::degraded:
       return "degraded";
+    case Kind::unreadable:
+      return "unreadable";
+    case Kind::value_mismatch:
+      return "value_mismatch";
     case Kind::cookie_malformed:
       return "cookie_malformed";
     case Kind::cookie_bad_signature:

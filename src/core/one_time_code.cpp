@@ -12,6 +12,7 @@
 #include "code_digits.hpp"
 #include "count_key.hpp"
 #include "digest.hpp"
+#include "invalid.hpp"
 #include "random_bytes.hpp"
 #include "session_access.hpp"
 
@@ -46,7 +47,7 @@ constexpr std::size_t nonce_bytes = 16;
 // attempts_max; more mean that somebody issues codes all the time.
 constexpr int rounds_max = 4 * attempts_max;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 // What is stored of a code: "<tries left>:<end, Unix ms>:<nonce>:<hash>", or "used:<end>". The
 // attempts are in the same text as the rest, so that one compare-and-set counts a try and decides

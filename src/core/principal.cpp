@@ -1,11 +1,12 @@
 #include "principal.hpp"
 
 #include <algorithm>
-#include <cstdint>
 
 #include "base64.hpp"
 #include "characters.hpp"
 #include "digest.hpp"
+#include "invalid.hpp"
+#include "utf8.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession {
@@ -15,27 +16,12 @@ constexpr std::size_t principal_bytes_max = 256;
 constexpr std::size_t label_bytes_max = 128;
 constexpr std::size_t handle_bytes = 16;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
-// How many bytes the UTF-8 character at the beginning of the text has (RFC 3629: no overlong form,
-// no surrogate, nothing above U+10FFFF); 0: it is none. Precondition: the text is not empty.
-std::size_t character_bytes(std::string_view text) {
-  const auto byte = [text](std::size_t i) {
-    return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i]));
-  };
-  const std::uint32_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc0 || lead > 0xf4 || text.size() < size) return 0;
-  std::uint32_t code = lead & (0x7fU >> size);
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80U) return 0;
-    code = (code << 6U) | (byte(i) & 0x3fU);
-  }
-  const std::uint32_t least = size == 2 ? 0x80 : size == 3 ? 0x800 : 0x10000;
-  const bool surrogate = code >= 0xd800 && code < 0xe000;
-  const bool control = code < 0xa0;  // C1: terminals obey some of them
-  return code < least || code > 0x10ffff || surrogate || control ? 0 : size;
+// C1 controls, U+0080 to U+009F: terminals obey some of them.
+bool is_c1(std::string_view character) {
+  return character.size() == 2 && character[0] == '\xc2' &&
+         static_cast<unsigned char>(character[1]) < 0xa0;
 }
 
 }  // namespace
@@ -60,7 +46,8 @@ Result<void> validate_principal(std::string_view principal) {
 std::string clean_label(std::string_view label) {
   std::string clean;
   while (!label.empty()) {
-    const std::size_t size = character_bytes(label);
+    std::size_t size = internal::utf8_character_bytes(label);
+    if (is_c1(label.substr(0, size))) size = 0;
     const bool bad = size == 0 || is_control(label.front());
     if (clean.size() + std::max<std::size_t>(size, 1) > label_bytes_max) break;
     if (bad) {

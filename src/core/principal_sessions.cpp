@@ -281,6 +281,10 @@ Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
     if (!all) return done;
     std::vector<Listed>& sessions = all->found;
     std::erase_if(sessions, [&](const Listed& l) { return !is_open(l, shared_->plan, now); });
+    for (Listed& listed : sessions) {
+      listed.created =
+          internal::signed_in_at(listed.created, listed.remaining, shared_->plan.idle_timeout, now);
+    }
     std::stable_sort(sessions.begin(), sessions.end(),
                      [](const Listed& a, const Listed& b) { return a.created < b.created; });
     if (refuses) std::reverse(sessions.begin(), sessions.end());

@@ -18,8 +18,20 @@ Result<std::optional<WallTime>> created_of(const Fields& fields) {
   return std::optional<WallTime>(milliseconds(*ms));
 }
 
+std::string created_text(WallTime created) {
+  return std::to_string(created.time_since_epoch().count());
+}
+
+bool is_ahead(WallTime created, WallTime now) noexcept { return created - now > clock_skew_max; }
+
 milliseconds remaining_of(const Record& record) noexcept {
   return std::clamp(record.remaining, milliseconds(0), ttl_max);
+}
+
+WallTime signed_in_at(WallTime created, milliseconds remaining, milliseconds idle_timeout,
+                      WallTime now) noexcept {
+  if (!is_ahead(created, now)) return created;
+  return now - std::max(idle_timeout - remaining, milliseconds(0));
 }
 
 WallTime renewed_at(WallTime created, milliseconds remaining, milliseconds idle_timeout,

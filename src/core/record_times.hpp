@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 
 #include "websession/clock.hpp"
 #include "websession/fields.hpp"
@@ -19,8 +20,19 @@ inline constexpr std::chrono::milliseconds clock_skew_max = std::chrono::seconds
 // `@created`; none: a foreign hash. Error: corrupt, it is no time up to the year 9999.
 Result<std::optional<WallTime>> created_of(const Fields& fields);
 
+// How it is written.
+[[nodiscard]] std::string created_text(WallTime created);
+// Whether it lies so far in the future that a wrong clock has written it.
+[[nodiscard]] bool is_ahead(WallTime created, WallTime now) noexcept;
+
 // The time to live that is left: 0 to 400 days.
 [[nodiscard]] std::chrono::milliseconds remaining_of(const Record& record) noexcept;
+
+// When the principal signed in, for an order that all servers share, whatever their clocks say. A
+// `@created` from a wrong clock cannot tell: then it is the last renewal, which the store has
+// timed.
+[[nodiscard]] WallTime signed_in_at(WallTime created, std::chrono::milliseconds remaining,
+                                    std::chrono::milliseconds idle_timeout, WallTime now) noexcept;
 
 // When the time to live was last renewed, as far as what is left of it tells.
 [[nodiscard]] WallTime renewed_at(WallTime created, std::chrono::milliseconds remaining,

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "characters.hpp"
+#include "invalid.hpp"
+#include "record_times.hpp"
 #include "session_state.hpp"
 
 namespace websession {
@@ -10,7 +12,7 @@ namespace {
 
 using internal::is_control;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 bool is_attribute(std::string_view name) { return !name.starts_with('@'); }
 
@@ -29,6 +31,25 @@ Extent extent(const Fields& fields) {
   return sum;
 }
 
+// A name can come from a caller's mistake (a value in its place), so a long one is cut and control
+// bytes do not reach a log.
+std::string shown(std::string_view name) {
+  std::string shown(name.substr(0, 40));
+  std::replace_if(shown.begin(), shown.end(), is_control, '?');
+  return shown;
+}
+
+// What a conflict tells of the one attribute that was expected to hold something else.
+Changes found_instead(const std::string& name, const std::optional<std::string>& text) {
+  Changes seen;
+  if (text) {
+    seen.set.push_back({name, *text});
+  } else {
+    seen.remove.push_back(name);
+  }
+  return seen;
+}
+
 Error ended_error() {
   return make_error(Errc::gone, "the session ended while this request used it; open a new one");
 }
@@ -37,14 +58,9 @@ Error ended_error() {
 
 // State
 
-Session::State::Pending* Session::State::find_pending(std::string_view name) {
-  const auto found = std::find_if(pending.begin(), pending.end(),
-                                  [name](const Pending& change) { return change.name == name; });
-  return found == pending.end() ? nullptr : &*found;
-}
-
 const Session::State::Pending* Session::State::find_pending(std::string_view name) const {
-  return const_cast<State*>(this)->find_pending(name);  // NOLINT(*-const-cast): one search, not two
+  const auto found = pending.find(name);
+  return found == pending.end() ? nullptr : &found->second;
 }
 
 bool Session::State::is_local(std::string_view name) const {
@@ -107,13 +123,13 @@ void Session::State::change(std::string_view name, std::optional<std::string> te
   const std::optional<Field> before = cleared ? std::nullopt : snapshot().find_field(name);
   const bool same = text ? before && before->value == *text && !before->deadline && !deadline
                          : !before.has_value();
+  const auto found = pending.find(name);
   if (same && (cleared || knows_store())) {
-    std::erase_if(pending, [name](const Pending& change) { return change.name == name; });
-  } else if (Pending* change = find_pending(name)) {
-    change->text = std::move(text);
-    change->deadline = deadline;
+    if (found != pending.end()) pending.erase(found);
+  } else if (found != pending.end()) {
+    found->second = {std::move(text), deadline};
   } else {
-    pending.push_back({std::string(name), std::move(text), deadline});
+    pending.emplace(name, Pending{std::move(text), deadline});
   }
 }
 
@@ -137,23 +153,29 @@ bool Session::State::has_changes() const { return cleared || !pending.empty() ||
 Changes Session::State::changes() const {
   Changes changes;
   changes.clear = cleared;
-  for (const Pending& change : pending) {
-    if (change.text) {
-      changes.set.push_back({change.name, *change.text, change.deadline});
-    } else if (!cleared) {
-      changes.remove.push_back(change.name);
+  const auto add = [&changes](const PendingByName& all, bool with_removals) {
+    for (const auto& [name, change] : all) {
+      if (change.text) {
+        changes.set.push_back({name, *change.text, change.deadline});
+      } else if (with_removals) {
+        changes.remove.push_back(name);
+      }
     }
-  }
-  for (const Pending& change : library) {
-    if (change.text) {
-      changes.set.push_back({change.name, *change.text, change.deadline});
-    } else {
-      changes.remove.push_back(change.name);
-    }
-  }
+  };
+  add(pending, !cleared);
+  add(library, true);
   if (stored) changes.reap = stored->expired;
-  if (transition) add_transition(changes);
+  if (transition) {
+    add_transition(changes);
+  } else {
+    add_created(changes);
+  }
   return changes;
+}
+
+void Session::State::add_created(Changes& changes) const {
+  if (!stored || !stored->is_created_wrong) return;
+  changes.set.push_back({std::string(created_field), internal::created_text(*stored->created)});
 }
 
 const Fields& Session::State::snapshot() const {
@@ -190,7 +212,7 @@ internal::Plan Session::State::plan() const {
   if (stored) loaded = {stored->created, remaining(), stored->frozen};
   if (stored && transition) loaded->created = transition->at;
   internal::Wishes wishes;
-  const auto sets = [](const Pending& change) { return change.text.has_value(); };
+  const auto sets = [](const auto& change) { return change.second.text.has_value(); };
   wishes.has_attributes = std::any_of(pending.begin(), pending.end(), sets) ||
                           std::any_of(library.begin(), library.end(), sets);
   wishes.changed = has_changes();
@@ -210,18 +232,12 @@ void Session::State::settle(Fields fields, internal::milliseconds ttl) {
 
 void Session::State::note_renewal(internal::milliseconds ttl) {
   stored->expired.clear();
+  stored->is_created_wrong = false;
   stored->fresh = false;
   stored->expires_at = std::max(stored->expires_at, shared->clock->steady() + ttl);
 }
 
-void Session::State::note(const std::string& name, std::optional<std::string> text,
-                          std::optional<WallTime> deadline) {
-  Changes seen;
-  if (text) {
-    seen.set.push_back({name, *std::move(text), deadline});
-  } else {
-    seen.remove.push_back(name);
-  }
+void Session::State::note(const Changes& seen) {
   // Nothing in these can be refused.
   stored->fields = apply(stored->fields, seen, shared->clock->wall()).value().fields;
 }
@@ -231,6 +247,7 @@ Result<Outcome> Session::State::write_now(Changes changes) {
     return invalid("a commit with regenerate has failed: repeat it before anything else");
   }
   changes.reap = stored->expired;
+  add_created(changes);
   // The store's value counts, not the snapshot's; here only the limits are asked.
   Changes after;
   after.set = changes.set;
@@ -254,20 +271,22 @@ Result<Outcome> Session::State::write_now(Changes changes) {
       life = Life::gone;
       return ended_error();
     case Outcome::Status::conflict:
-      if (changes.expect.size() == 1) note(changes.expect[0].name, outcome->found, std::nullopt);
+      if (changes.expect.size() == 1) note(found_instead(changes.expect[0].name, outcome->found));
       return outcome;
     case Outcome::Status::applied:
       break;
   }
+  Changes seen;
+  seen.remove = std::move(changes.remove);
+  seen.set = std::move(changes.set);
   for (std::size_t i = 0; i < changes.increment.size(); ++i) {
     const std::string& name = changes.increment[i].name;
     const std::optional<Field> before = stored->fields.find_field(name);
     std::optional<WallTime> deadline = before ? before->deadline : std::nullopt;
     if (deadline && *deadline <= shared->clock->wall()) deadline.reset();
-    note(name, std::to_string(outcome->counters.at(i)), deadline);
+    seen.set.push_back({name, std::to_string(outcome->counters.at(i)), deadline});
   }
-  for (const Changes::Set& set : changes.set) note(set.name, set.value, set.deadline);
-  for (const std::string& name : changes.remove) note(name, std::nullopt, std::nullopt);
+  note(seen);
   note_renewal(ttl);
   return outcome;
 }
@@ -294,11 +313,29 @@ std::vector<std::string> Session::names() const {
       names.emplace_back(field.name);
     }
   }
-  for (const State::Pending& change : state_->pending) {
-    if (change.text) names.push_back(change.name);
+  for (const auto& [name, change] : state_->pending) {
+    if (change.text) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+SessionSnapshot Session::snapshot() const {
+  SessionSnapshot snapshot;
+  const std::vector<std::string> all = names();
+  std::vector<Field> fields;
+  fields.reserve(all.size());
+  for (const std::string& name : all) {
+    if (const auto text = find(name)) fields.push_back({name, *text});
+  }
+  snapshot.attributes_ = Fields(fields);
+  if (const auto user = principal()) snapshot.principal_ = *user;
+  return snapshot;
+}
+
+std::string SessionSnapshot::value(std::string_view name, std::string_view fallback) const {
+  const std::optional<std::string_view> text = attributes_.find(name);
+  return text ? internal::decode_string(*text) : std::string(fallback);
 }
 
 void Session::remove(std::string_view name) {
@@ -323,6 +360,8 @@ void Session::regenerate() { state_->regenerate = true; }
 
 void Session::invalidate() {
   if (state_->life == State::Life::alive) state_->life = State::Life::invalidated;
+  // Gone under this id, it may live on under another one.
+  if (state_->life == State::Life::gone) state_->has_left = true;
 }
 
 bool Session::is_new() const noexcept { return !state_->stored; }
@@ -369,12 +408,20 @@ std::optional<std::string_view> Session::find(std::string_view name) const {
 }
 
 Error Session::with_name(Error error, std::string_view name) {
-  // A name can come from a caller's mistake (a value in its place), so a long one is cut and
-  // control bytes do not reach a log.
-  std::string shown(name.substr(0, 40));
-  std::replace_if(shown.begin(), shown.end(), is_control, '?');
-  error.detail = "attribute \"" + shown + "\": " + error.detail;
+  error.detail = "attribute \"" + shown(name) + "\": " + error.detail;
   return error;
+}
+
+void Session::report_mismatch(std::string_view name) const {
+  const SessionManager::Shared& shared = *state_->shared;
+  if (!shared.options.observer && !shared.options.on_warning) return;
+  const std::string attribute = shown(name);
+  shared.tell_mismatch(id(), attribute);
+  shared.warn_once(shared.warned_of_mismatch,
+                   "value(\"" + attribute +
+                       "\") gave its fallback, though the attribute is there: its value does not "
+                       "fit the type that was asked for. Ask for that type (long long, double, "
+                       "json), or use get, which tells");
 }
 
 void Session::put(std::string_view name, Result<std::string> text,

@@ -12,12 +12,6 @@ namespace {
 
 constexpr std::size_t secret_bytes = 32;
 
-template <class List>
-auto find_change(List& changes, std::string_view name) {
-  return std::find_if(changes.begin(), changes.end(),
-                      [name](const auto& change) { return change.name == name; });
-}
-
 }  // namespace
 
 const Clock& SessionAccess::clock(const Session& session) noexcept {
@@ -51,9 +45,9 @@ std::optional<std::string_view> SessionAccess::find(const Session& session, std:
   if (state.life != Session::State::Life::alive) return std::nullopt;
   std::optional<std::string_view> text;
   std::optional<WallTime> deadline;
-  if (const auto change = find_change(state.library, name); change != state.library.end()) {
-    if (change->text) text = *change->text;
-    deadline = change->deadline;
+  if (const auto change = state.library.find(name); change != state.library.end()) {
+    if (change->second.text) text = *change->second.text;
+    deadline = change->second.deadline;
   } else if (const auto field = state.snapshot().find_field(name)) {
     text = field->value;
     deadline = field->deadline;
@@ -69,29 +63,29 @@ std::vector<std::string> SessionAccess::names(const Session& session, std::strin
   };
   const Session::State& state = *session.state_;
   for (const Field& field : state.snapshot()) {
-    if (find_change(state.library, field.name) == state.library.end()) add(field.name);
+    if (!state.library.contains(field.name)) add(field.name);
   }
-  for (const Session::State::Pending& change : state.library) add(change.name);
+  for (const auto& [name, change] : state.library) add(name);
   std::sort(names.begin(), names.end());
   return names;
 }
 
 bool SessionAccess::is_local(const Session& session, std::string_view name) {
   const Session::State& state = *session.state_;
-  return !state.stored || find_change(state.library, name) != state.library.end();
+  return !state.stored || state.library.contains(name);
 }
 
 void SessionAccess::put(Session& session, std::string_view name, std::optional<std::string> text,
                         std::optional<WallTime> deadline) {
   Session::State& state = *session.state_;
   if (auto alive = state.check_alive(); !alive) return state.fail(std::move(alive).error());
-  withdraw(session, name);
-  state.library.push_back({std::string(name), std::move(text), deadline});
+  state.library.insert_or_assign(std::string(name),
+                                 Session::State::Pending{std::move(text), deadline});
 }
 
 void SessionAccess::withdraw(Session& session, std::string_view name) {
-  std::erase_if(session.state_->library,
-                [name](const auto& change) { return change.name == name; });
+  Session::State::PendingByName& library = session.state_->library;
+  if (const auto found = library.find(name); found != library.end()) library.erase(found);
 }
 
 Result<void> SessionAccess::set(Session& session, std::string_view name, std::string text,

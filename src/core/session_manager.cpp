@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "invalid.hpp"
 #include "observed_store.hpp"
 #include "principal.hpp"
 #include "record_times.hpp"
+#include "response_headers.hpp"
 #include "session_state.hpp"
 
 namespace websession {
@@ -22,7 +24,7 @@ constexpr std::size_t cookies_considered_max = 16;
 // An id is 192 random bits: a second collision in a row means that something else is wrong.
 constexpr int create_attempts = 2;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Result<void> validate(const SessionOptions& options) {
   if (auto valid = validate(options.cookie); !valid) return valid;
@@ -36,6 +38,12 @@ Result<void> validate(const SessionOptions& options) {
   }
   if (out_of_range(options.absolute_timeout, second)) {
     return invalid("absolute_timeout: is 1 second to 400 days");
+  }
+  if (options.idle_timeout > options.absolute_timeout) {
+    return invalid(
+        "idle_timeout: is longer than absolute_timeout (12 hours unless set), which would end the "
+        "session first; set both, as in: options.idle_timeout = std::chrono::hours(24 * 7); "
+        "options.absolute_timeout = std::chrono::hours(24 * 30)");
   }
   if (options.renew_after &&
       (*options.renew_after < milliseconds(0) || *options.renew_after > options.idle_timeout)) {
@@ -67,8 +75,6 @@ bool is_outage(const Error& error) {
   return error.code == Errc::unavailable || error.code == Errc::timeout ||
          error.code == Errc::overloaded;
 }
-
-std::string created_text(WallTime now) { return std::to_string(now.time_since_epoch().count()); }
 
 // The fields with `@created` added.
 Fields with_created(const Fields& attributes, std::string_view created) {
@@ -118,9 +124,12 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
   Record& record = (*found)->record;
   Result<std::optional<WallTime>> created = internal::created_of(record.fields);
   if (!created) return std::move(created).error();
-  if (internal::absolute_left(*created, shared_->plan, shared_->clock->wall()) <= milliseconds(0)) {
+  const WallTime now = shared_->clock->wall();
+  if (internal::absolute_left(*created, shared_->plan, now) <= milliseconds(0)) {
     return std::optional<Session>();  // the option was shortened, or a clock is off: it is over
   }
+  const bool ahead = *created && internal::is_ahead(**created, now);
+  if (ahead) *created = now;
   auto state = std::make_unique<Session::State>();
   state->shared = shared_;
   state->stored = {id,
@@ -130,7 +139,15 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
                    record.frozen,
                    std::move(record.expired)};
   state->stored->seen = (*found)->seen;
+  state->stored->is_created_wrong = ahead;
   return std::optional<Session>(Session(std::move(state)));
+}
+
+// Whether the store can say that it knows nothing of an id that nobody has. A server that makes no
+// sense at all cannot.
+bool SessionManager::store_makes_sense() const {
+  const Result<SessionId> nobodys = SessionId::generate();
+  return nobodys && shared_->store.load(*nobodys);
 }
 
 Result<Session> SessionManager::open(const RequestInfo& request) const {
@@ -142,6 +159,10 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   std::optional<Session> session;
   std::optional<Error> outage;
   std::optional<SessionId> unread;
+  const auto is_passed_over = [this](const Result<std::optional<Session>>& loaded) {
+    return !loaded && loaded.error().code == Errc::corrupt &&
+           shared_->options.on_unreadable == Unreadable::fresh_session;
+  };
   for (std::size_t i = 0; i < std::min(considered, values.size()) && !session && !outage; ++i) {
     const std::optional<SessionId> id =
         shared_->signer ? shared_->signer->verify(values[i])
@@ -153,6 +174,8 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
     }
     if (++tried > cookies_tried_max) break;
     Result<std::optional<Session>> found = load(*id);
+    // A reply that made no sense and broke its connection is not sent again.
+    if (is_passed_over(found)) found = load(*id);
     if (found) {
       session = *std::move(found);
     } else if (shared_->options.on_outage == Outage::anonymous && is_outage(found.error())) {
@@ -160,6 +183,9 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
       unread = *id;
       outage = std::move(found).error();
       outage->detail = "the session could not be loaded: " + outage->detail;
+    } else if (is_passed_over(found) && store_makes_sense()) {
+      shared_->tell(SessionEvent::Kind::unreadable, *id);
+      if (!unread) unread = *id;  // another cookie of the name may be that of a session
     } else {
       return std::move(found).error();
     }
@@ -195,7 +221,7 @@ Result<Session> SessionManager::create(const Fields& attributes) const {
 Result<void> SessionManager::store_new(Session::State& state, const Fields& attributes) const {
   const WallTime now = shared_->clock->wall();
   const auto ttl = internal::time_to_live(now, shared_->plan, now);
-  const Fields complete = with_created(attributes, created_text(now));
+  const Fields complete = with_created(attributes, internal::created_text(now));
   for (int attempt = 1;; ++attempt) {
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();
@@ -297,7 +323,12 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
 // Ends what the store holds of the session, also what a rekey whose answer was lost may have made
 // of it. False: it had ended before. Precondition: something was stored, or could not be read.
 Result<bool> SessionManager::end(Session::State& state) const {
-  if (!state.stored) return shared_->store.erase(*state.unread);
+  if (!state.stored) {
+    Result<bool> erased = shared_->store.erase(*state.unread);
+    // What no verb can read has nothing left to end.
+    const bool is_none = !erased && erased.error().code == Errc::corrupt;
+    return is_none ? Result<bool>(false) : erased;
+  }
   Result<bool> ended = shared_->store.erase(state.stored->id, state.stored->seen);
   if (!ended || !state.next_id) return ended;
   Result<bool> moved = shared_->store.erase(*state.next_id);
@@ -316,16 +347,42 @@ Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& 
   const Changes changes = state.changes();
   const Result<Fields> after = state.with(changes);
   if (!after) return after.error();
+  if (state.unread && state.must_end()) {  // before another session takes its place
+    const Result<bool> ended = end(state);
+    if (!ended) return ended.error();
+    state.unread.reset();
+  }
   Result<Commit::Status> status = execute(state, plan, changes, *after);
   const bool signed_in = status && *status != Commit::Status::gone && state.signs_in();
   return signed_in ? hold_to_limit(state, *status) : status;
 }
 
 Result<Commit> SessionManager::commit(Session& session) const {
+  const Session::State& state = *session.state_;
+  Result<Commit> commit = carry_out(*session.state_);
+  if (commit && shared_->options.cache_headers) {
+    internal::add_cache_headers(commit->headers, state.brought_cookie);
+  }
+  return commit;
+}
+
+std::vector<Header> SessionManager::cache_headers(const RequestInfo& request) const {
+  const SessionOptions& options = shared_->options;
+  std::vector<Header> headers;
+  if (options.cache_headers) {
+    const bool brought = !find_cookies(request.cookie_header, options.cookie.name).empty();
+    internal::add_cache_headers(headers, brought);
+  }
+  return headers;
+}
+
+// A commit but for what caches are told.
+Result<Commit> SessionManager::carry_out(Session::State& state) const {
   using Life = Session::State::Life;
   using Status = Commit::Status;
-  Session::State& state = *session.state_;
-  if (state.life == Life::gone) return Commit{Status::gone, {}};
+  if (state.life == Life::gone) {
+    return state.must_end() ? end_after_all(state, Status::gone) : Commit{Status::gone, {}};
+  }
   if (state.life == Life::ended) {
     state.life = Life::erased;
     return Commit{Status::erased, cookie_headers(state, true)};

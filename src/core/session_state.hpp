@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +26,7 @@ struct SessionManager::Shared {
   internal::PlanOptions plan;
   std::shared_ptr<const Clock> clock;
   mutable std::atomic<bool> warned_of_plain_http = false;
+  mutable std::atomic<bool> warned_of_mismatch = false;
 
   // An exception of the callback is dropped: by then the store has done its part, and a visitor
   // must not lose the cookie because a log is full.
@@ -44,14 +47,23 @@ struct SessionManager::Shared {
     const StoreKey key = store.key_of(id, store.form_of_new());
     options.observer->tell(SessionEvent{kind, SessionRef(key)});
   }
+  // `id`: null for a session that is not stored.
+  void tell_mismatch(const SessionId* id, std::string_view attribute) const {
+    if (!options.observer) return;
+    SessionEvent event{SessionEvent::Kind::value_mismatch, {}, {}, attribute};
+    if (id == nullptr) return options.observer->tell(event);
+    const StoreKey key = internal::key_of(*id, store.form_of_new());
+    event.session = SessionRef(key);
+    options.observer->tell(event);
+  }
 };
 
 struct Session::State {
   struct Pending {
-    std::string name;
     std::optional<std::string> text;  // none: removed
     std::optional<WallTime> deadline{};
   };
+  using PendingByName = std::map<std::string, Pending, std::less<>>;
   // The store's side, as last seen. `fields` includes the library's '@' fields.
   struct Stored {
     SessionId id;
@@ -64,6 +76,8 @@ struct Session::State {
     // there already no change: it is as if this request had run right after its load.
     bool fresh = true;
     internal::KeyForm seen{};  // under which key the store had it
+    // Its `@created` lies in the future: `created` is now instead, and the next write says so.
+    bool is_created_wrong = false;
   };
   // What the commit makes of the principal.
   struct Transition {
@@ -81,9 +95,9 @@ struct Session::State {
 
   std::shared_ptr<const SessionManager::Shared> shared;
   std::optional<Stored> stored{};
-  std::vector<Pending> pending{};
+  PendingByName pending{};
   // The same for the library's own fields (see SessionAccess), which clear() leaves alone.
-  std::vector<Pending> library{};
+  PendingByName library{};
   bool cleared = false;
   bool regenerate = false;
   std::optional<Transition> transition{};
@@ -100,7 +114,6 @@ struct Session::State {
   std::optional<SessionId> next_id{};
   internal::milliseconds next_grace{};  // what it gave the old id
 
-  [[nodiscard]] Pending* find_pending(std::string_view name);
   [[nodiscard]] const Pending* find_pending(std::string_view name) const;
   // True when the attribute's next value depends on what waits for the commit.
   [[nodiscard]] bool is_local(std::string_view name) const;
@@ -148,6 +161,8 @@ struct Session::State {
   [[nodiscard]] bool signs_out() const noexcept {
     return transition && transition->principal.empty();
   }
+  // Adds a `@created` that mends a wrong one.
+  void add_created(Changes& changes) const;
   // Adds the transition's own fields.
   void add_transition(Changes& changes) const;
   // Takes over what a write has made of the session, and that every write renews it.
@@ -156,9 +171,9 @@ struct Session::State {
   // A direct operation in the store. A conflict shows in the snapshot if there is one expectation:
   // of several it would not say which one failed.
   Result<Outcome> write_now(Changes changes);
-  // Puts one field into the snapshot, as the store was just seen to hold it.
-  void note(const std::string& name, std::optional<std::string> text,
-            std::optional<WallTime> deadline);
+  // Puts fields into the snapshot, as the store was just seen to hold them: only `set` and
+  // `remove`.
+  void note(const Changes& seen);
 };
 
 }  // namespace websession

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "invalid.hpp"
 #include "principal.hpp"
 #include "session_access.hpp"
 #include "session_state.hpp"
@@ -14,7 +15,7 @@ namespace {
 
 using internal::SessionAccess;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 // What the library keeps for whoever is signed in.
 void forget_messages_and_codes(Session& session) {
@@ -77,7 +78,7 @@ void Session::sign_in(std::string_view principal, std::string_view label) {
 }
 
 void Session::sign_out() {
-  if (state_->life != State::Life::alive) return;
+  if (state_->life != State::Life::alive) return invalidate();
   state_->leave();
   forget_messages_and_codes(*this);
   renew_csrf(*this);

@@ -1,12 +1,17 @@
 #include "websession/value.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
+
+#include "invalid.hpp"
+#include "utf8.hpp"
 
 namespace websession {
 namespace {
@@ -15,7 +20,7 @@ using nlohmann::json;
 
 constexpr std::size_t depth_max = 128;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 // RFC 8259 §2: the blanks that may stand around a value.
 std::string_view trim(std::string_view text) {
@@ -48,26 +53,42 @@ class Acceptor final : public nlohmann::json_sax<json> {
   std::size_t depth_ = 0;
 };
 
-// nullopt when fine, else what is wrong with it. dump() would write NaN as null.
-std::optional<std::string_view> unstorable(const json& value, std::size_t depth = 0) {
-  if (value.is_structured() && depth >= depth_max) return "a JSON value nests deeper than 128";
-  if (value.is_binary() || value.is_discarded()) return "binary data is no JSON value";
-  if (value.is_number_float() && !std::isfinite(value.get<double>())) {
-    return "NaN and infinities are no JSON numbers";
+// Calls part(first, end) for each part of an array or object, with the blanks around it trimmed.
+// Precondition: the text reads as JSON, and is one of the two.
+template <class Take>
+void for_each_part(std::string_view text, Take take) {
+  std::size_t depth = 0;
+  std::size_t begin = 1;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      quoted = c != '"';
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      ++depth;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+    const bool ends = !quoted && (depth == 0 || (depth == 1 && (c == ',' || c == ':')));
+    if (!ends) continue;
+    const std::string_view part = trim(text.substr(begin, i - begin));
+    if (!part.empty()) take(part);  // `[]` has none
+    begin = i + 1;
   }
-  if (!value.is_structured()) return std::nullopt;
-  for (const json& element : value) {
-    if (auto problem = unstorable(element, depth + 1)) return problem;
-  }
-  return std::nullopt;
 }
 
-Result<std::string> dump(const json& value) {
-  try {
-    return value.dump();
-  } catch (const json::exception&) {
-    return invalid("a string inside a JSON value is not UTF-8");
+Result<std::vector<std::string_view>> parts_of(std::string_view text, char opening,
+                                               std::string_view what) {
+  const std::string_view trimmed = trim(text);
+  if (!trimmed.starts_with(opening) || !reads_as_json(text)) {
+    return invalid("the stored text is not " + std::string(what));
   }
+  std::vector<std::string_view> parts;
+  for_each_part(trimmed, [&](std::string_view part) { parts.push_back(part); });
+  return parts;
 }
 
 // A JSON number, exactly: digits × 10^exponent.
@@ -157,33 +178,9 @@ bool reads_as_json(std::string_view text) {
   return json::sax_parse(text.begin(), text.end(), &acceptor);
 }
 
-Result<std::string> encode(std::string_view value) {
-  if (!reads_as_json(value)) return std::string(value);
-  return dump(json(std::string(value)));
-}
-
-Result<std::string> encode(bool value) { return std::string(value ? "true" : "false"); }
-
-Result<std::string> encode(std::int64_t value) { return std::to_string(value); }
-
-Result<std::string> encode(std::uint64_t value) { return std::to_string(value); }
-
-Result<std::string> encode(double value) {
-  if (!std::isfinite(value)) return invalid("NaN and infinities are no JSON numbers");
-  std::array<char, 32> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-  return std::string(text.data(), end);
-}
-
-Result<std::string> encode(const Text& value) { return value.bytes; }
-
-Result<std::string> encode(const json& value) {
-  if (value.is_string()) {
-    if (auto valid = dump(value); !valid) return valid;
-    return encode(std::string_view(value.get_ref<const std::string&>()));
-  }
-  if (auto problem = unstorable(value)) return invalid(std::string(*problem));
-  return dump(value);
+std::string encode(std::string_view value) {
+  // What reads as JSON is UTF-8.
+  return reads_as_json(value) ? json(value).dump() : std::string(value);
 }
 
 namespace internal {
@@ -227,27 +224,81 @@ std::string decode_string(std::string_view text) {
   return json::parse(text).get<std::string>();
 }
 
+bool is_null(std::string_view text) { return trim(text) == "null"; }
+
 std::vector<std::string> forms_of(std::string_view value) {
   std::vector<std::string> forms;
   if (!reads_as_json(value) || json::parse(value).type() != json::value_t::string) {
     forms.emplace_back(value);
   }
   // What is not UTF-8 has no form as JSON.
-  if (Result<std::string> quoted = dump(json(std::string(value)))) forms.push_back(*quoted);
+  if (Result<std::string> text = json_string(value)) forms.push_back(*std::move(text));
   return forms;
 }
 
-template <std::same_as<nlohmann::json> Json>
-Result<Json> decode_json(std::string_view text) {
-  if (reads_as_json(text)) return json::parse(text);
-  json string = std::string(text);
-  if (auto valid = dump(string); !valid) {
-    return invalid("the stored text is neither JSON nor UTF-8; read it as std::string");
-  }
+Result<std::string> json_form(std::string_view text) {
+  if (reads_as_json(text)) return std::string(text);
+  Result<std::string> string = json_string(text);
+  if (!string) return invalid("the stored text is neither JSON nor UTF-8; read it as std::string");
   return string;
 }
 
-template Result<json> decode_json<json>(std::string_view text);
+Result<std::vector<std::string_view>> elements_of(std::string_view text) {
+  return parts_of(text, '[', "a JSON array");
+}
+
+Result<std::vector<std::string_view>> members_of(std::string_view text) {
+  return parts_of(text, '{', "a JSON object");
+}
+
+Result<std::string> unquoted(std::string_view text) {
+  if (!trim(text).starts_with('"') || !reads_as_json(text)) {
+    return invalid("the stored text is not a JSON string");
+  }
+  return json::parse(text).get<std::string>();
+}
+
+Result<std::string> json_text(double value) {
+  if (!std::isfinite(value)) return invalid("NaN and infinities are no JSON numbers");
+  std::array<char, 32> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+  return std::string(text.data(), end);
+}
+
+Result<std::string> json_string(std::string_view value) {
+  if (!is_utf8(value)) return invalid("a string inside a JSON value is not UTF-8");
+  return json(value).dump();
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t size = utf8_character_bytes(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
+Result<std::string> stored_form(Result<std::string> text) {
+  if (!text || !text->starts_with('"')) return text;
+  return encode(json::parse(*text).get_ref<const std::string&>());
+}
+
+Result<std::string> shallow(Result<std::string> text) {
+  if (text && !reads_as_json(*text)) return invalid("a JSON value nests deeper than 128");
+  return text;
+}
+
+Result<void> from_json_by(void (*call)(void*), void* argument) {
+  try {
+    call(argument);
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception&) {  // what() may quote the value
+    return invalid("the stored JSON is not of this type: its from_json threw");
+  }
+  return {};
+}
 
 }  // namespace internal
 }  // namespace websession

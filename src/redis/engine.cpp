@@ -6,6 +6,7 @@
 #include <chrono>
 #include <span>
 
+#include "invalid.hpp"
 #include "redis_url.hpp"
 #include "socket_transport.hpp"
 #include "tls_transport.hpp"
@@ -15,7 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Result<void> validate(const RedisOptions& options) {
   const auto out_of_range = [](milliseconds time) {

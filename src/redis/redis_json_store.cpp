@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "invalid.hpp"
 #include "json_document.hpp"
 #include "json_operations.hpp"
 #include "redis_json_store_impl.hpp"
@@ -23,7 +24,7 @@ using std::chrono::milliseconds;
 
 using Status = Outcome::Status;
 
-Error invalid(std::string detail) { return make_error(Errc::invalid_argument, std::move(detail)); }
+using internal::invalid;
 
 Result<void> validate(const RedisJsonOptions& options) {
   const ExpressCookie& cookie = options.cookie;

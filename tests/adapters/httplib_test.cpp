@@ -89,6 +89,32 @@ TEST_F(HttplibTest, NoStoreReplacesWhatTheHandlerSet) {
   EXPECT_EQ(response->get_header_value_count("Set-Cookie"), 2U) << "other cookies stay";
 }
 
+TEST_F(HttplibTest, CachesAreToldWithoutUndoingWhatTheHandlerSaid) {
+  handle([](const Request& req, Response& res, Session& session) {
+    (void)session.value("a", 0);
+    if (req.has_header("X-Cache")) res.set_header("cache-control", "public, max-age=60");
+    if (req.has_header("X-Vary")) res.set_header("vary", req.get_header_value("X-Vary"));
+    if (req.has_header("X-Set")) session.set("a", 1);
+  });
+  listen();
+  const std::string cookie = cookie_of(get({{"X-Set", "1"}}));
+  const auto vary = [&](const std::string& set) {
+    const auto response = get({{"Cookie", cookie}, {"X-Vary", set}});
+    EXPECT_EQ(response->get_header_value_count("Vary"), 1U);
+    return response->get_header_value("Vary");
+  };
+  EXPECT_EQ(vary("Accept-Encoding"), "Accept-Encoding, Cookie");
+  EXPECT_EQ(vary("accept, COOKIE"), "accept, COOKIE");
+  EXPECT_EQ(vary("*"), "*");
+  const auto plain = get({{"Cookie", cookie}});
+  EXPECT_EQ(plain->get_header_value("Vary"), "Cookie");
+  EXPECT_EQ(plain->get_header_value("Cache-Control"), "private");
+  const auto chosen = get({{"Cookie", cookie}, {"X-Cache", "1"}});
+  EXPECT_EQ(chosen->get_header_value_count("Cache-Control"), 1U);
+  EXPECT_EQ(chosen->get_header_value("Cache-Control"), "public, max-age=60");
+  EXPECT_EQ(get()->get_header_value("Vary"), "Cookie");
+}
+
 // P4
 TEST_F(HttplibTest, AForgedOrMalformedCookieGivesAFreshSession) {
   handle(count);
@@ -143,6 +169,7 @@ TEST_F(HttplibTest, AnOutageIs503AndTheHandlersBodyIsDiscarded) {
     EXPECT_FALSE(response->has_header("X-Handler"));
     EXPECT_FALSE(response->has_header("Set-Cookie"));
     EXPECT_EQ(response->get_header_value("X-Frame-Options"), "DENY") << "the server's own stay";
+    EXPECT_EQ(response->get_header_value("Vary"), "Cookie");
   }
   EXPECT_EQ(get({{"Cookie", cookie}})->status, 200) << "no logout";
 }
@@ -197,6 +224,73 @@ TEST_F(HttplibTest, GoneSendsTheResponseWithoutACookieUnlessTheHookDecides) {
   const std::string cookie = cookie_of(get());
   EXPECT_EQ(::httplib::Client("127.0.0.1", port).Get("/hook", {{"Cookie", cookie}})->status, 409);
   EXPECT_EQ(memory->size(), 0U);
+}
+
+// README's own idiom: `increment(…).value()`, while the store is away or the session has ended.
+class HttplibThrow : public HttplibTest {
+ protected:
+  void handle_increments(const Options& options = {}) {
+    handle(
+        [this](const Request& req, Response& res, Session& session) {
+          res.set_header("X-Handler", "1");
+          res.set_content("half of an answer", "text/html");
+          if (req.has_header("X-End")) {
+            EXPECT_TRUE(manager.erase(*session.id()).value());
+          }
+          res.set_content(std::to_string(session.increment("count").value()), "text/plain");
+        },
+        options);
+    listen();
+    cookie = cookie_of(get());
+  }
+  static void expect_nothing_of_the_handler(const ::httplib::Result& response) {
+    EXPECT_EQ(response->body.find("half"), std::string::npos);
+    for (const char* name : {"X-Handler", "Set-Cookie", "EXCEPTION_WHAT"}) {
+      EXPECT_FALSE(response->has_header(name)) << name;
+    }
+  }
+  std::string cookie;
+};
+
+TEST_F(HttplibThrow, AnOutageIs503AndTellsNothing) {
+  handle_increments();
+  store->fail_call(2, make_error(Errc::unavailable, "OOM at 10.0.0.7"));
+  const auto response = get({{"Cookie", cookie}});
+  EXPECT_EQ(response->status, 503);
+  EXPECT_EQ(response->body, http_text(make_error(Errc::unavailable, "")));
+  expect_nothing_of_the_handler(response);
+  EXPECT_EQ(get({{"Cookie", cookie}})->body, "2") << "no logout";
+}
+
+TEST_F(HttplibThrow, TheHookAnswersAnOutage) {
+  Options options;
+  options.on_error = [](const Error& error, const Request&, Response& res) {
+    res.status = error.code == Errc::timeout ? 418 : 500;
+  };
+  handle_increments(options);
+  store->fail_call(2, make_error(Errc::timeout, "late"));
+  const auto response = get({{"Cookie", cookie}});
+  EXPECT_EQ(response->status, 418);
+  expect_nothing_of_the_handler(response);
+}
+
+TEST_F(HttplibThrow, GoneIsAPlainAnswer) {
+  Options options;
+  options.on_error = [](const Error&, const Request&, Response& res) { res.status = 500; };
+  handle_increments(options);
+  const auto response = get({{"Cookie", cookie}, {"X-End", "1"}});
+  EXPECT_EQ(response->status, 409);
+  EXPECT_EQ(response->body, http_text(make_error(Errc::gone, "")));
+  expect_nothing_of_the_handler(response);
+}
+
+TEST_F(HttplibThrow, TheHookAnswersGone) {
+  Options options;
+  options.on_gone = [](const Request&, Response& res) { res.set_redirect("/", 303); };
+  handle_increments(options);
+  const auto response = get({{"Cookie", cookie}, {"X-End", "1"}});
+  EXPECT_EQ(response->status, 303);
+  expect_nothing_of_the_handler(response);
 }
 
 TEST_F(HttplibTest, SecureFollowsTheProxyOnlyWhenItIsTrusted) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <stdexcept>
 #include <vector>
@@ -33,6 +35,12 @@ struct FakeExchange {
   std::string header(const char* name, const char*) { return request.headers[name]; }
   [[nodiscard]] bool https() const { return tls; }
   void put(const Header& header) { headers.push_back(header); }
+  [[nodiscard]] bool sends_cookie() const { return sends("Set-Cookie", Header::Mode::append); }
+  [[nodiscard]] bool sends(const std::string& name, Header::Mode mode) const {
+    return std::any_of(headers.begin(), headers.end(), [&](const Header& header) {
+      return header.name == name && header.mode == mode;
+    });
+  }
   void fail(const Error& error) { errors.push_back(error); }
   void session_gone() { ++gone; }
 };
@@ -71,7 +79,7 @@ TEST_F(WithSession, AHandlerThatThrowsCommitsNothing) {
                               throw std::runtime_error("handler");
                             }),
                std::runtime_error);
-  EXPECT_TRUE(exchange.headers.empty());
+  EXPECT_FALSE(exchange.sends_cookie());
   with_session(manager, exchange, [](Session& session) { EXPECT_EQ(session.value("a", 0), 1); });
 }
 
@@ -89,8 +97,42 @@ TEST_F(WithSession, AnOutageFailsTheResponse) {
     EXPECT_EQ(handled, n == 1 ? 0 : 1);
     ASSERT_EQ(exchange.errors.size(), 1U);
     EXPECT_EQ(http_status(exchange.errors[0]), 503);
-    EXPECT_TRUE(exchange.headers.empty());
+    EXPECT_FALSE(exchange.sends_cookie());
   }
+}
+
+// What Result::value() throws in a handler is an error of the session, and no bug of the handler's.
+TEST_F(WithSession, WhatValueThrowsIsAnsweredLikeAnErrorOfTheCommit) {
+  for (const Errc code : {Errc::unavailable, Errc::timeout, Errc::overloaded, Errc::rejected}) {
+    exchange = {};
+    stored();
+    store->fail_call(2, make_error(code, "down"));
+    with_session(manager, exchange, [](Session& session) {
+      session.set("a", 2);
+      (void)session.increment("views").value();
+    });
+    ASSERT_EQ(exchange.errors.size(), 1U);
+    EXPECT_EQ(exchange.errors[0].code, code);
+    EXPECT_EQ(http_status(exchange.errors[0]), 503);
+    EXPECT_FALSE(exchange.sends_cookie());
+    store->recover();
+    with_session(manager, exchange, [](Session& session) {
+      EXPECT_EQ(session.value("a", 0), 1) << "nothing is committed";
+    });
+  }
+}
+
+TEST_F(WithSession, AHandlerThatThrowsGoneIsNoInternalError) {
+  stored();
+  with_session(manager, exchange, [&](Session& session) {
+    ASSERT_TRUE(manager.erase(*session.id()).value());
+    (void)session.increment("views").value();
+  });
+  ASSERT_EQ(exchange.errors.size(), 1U);
+  EXPECT_EQ(exchange.errors[0].code, Errc::gone);
+  EXPECT_EQ(http_status(exchange.errors[0]), 409);
+  EXPECT_FALSE(exchange.sends_cookie());
+  EXPECT_EQ(memory->size(), 0U);
 }
 
 // P9: where the application prefers pages without the session to none at all.
@@ -105,13 +147,36 @@ TEST_F(WithSession, ADegradedResponseSendsNoCookieAndOneThatWritesFails) {
     EXPECT_EQ(session.value("a", 0), 0);
   });
   EXPECT_TRUE(exchange.errors.empty());
-  EXPECT_TRUE(exchange.headers.empty());
+  EXPECT_FALSE(exchange.sends_cookie());
   with_session(manager, exchange, [](Session& session) { session.invalidate(); });
   ASSERT_EQ(exchange.errors.size(), 1U);
   EXPECT_EQ(http_status(exchange.errors[0]), 503);
-  EXPECT_TRUE(exchange.headers.empty());
+  EXPECT_FALSE(exchange.sends_cookie());
   store->recover();
   with_session(manager, exchange, [](Session& session) { EXPECT_EQ(session.value("a", 0), 1); });
+}
+
+// What a streamed body needs of the session: a Session& would dangle by then.
+TEST_F(WithSession, ASnapshotOutlivesTheHandler) {
+  stored();
+  std::function<std::string()> later;
+  with_session(manager, exchange, [&](Session& session) {
+    session.set("name", "Ada");
+    session.set("tags", std::vector<int>{1, 2});
+    session.remove("a");
+    session.sign_in("ada");
+    later = [snapshot = session.snapshot()] {
+      EXPECT_EQ(snapshot.get<std::vector<int>>("tags").value(), (std::vector<int>{1, 2}));
+      EXPECT_EQ(snapshot.get<int>("none").value(), std::nullopt);
+      EXPECT_FALSE(snapshot.get<int>("name"));
+      EXPECT_FALSE(snapshot.contains("a"));
+      EXPECT_EQ(snapshot.value("name", 7), 7);
+      EXPECT_EQ(snapshot.attributes().size(), 2U);
+      return snapshot.value("name", "Stranger") + "/" + *snapshot.principal();
+    };
+    session.set("name", "Bob");
+  });
+  EXPECT_EQ(later(), "Ada/ada");
 }
 
 TEST_F(WithSession, GoneSendsNoCookie) {
@@ -121,8 +186,45 @@ TEST_F(WithSession, GoneSendsNoCookie) {
     session.set("a", 2);
   });
   EXPECT_EQ(exchange.gone, 1);
-  EXPECT_TRUE(exchange.headers.empty());
+  EXPECT_FALSE(exchange.sends_cookie());
   EXPECT_EQ(memory->size(), 0U);
+}
+
+// However the response comes about, a cache must not give it to somebody else.
+TEST_F(WithSession, EveryResponseSaysThatItDependsOnTheCookie) {
+  using Mode = Header::Mode;
+  const auto expect_private = [&](const char* what) {
+    EXPECT_TRUE(exchange.sends("Vary", Mode::merge)) << what;
+    EXPECT_TRUE(exchange.sends("Cache-Control", Mode::unless_set)) << what;
+    const std::string cookie = exchange.request.headers["Cookie"];
+    exchange = {};
+    exchange.request.headers["Cookie"] = cookie;
+  };
+  const auto idle = [](Session&) {};
+  stored();
+  with_session(manager, exchange, idle);
+  expect_private("a session");
+  store->fail_call(1, make_error(Errc::unavailable, "down"));
+  with_session(manager, exchange, idle);
+  expect_private("open failed");
+  store->fail_call(2, make_error(Errc::unavailable, "down"));
+  with_session(manager, exchange, [](Session& session) { session.set("a", 2); });
+  expect_private("commit failed");
+  store->fail_call(2, make_error(Errc::unavailable, "down"));
+  with_session(manager, exchange, [](Session& session) { (void)session.increment("n").value(); });
+  expect_private("the handler threw");
+  with_session(manager, exchange, [&](Session& session) {
+    ASSERT_TRUE(manager.erase(*session.id()).value());
+    session.set("a", 2);
+  });
+  expect_private("gone");
+  with_session(manager, exchange, idle);
+  expect_private("not found");
+
+  exchange = {};
+  with_session(manager, exchange, idle);
+  EXPECT_TRUE(exchange.sends("Vary", Mode::merge)) << "a visitor without a cookie";
+  EXPECT_FALSE(exchange.sends("Cache-Control", Mode::unless_set)) << "all who have none see it";
 }
 
 TEST_F(WithSession, ForwardedProtoCountsOnlyWhenTrusted) {

@@ -90,12 +90,12 @@ TEST(Serialize, WritesDatesOfManyYears) {
 }
 
 // Browsers strip the blanks around a path, and would keep the cookie under another one.
-TEST(Serialize, RefusesAPathThatEndsInABlank) {
-  SetCookie blank = cookie();
-  blank.path = "/a b ";
-  EXPECT_EQ(serialize(blank).error().code, Errc::invalid_argument);
-  blank.path = "/a b";
-  EXPECT_EQ(serialize(blank).value(), "sid=abc; Path=/a b");
+TEST(Serialize, RefusesAPathWithABlankOrAQuote) {
+  for (const char* path : {"/a ", "/a b", "/ ", "/\"a\"", "/a\""}) {
+    SetCookie cookie{"sid", "x"};
+    cookie.path = path;
+    EXPECT_FALSE(serialize(cookie)) << path;
+  }
 }
 
 // Header injection: what could end the header or the cookie is refused in every part.
@@ -179,7 +179,37 @@ TEST(CookieOptions, WrongOnesAreRefusedByName) {
       {[](CookieOptions& o) { o.path = ""; }, "cookie.path"},
       {[](CookieOptions& o) { o.path = "app"; }, "cookie.path"},
       {[](CookieOptions& o) { o.path = "/;x"; }, "cookie.path"},
+      {[](CookieOptions& o) { o.path = "/my app"; }, "cookie.path"},
+      {[](CookieOptions& o) { o.path = "/app "; }, "cookie.path"},
+      {[](CookieOptions& o) { o.path = "/\"app\""; }, "cookie.path"},
       {[](CookieOptions& o) { o.domain = "a b"; }, "cookie.domain"},
+      {[](CookieOptions& o) { o.domain = "."; }, "cookie.domain"},
+      {[](CookieOptions& o) { o.domain = ".."; }, "cookie.domain"},
+      {[](CookieOptions& o) { o.domain = "-"; }, "cookie.domain"},
+      {[](CookieOptions& o) { o.domain = "a..b"; }, "cookie.domain"},
+      {[](CookieOptions& o) { o.domain = "..a.b"; }, "cookie.domain"},
+      {[](CookieOptions& o) { o.domain = "example.com."; }, "cookie.domain"},
+      {[](CookieOptions& o) { o.domain = "bad-.abc"; }, "cookie.domain"},
+      {[](CookieOptions& o) { o.domain = "-bad.abc"; }, "cookie.domain"},
+      {[](CookieOptions& o) { o.name = "__Http-sid"; }, "cookie.secure"},
+      {[](CookieOptions& o) {
+         o.name = "__http-sid";
+         o.secure = Secure::always;
+         o.http_only = false;
+       },
+       "cookie.http_only"},
+      {[](CookieOptions& o) {
+         o.name = "__Host-Http-sid";
+         o.secure = Secure::always;
+         o.http_only = false;
+       },
+       "cookie.http_only"},
+      {[](CookieOptions& o) {
+         o.name = "__Host-Http-sid";
+         o.secure = Secure::always;
+         o.domain = "example.com";
+       },
+       "cookie.domain"},
       {[](CookieOptions& o) { o.name = "__Secure-sid"; }, "cookie.secure"},
       {[](CookieOptions& o) { o.name = "__host-sid"; }, "cookie.secure"},
       {[](CookieOptions& o) { o.same_site = SameSite::none; }, "cookie.secure"},
@@ -212,11 +242,22 @@ TEST(CookieOptions, WrongOnesAreRefusedByName) {
   }
 }
 
+TEST(CookieOptions, DomainsThatBrowsersTakeAreValid) {
+  for (const char* domain : {"example.com", ".example.com", "localhost", "a-b.example.com",
+                             "my_app.example.com", "127.0.0.1", "xn--bcher-kva.example", "A.B"}) {
+    CookieOptions options;
+    options.domain = domain;
+    EXPECT_TRUE(validate(options)) << domain;
+  }
+}
+
 TEST(CookieOptions, PrefixesWithSecureAlwaysAreValid) {
   CookieOptions options;
   options.secure = Secure::always;
-  options.name = "__Host-sid";
-  EXPECT_TRUE(validate(options));
+  for (const char* name : {"__Host-sid", "__Host-Http-sid", "__Http-sid"}) {
+    options.name = name;
+    EXPECT_TRUE(validate(options)) << name;
+  }
   options.name = "__Secure-sid";
   options.domain = "example.com";
   options.path = "/app";

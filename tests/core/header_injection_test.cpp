@@ -55,7 +55,7 @@ TEST(HeaderInjection, NothingThatReachesAHeaderBreaksOut) {
           put(options, &session, text);
           const Result<Commit> commit = manager->commit(session);
           ASSERT_TRUE(commit) << commit.error().message();
-          ASSERT_EQ(commit->headers.size(), 2U);
+          ASSERT_EQ(commit->headers.size(), 3U);
           for (const Header& header : commit->headers) {
             const bool clean = std::none_of(header.value.begin(), header.value.end(), [](char c) {
               return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;

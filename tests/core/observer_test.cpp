@@ -290,7 +290,7 @@ TEST_F(Observed, AnObserverThatThrowsBreaksNoRequest) {
   session.set("a", 1);
   const Result<Commit> commit = m.commit(session);
   ASSERT_TRUE(commit);
-  EXPECT_EQ(commit->headers.size(), 2U) << "the cookie is sent";
+  EXPECT_EQ(commit->headers.size(), 3U) << "the cookie is sent";
   EXPECT_EQ(open_session(m, "sid=" + session.id()->secret()).value("a", 0), 1);
 }
 
@@ -338,7 +338,46 @@ TEST_F(Observed, AWarningThatThrowsLosesNoCookie) {
   session.set("a", 1);
   const Commit commit = m.commit(session).value();
   EXPECT_EQ(commit.status, Commit::Status::created);
-  EXPECT_EQ(commit.headers.size(), 2U);
+  EXPECT_EQ(commit.headers.size(), 3U);
+}
+
+// What looks like absence and is a mistake of the program's.
+TEST_F(Observed, AValueThatDoesNotFitIsTold) {
+  class Mismatches final : public Observer {
+   public:
+    std::vector<std::string> told{};
+
+   protected:
+    void on_session(const SessionEvent& event) override {
+      if (event.kind != Kind::value_mismatch) return;
+      told.push_back(std::string(event.attribute) + (label(event.session).empty() ? "" : "!"));
+    }
+  };
+  const auto mismatches = std::make_shared<Mismatches>();
+  std::vector<std::string> warnings;
+  SessionOptions options;
+  options.observer = mismatches;
+  options.on_warning = [&](std::string_view text) { warnings.emplace_back(text); };
+  const SessionManager m = SessionManager::make(store, options).value();
+  Session session = open_session(m);
+  session.set("big", 5e9);
+  session.set("name", "Ada");
+  const std::string odd = "line\xc2\x85" + std::string(60, 'x');
+  session.set(odd, "secret");
+  EXPECT_EQ(session.value("big", 7), 7);
+  EXPECT_EQ(mismatches->told, Words{"big"}) << "of no stored session";
+  ASSERT_TRUE(m.commit(session));
+  EXPECT_EQ(session.value("big", std::int64_t{7}), 5'000'000'000);
+  EXPECT_EQ(session.value("big", 0.5), 5e9);
+  EXPECT_EQ(session.value("name", "nobody"), "Ada");
+  EXPECT_EQ(session.value("none", 7), 7) << "absent: that is what the fallback is for";
+  EXPECT_EQ(mismatches->told, Words{"big"});
+  EXPECT_EQ(session.value("name", 7), 7);
+  EXPECT_EQ(session.value(odd, true), true);
+  EXPECT_EQ(mismatches->told, (Words{"big", "name!", odd.substr(0, 40) + "!"}));
+  ASSERT_EQ(warnings.size(), 1U) << "once";
+  EXPECT_TRUE(warnings[0].starts_with("value(\"big\") ")) << warnings[0];
+  EXPECT_EQ(warnings[0].find("5000000000"), std::string::npos) << "never the value";
 }
 
 }  // namespace

@@ -3,10 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <cfloat>
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "random.hpp"
@@ -213,8 +217,89 @@ TEST(Value, CharacterArraysAreStrings) {
 
 // What would be taken for something else does not compile.
 static_assert(Value<bool> && Value<int> && Value<std::string> && Value<char[4]> && Value<Text>);
-static_assert(!Value<const char*> && !Value<char*> && !Value<int*> && !Value<std::nullptr_t>);
+static_assert(!Value<const char*> && !Value<char*> && !Value<int*>);
 static_assert(!Value<char> && !Value<wchar_t> && !Value<long double>);
+
+// What has a counterpart in JSON is a value, as exact as the rest.
+
+TEST(Value, NullAndOptional) {
+  EXPECT_EQ(text_of(nullptr), "null");
+  EXPECT_TRUE(decode<std::nullptr_t>(" null "));
+  EXPECT_FALSE(decode<std::nullptr_t>("0"));
+  EXPECT_EQ(text_of(std::optional<int>()), "null");
+  EXPECT_EQ(text_of(std::optional<int>(7)), "7");
+  EXPECT_EQ(text_of(std::optional<std::string>("Ada")), "Ada") << "as the string itself";
+  EXPECT_EQ(text_of(std::optional<std::string>("null")), R"("null")");
+  for (const std::optional<std::string>& value :
+       {std::optional<std::string>(), std::optional<std::string>("null"),
+        std::optional<std::string>("Ada"), std::optional<std::string>("7")}) {
+    expect_round_trip(value);
+  }
+  EXPECT_FALSE(decode<std::optional<int>>("5e9")) << "not narrowed";
+  EXPECT_EQ(decode<std::optional<int>>("null").value(), std::nullopt);
+}
+
+TEST(Value, VectorsAndMaps) {
+  EXPECT_EQ(text_of(std::vector<std::string>{"Ada", "10115", "a\"b"}), R"(["Ada","10115","a\"b"])");
+  EXPECT_EQ(text_of(std::vector<bool>{true, false}), "[true,false]");
+  EXPECT_EQ(text_of(std::vector<int>()), "[]");
+  EXPECT_EQ(text_of(std::map<std::string, std::optional<double>>{{"a", 0.5}, {"b", {}}}),
+            R"({"a":0.5,"b":null})");
+  expect_round_trip(std::vector<int>{1, -2, 3});
+  expect_round_trip(std::vector<bool>{true, false});
+  expect_round_trip(std::vector<std::string>{"", "]", ",", "\"", "\\", "{\"a\":[", "\xc3\xa4"});
+  expect_round_trip(std::vector<std::vector<std::string>>{{}, {"a", "b"}, {""}});
+  expect_round_trip(std::map<std::string, std::vector<int>>{{"", {}}, {"a:b,c", {1}}, {"\"", {2}}});
+  expect_round_trip(std::unordered_map<std::string, std::uint64_t>{{"max", UINT64_MAX}});
+  expect_round_trip(std::vector<json>{1, nullptr, "a", {{"b", {1, 2}}}});
+  EXPECT_EQ(decode<std::vector<int>>(" [ 1 , 2.0 ] ").value(), (std::vector<int>{1, 2}));
+  EXPECT_EQ((decode<std::map<std::string, int>>("\t{ \"a\" : 1 }").value().at("a")), 1);
+  for (const char* text : {"[5e9]", "[1.5]", "[true]", "[\"1\"]", "[null]", "{}", "1", "[1", "x"}) {
+    EXPECT_FALSE(decode<std::vector<int>>(text)) << text << ": exact or an error";
+  }
+  EXPECT_FALSE(decode<std::vector<std::string>>("[1]")) << "a number is no string";
+  EXPECT_FALSE((decode<std::map<std::string, int>>("[1]")));
+  EXPECT_FALSE(encode_value(std::vector<std::string>{"\xff"}));
+  EXPECT_FALSE(encode_value(std::vector<double>{std::nan("")}));
+  json deep = 1;
+  for (int i = 0; i < 128; ++i) deep = json::array({deep});
+  EXPECT_TRUE(encode_value(deep));
+  EXPECT_FALSE(encode_value(std::vector<json>{deep})) << "it could not be read back";
+}
+
+struct Preferences {
+  std::string theme;
+  std::vector<int> pages;
+  friend bool operator==(const Preferences&, const Preferences&) = default;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Preferences, theme, pages)
+
+enum class Plan { free, paid };
+NLOHMANN_JSON_SERIALIZE_ENUM(Plan, {{Plan::free, "free"}, {Plan::paid, "paid"}})
+
+TEST(Value, TypesWithToJsonAndFromJson) {
+  EXPECT_EQ(text_of(Preferences{"dark", {1}}), R"({"pages":[1],"theme":"dark"})");
+  EXPECT_EQ(text_of(Plan::paid), "paid") << "a string, in the form of strings";
+  expect_round_trip(Preferences{"dark", {1, 2}});
+  expect_round_trip(Plan::paid);
+  expect_round_trip(std::vector<Preferences>{{"a", {}}, {"b", {3}}});
+  expect_round_trip(std::map<std::string, std::optional<Plan>>{{"a", Plan::paid}, {"b", {}}});
+  for (const char* text : {"{}", "1", "dark", R"({"theme":1,"pages":[]})"}) {
+    const Result<Preferences> value = decode<Preferences>(text);
+    ASSERT_FALSE(value) << text;
+    EXPECT_EQ(value.error().code, Errc::invalid_argument);
+    EXPECT_EQ(value.error().detail.find("dark"), std::string::npos) << "no value in an error";
+  }
+  EXPECT_FALSE(encode_value(Preferences{"\xff", {}}));
+}
+
+enum class Bare { one };
+static_assert(!Value<Bare> && !Value<nlohmann::ordered_json> && !Value<std::pair<int, int>>);
+static_assert(!Value<std::chrono::system_clock::time_point> && !Value<std::chrono::seconds>);
+static_assert(!Value<std::vector<const char*>> && !Value<std::map<int, int>>);
+static_assert(!Value<std::optional<std::optional<int>>> && !Value<std::vector<Text>>);
+static_assert(Value<std::vector<std::string_view>>);
+static_assert(!ReadableValue<std::vector<std::string_view>>, "it would dangle");
 
 }  // namespace
 }  // namespace websession

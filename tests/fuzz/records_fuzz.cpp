@@ -194,6 +194,7 @@ class OneRecordStore final : public SessionStore {
 void check_session(const Record& record) {
   SessionOptions options;
   options.clock = std::make_shared<testing::ManualClock>(now);
+  options.on_unreadable = Unreadable::fail;
   const SessionManager manager =
       SessionManager::make(std::make_shared<OneRecordStore>(record), options).value();
   Result<Session> session = manager.open({"sid=" + std::string(32, 'A'), true});

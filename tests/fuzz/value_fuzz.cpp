@@ -107,15 +107,14 @@ void check_stored_text(std::string_view text) {
 }
 
 void check_string(const std::string& string) {
-  const auto text = websession::encode(std::string_view(string));
-  require(text.has_value(), "every string can be stored");
-  require(*text == string || reads_as_json(string), "only what reads as JSON is quoted");
-  require(*decode<std::string>(*text) == string, "a string comes back as it was");
-  require(!decode<double>(*text) && !decode<bool>(*text) && !decode<std::int64_t>(*text),
+  const std::string text = websession::encode(string);
+  require(text == string || reads_as_json(string), "only what reads as JSON is quoted");
+  require(*decode<std::string>(text) == string, "a string comes back as it was");
+  require(!decode<double>(text) && !decode<bool>(text) && !decode<std::int64_t>(text),
           "a string never comes back as a number or a bool");
 
   const auto forms = websession::internal::forms_of(string);
-  require(std::find(forms.begin(), forms.end(), *text) != forms.end(),
+  require(std::find(forms.begin(), forms.end(), text) != forms.end(),
           "how a string is stored is one of its forms");
   for (const std::string& form : forms) {
     require(*decode<std::string>(form) == string, "each form of a string reads as the string");

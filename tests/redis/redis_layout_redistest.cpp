@@ -1,6 +1,9 @@
 // What is in Redis, seen from outside; and other programs' hashes, seen from inside.
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <vector>
+
 #include "redis_fixture.hpp"
 #include "websession/session_manager.hpp"
 
@@ -177,6 +180,45 @@ TEST_F(RedisLayout, ARecordOverTheLimitIsCorruptAndHarmsNobody) {
   Changes grow;
   grow.set.push_back({"a", std::string(3000, 'x')});
   EXPECT_EQ(store->update(small, grow, minute).error().code, Errc::too_large);
+}
+
+// What other programs do to a key keeps nobody out, and nobody from logging out.
+TEST_F(RedisLayout, AVisitorWhoseRecordCannotBeReadIsServed) {
+  const SessionManager m = manager(connect());
+  const std::vector<std::function<void(const std::string&)>> spoilers = {
+      [&](const std::string& key) {
+        probe->text({"PERSIST", key});
+      },
+      [&](const std::string& key) {
+        probe->text({"HSET", key, "@created", "yesterday"});
+      },
+      [&](const std::string& key) {
+        probe->text({"HSET", key, "@created", "-1"});
+      },
+      [&](const std::string& key) {
+        probe->text({"SET", key, "x"});
+      },
+  };
+  for (const auto& spoil : spoilers) {
+    Session session = m.open({}).value();
+    session.sign_in("ada");
+    ASSERT_TRUE(m.commit(session));
+    const std::string cookie = "sid=" + session.id()->secret();
+    const std::string key = "sid_" + session.id()->secret();
+    spoil(key);
+    Session page = m.open({cookie, false}).value();
+    EXPECT_TRUE(page.is_new());
+    EXPECT_EQ(m.commit(page).value().status, Commit::Status::unchanged);
+    EXPECT_EQ(probe->integer({"EXISTS", key}), 1) << "left alone";
+    const bool is_hash = probe->text({"TYPE", key}) == "hash";
+    Session logout = m.open({cookie, false}).value();
+    logout.sign_out();
+    const Commit commit = m.commit(logout).value();
+    EXPECT_EQ(commit.status, Commit::Status::erased);
+    EXPECT_NE(commit.headers.at(0).value.find("Max-Age=0"), std::string::npos);
+    EXPECT_EQ(probe->integer({"EXISTS", key}), is_hash ? 0 : 1) << "a string is another program's";
+  }
+  EXPECT_TRUE(m.sessions_of("ada").value().empty());
 }
 
 }  // namespace

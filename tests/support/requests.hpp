@@ -1,6 +1,7 @@
 // Requests of one visitor, one after the other and many at once.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <latch>
 #include <string>
@@ -31,6 +32,11 @@ inline Session open_session(const SessionManager& manager, const std::string& co
 inline std::string cookie_of(const Commit& commit) {
   const std::string& header = commit.headers.at(0).value;
   return header.substr(0, header.find(';'));
+}
+
+inline bool sends_cookie(const Commit& commit) {
+  return std::any_of(commit.headers.begin(), commit.headers.end(),
+                     [](const Header& header) { return header.name == "Set-Cookie"; });
 }
 
 // Runs work(i) on so many threads. `before(i)` runs on them first, and none goes on before all have

@@ -5,6 +5,7 @@
 
 #include <httplib.h>
 
+#include <optional>
 #include <string>
 
 #include "websession/adapters/with_session.hpp"
@@ -23,8 +24,12 @@ struct Exchange {
   Response before = res;  // as it was before the handler
 
   [[nodiscard]] std::string header(const char* name, const char* separator) const {
+    return joined(req.headers, name, separator);
+  }
+  static std::string joined(const ::httplib::Headers& headers, const std::string& name,
+                            const char* separator) {
     std::string all;
-    const auto [first, last] = req.headers.equal_range(name);
+    const auto [first, last] = headers.equal_range(name);
     for (auto line = first; line != last; ++line) join_header(all, line->second, separator);
     return all;
   }
@@ -35,12 +40,18 @@ struct Exchange {
   }
   [[nodiscard]] bool https() const { return over_tls(req); }
   void put(const Header& header) {
-    if (header.mode == Header::Mode::replace) res.headers.erase(header.name);
-    res.headers.emplace(header.name, header.value);  // set_header drops what it does not like
+    std::optional<std::string> value = header.value;
+    if (header.mode != Header::Mode::append) {
+      value = header.over(joined(res.headers, header.name, ", "));
+      if (value) res.headers.erase(header.name);
+    }
+    if (value) res.headers.emplace(header.name, *value);  // set_header drops what it does not like
   }
   void fail(const Error& error) {
     std::swap(res, before);  // the handler's response ends with this, and frees what it holds
-    if (options.on_error) return options.on_error(error, req, res);
+    const bool gone = error.code == Errc::gone;
+    if (gone && options.on_gone) return options.on_gone(req, res);
+    if (!gone && options.on_error) return options.on_error(error, req, res);
     res.status = http_status(error);
     res.set_content(http_text(error), "text/plain");
   }

@@ -5,12 +5,15 @@
 #include <cctype>
 #include <concepts>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "websession/config.hpp"
 #include "websession/session_manager.hpp"
 
+WEBSESSION_API_BEGIN
 namespace websession::adapters {
 
 // What an application can decide, with its framework's request and response.
@@ -19,11 +22,13 @@ struct AdapterOptions {
   // Believe X-Forwarded-Proto. Only for a server that nobody reaches but through a proxy that sets
   // the header: anybody else can write into it what he likes.
   bool trust_forwarded_proto = false;
-  // Answers when the session could not be loaded or stored, instead of a plain 503 or 500. The
-  // response is as it was before the handler.
+  // Answers when the session could not be loaded or stored, or when the handler threw an Exception
+  // of ours (`session.increment("views").value()` while the store is away), instead of a plain 503
+  // or 500. The response is as it was before the handler.
   std::function<void(const Error&, const Request&, Response&)> on_error{};
   // Called when the session ended while the handler ran, so that its changes were not kept. The
-  // response is the handler's; no cookie is sent.
+  // response is the handler's; no cookie is sent. If the handler threw an Exception that says so
+  // (Errc::gone), the response is as it was before the handler, and without this hook a plain 409.
   std::function<void(const Request&, Response&)> on_gone{};
 };
 
@@ -34,9 +39,10 @@ concept Exchange = requires(E& exchange, const Header& header, const Error& erro
   { exchange.header("Cookie", "; ") } -> std::convertible_to<std::string>;
   { exchange.https() } -> std::convertible_to<bool>;  // of the transport itself
   { exchange.options.trust_forwarded_proto } -> std::convertible_to<bool>;
-  exchange.put(header);  // appends it, or replaces all of that name (Header::mode)
-  exchange.fail(error);  // answers with an error in place of whatever is in the response
-  exchange.session_gone();
+  exchange.put(header);     // appends it, or replaces all of that name (Header::mode)
+  exchange.fail(error);     // answers with on_gone (Errc::gone), on_error, or http_status and
+                            // http_text, in place of whatever is in the response
+  exchange.session_gone();  // on_gone, if there is one, upon the handler's response
 };
 
 // Adds one of several lines of a header to the others.
@@ -69,8 +75,10 @@ inline void join_header(std::string& all, std::string_view line, std::string_vie
   return https;
 }
 
-// 503 when the store is at fault (try again later), 500 when the program or its data is.
+// 503 when the store is at fault (try again later), 409 when the session ended under the request
+// (which the visitor can mend by loading the page again), 500 when the program or its data is.
 [[nodiscard]] inline int http_status(const Error& error) noexcept {
+  if (error.code == Errc::gone) return 409;
   const bool store = error.code == Errc::unavailable || error.code == Errc::timeout ||
                      error.code == Errc::overloaded || error.code == Errc::rejected;
   return store ? 503 : 500;
@@ -78,25 +86,51 @@ inline void join_header(std::string& all, std::string_view line, std::string_vie
 
 // What a visitor is told; the error itself is for a log.
 [[nodiscard]] inline const char* http_text(const Error& error) noexcept {
-  return http_status(error) == 503 ? "The session store is unavailable. Please try again soon.\n"
-                                   : "Internal error.\n";
+  switch (http_status(error)) {
+    case 503:
+      return "The session store is unavailable. Please try again soon.\n";
+    case 409:
+      return "Your session has ended. Please load the page again.\n";
+    default:
+      return "Internal error.\n";
+  }
 }
 
-// Runs the handler with the request's session. When it throws, nothing is committed, and the
-// exception goes on to the framework. Safe to call from many threads at once.
+namespace internal {
+// Calls it, and gives the error of an Exception that it throws; others pass. It is in the library,
+// so that programs without exceptions can include this.
+std::optional<Error> error_thrown_by(void (*call)(void*), void* argument);
+}  // namespace internal
+
+// Runs the handler with the request's session. When it throws, nothing is committed; what it did
+// directly (Session::increment…) stays done. An Exception of ours, which Result::value() throws, is
+// answered like an error of the commit; any other goes on to the framework. Safe to call from many
+// threads at once.
+//
+// The session ends with the handler. What runs later (a streamed body, a task) takes a
+// Session::snapshot() along, not the Session&.
 template <Exchange E, std::invocable<Session&> Handler>
 void with_session(const SessionManager& manager, E&& exchange, Handler&& handler) {
   const std::string cookies = exchange.header("Cookie", "; ");  // HTTP/2 splits it: RFC 9113 §8.2.3
   const bool https =
       exchange.https() || (exchange.options.trust_forwarded_proto &&
                            forwarded_https(exchange.header("X-Forwarded-Proto", "\n")));
-  Result<Session> session = manager.open({cookies, https});
-  if (!session) return exchange.fail(session.error());
-  std::forward<Handler>(handler)(*session);
+  const RequestInfo request{cookies, https};
+  const auto fail = [&](const Error& error) {
+    exchange.fail(error);
+    for (const Header& header : manager.cache_headers(request)) exchange.put(header);
+  };
+  Result<Session> session = manager.open(request);
+  if (!session) return fail(session.error());
+  auto call = [&] { std::forward<Handler>(handler)(*session); };
+  const std::optional<Error> thrown = internal::error_thrown_by(
+      [](void* argument) { (*static_cast<decltype(call)*>(argument))(); }, &call);
+  if (thrown) return fail(*thrown);
   const Result<Commit> commit = manager.commit(*session);
-  if (!commit) return exchange.fail(commit.error());
-  if (commit->status == Commit::Status::gone) return exchange.session_gone();
+  if (!commit) return fail(commit.error());
+  if (commit->status == Commit::Status::gone) exchange.session_gone();
   for (const Header& header : commit->headers) exchange.put(header);
 }
 
 }  // namespace websession::adapters
+WEBSESSION_API_END
