@@ -202,6 +202,27 @@ TEST_F(LaneTest, AConnectionThatWasIdleForLongIsAskedBeforeItIsUsed) {
   EXPECT_EQ(server->connects, 1);
 }
 
+// Whoever comes while the question is under way waits for what it finds.
+TEST_F(LaneTest, CallersWhoComeWhileAConnectionIsAskedGetTheirOwnReplies) {
+  options.operation_timeout = milliseconds(20'000);
+  options.ask_after = milliseconds(0);
+  make();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        const std::string word = std::to_string(t) + "/" + std::to_string(i);
+        const Result<Replies> replies = execute(ask(word));
+        ASSERT_TRUE(replies) << replies.error().message();
+        ASSERT_EQ((*replies)[0].text(), word);
+        std::this_thread::yield();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(server->connects, 1);
+}
+
 // What it owes does not come any more.
 TEST_F(LaneTest, AConnectionThatOwesAnswersForLongIsReplaced) {
   options.ask_after = milliseconds(0);

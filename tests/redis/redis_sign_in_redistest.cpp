@@ -159,7 +159,7 @@ TEST_F(RedisSignIn, DeadEntriesHideNoSession) {
   SessionOptions limited = options();
   limited.max_sessions_per_principal = 1;
   limited.when_too_many = TooManySessions::refuse_new;
-  const auto store = patient();
+  const auto store = connect();
   const SessionManager m = SessionManager::make(store, limited).value();
   for (int i = 0; i < 10'500; i += 500) {
     std::vector<std::string> command{"ZADD", std::string(index)};
@@ -179,7 +179,7 @@ TEST_F(RedisSignIn, DeadEntriesHideNoSession) {
 }
 
 TEST_F(RedisSignIn, SignInsAndOutsLeaveNothing) {
-  const SessionManager m = manager(patient());
+  const SessionManager m = manager(connect());
   for (int i = 0; i < 300; ++i) {
     Session session = signed_in(m);
     session.sign_out();
