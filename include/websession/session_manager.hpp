@@ -205,6 +205,11 @@ class SessionManager {
   // cookie names nothing. When the end itself fails, that error is given: the session is still
   // there, and another commit tries again.
   [[nodiscard]] Result<Commit> commit(Session& session) const;
+  // In place of a commit when the request has failed, in its handler or in its commit: writes
+  // nothing, but ends the session if that was asked for (see commit), and gives the headers of the
+  // error's response. `unchanged`: nothing was asked to end, and the session is as it was; `erased`
+  // and `gone` as with commit. Errors: those of the store, then another call tries again.
+  [[nodiscard]] Result<Commit> abandon(Session& session) const;
 
   // What belongs on the response when there is no Commit, as open, the handler or commit failed:
   // the headers of SessionOptions::cache_headers. No round trip.
@@ -258,6 +263,7 @@ class SessionManager {
   [[nodiscard]] Result<Commit::Status> write(Session::State& state,
                                              const internal::Plan& plan) const;
   [[nodiscard]] Result<bool> end(Session::State& state) const;
+  [[nodiscard]] Result<Commit> for_caches(Result<Commit> commit, const Session::State& state) const;
   [[nodiscard]] Result<Commit> end_after_all(Session::State& state,
                                              const Result<Commit::Status>& status) const;
   // Of a commit that signs in: before the write, and after it.

@@ -358,8 +358,20 @@ Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& 
 }
 
 Result<Commit> SessionManager::commit(Session& session) const {
-  const Session::State& state = *session.state_;
-  Result<Commit> commit = carry_out(*session.state_);
+  return for_caches(carry_out(*session.state_), *session.state_);
+}
+
+Result<Commit> SessionManager::abandon(Session& session) const {
+  using Life = Session::State::Life;
+  Session::State& state = *session.state_;
+  if (state.life == Life::ended) return commit(session);  // gives what deletes the cookie
+  if (!state.must_end()) return for_caches(Commit{}, state);
+  return for_caches(end_after_all(state, Commit::Status::gone), state);
+}
+
+// With what caches are told.
+Result<Commit> SessionManager::for_caches(Result<Commit> commit,
+                                          const Session::State& state) const {
   if (commit && shared_->options.cache_headers) {
     internal::add_cache_headers(commit->headers, state.brought_cookie);
   }

@@ -122,6 +122,39 @@ TEST_F(WithSession, WhatValueThrowsIsAnsweredLikeAnErrorOfTheCommit) {
   }
 }
 
+// Whoever clicks on log out is logged out, whatever else the handler meets.
+TEST_F(WithSession, LoggingOutHappensWhateverTheHandlerThrows) {
+  stored();
+  with_session(manager, exchange, [](Session& session) {
+    session.sign_out();
+    throw Exception(make_error(Errc::timeout, "the handler's own store"));
+  });
+  ASSERT_EQ(exchange.errors.size(), 1U);
+  EXPECT_EQ(http_status(exchange.errors[0]), 503);
+  EXPECT_TRUE(exchange.sends_cookie()) << "the one that deletes it";
+  EXPECT_EQ(memory->size(), 0U);
+
+  exchange = {};
+  stored();
+  const auto throws = [](Session& session) {
+    session.invalidate();
+    throw std::runtime_error("handler");
+  };
+  EXPECT_THROW(with_session(manager, exchange, throws), std::runtime_error);
+  EXPECT_EQ(memory->size(), 0U);
+}
+
+TEST_F(WithSession, AFailedCommitThatHasEndedTheSessionDeletesTheCookie) {
+  stored();
+  with_session(manager, exchange, [](Session& session) {
+    session.set("too_much", std::string(70'000, 'x'));
+    session.sign_out();
+  });
+  ASSERT_EQ(exchange.errors.size(), 1U);
+  EXPECT_TRUE(exchange.sends_cookie());
+  EXPECT_EQ(memory->size(), 0U);
+}
+
 TEST_F(WithSession, AHandlerThatThrowsGoneIsNoInternalError) {
   stored();
   with_session(manager, exchange, [&](Session& session) {

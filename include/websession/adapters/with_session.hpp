@@ -97,15 +97,17 @@ inline void join_header(std::string& all, std::string_view line, std::string_vie
 }
 
 namespace internal {
-// Calls it, and gives the error of an Exception that it throws; others pass. It is in the library,
-// so that programs without exceptions can include this.
-std::optional<Error> error_thrown_by(void (*call)(void*), void* argument);
+// Calls it, and gives the error of an Exception that it throws. Others pass, when the session has
+// ended if it was asked to. It is in the library, so that programs without exceptions can include
+// this.
+std::optional<Error> error_thrown_by(void (*call)(void*), void* argument,
+                                     const SessionManager& manager, Session& session);
 }  // namespace internal
 
 // Runs the handler with the request's session. When it throws, nothing is committed; what it did
 // directly (Session::increment…) stays done. An Exception of ours, which Result::value() throws, is
-// answered like an error of the commit; any other goes on to the framework. Safe to call from many
-// threads at once.
+// answered like an error of the commit; any other goes on to the framework. Logging out happens all
+// the same (SessionManager::abandon). Safe to call from many threads at once.
 //
 // The session ends with the handler. What runs later (a streamed body, a task) takes a
 // Session::snapshot() along, not the Session&.
@@ -123,11 +125,18 @@ void with_session(const SessionManager& manager, E&& exchange, Handler&& handler
   Result<Session> session = manager.open(request);
   if (!session) return fail(session.error());
   auto call = [&] { std::forward<Handler>(handler)(*session); };
-  const std::optional<Error> thrown = internal::error_thrown_by(
-      [](void* argument) { (*static_cast<decltype(call)*>(argument))(); }, &call);
-  if (thrown) return fail(*thrown);
+  const auto fail_and_end = [&](const Error& error) {
+    const Result<Commit> abandoned = manager.abandon(*session);
+    if (!abandoned) return fail(error);
+    exchange.fail(error);
+    for (const Header& header : abandoned->headers) exchange.put(header);
+  };
+  const std::optional<Error> thrown =
+      internal::error_thrown_by([](void* argument) { (*static_cast<decltype(call)*>(argument))(); },
+                                &call, manager, *session);
+  if (thrown) return fail_and_end(*thrown);
   const Result<Commit> commit = manager.commit(*session);
-  if (!commit) return fail(commit.error());
+  if (!commit) return fail_and_end(commit.error());
   if (commit->status == Commit::Status::gone) exchange.session_gone();
   for (const Header& header : commit->headers) exchange.put(header);
 }
