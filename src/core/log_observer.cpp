@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iostream>
+#include <cstdio>
 #include <map>
 #include <mutex>
+#include <ostream>
 #include <string>
 #include <utility>
 
@@ -45,7 +46,7 @@ struct LogObserver::Lines {
     std::uint64_t left_out = 0;
   };
 
-  std::ostream& out;
+  std::ostream* out;  // null: stderr, which threads may need longer than std::cerr is there
   Level level;
   std::shared_ptr<const Clock> clock;
   std::mutex mutex{};
@@ -57,7 +58,12 @@ struct LogObserver::Lines {
       text += " (and " + std::to_string(left_out) + " more since the last such line)";
     }
     std::replace_if(text.begin(), text.end(), internal::is_control, '?');
-    out << "websession: " + text + "\n" << std::flush;
+    const std::string line = "websession: " + text + "\n";
+    if (out == nullptr) {
+      std::fputs(line.c_str(), stderr);
+    } else {
+      *out << line << std::flush;
+    }
   }
   // The label is asked for only when the line is written: it is a hash.
   template <class Label>
@@ -75,9 +81,9 @@ struct LogObserver::Lines {
   }
 };
 
-LogObserver::LogObserver(Level level) : LogObserver(std::cerr, level) {}
+LogObserver::LogObserver(Level level) : lines_(new Lines{nullptr, level, system_clock()}) {}
 LogObserver::LogObserver(std::ostream& out, Level level, std::shared_ptr<const Clock> clock)
-    : lines_(new Lines{out, level, std::move(clock)}) {}
+    : lines_(new Lines{&out, level, std::move(clock)}) {}
 LogObserver::~LogObserver() = default;
 
 void LogObserver::on_session(const SessionEvent& event) {
