@@ -260,7 +260,7 @@ Lane::Sight Lane::look_at(const Connection& connection) const {
 // must not be the first thing sent on it, and a read need not be: half of the time is left for a
 // new connection. Null: it has failed.
 std::shared_ptr<Connection> Lane::ask(Lock& lock, SteadyTime deadline) {
-  const std::shared_ptr<Connection> asked = connection_;
+  std::shared_ptr<Connection> asked = connection_;
   connecting_ = true;  // nobody else uses it meanwhile
   lock.unlock();
   std::optional<Error> failed = Error{Errc::unavailable, {}};
