@@ -43,6 +43,14 @@ Changes::Expect expect_as_read(std::string_view name, const Fields& read) {
   return expect;
 }
 
+// The bound for sealed values, which are longer, so that whatever fits in plain fits.
+std::size_t sealed_bytes_max(const Changes& changes) {
+  if (changes.attributes_max == 0) return 0;  // nobody knows how many values there will be
+  if (changes.bytes_max == 0) return 0;
+  return internal::sealed_bytes(changes.bytes_max) +
+         changes.attributes_max * (internal::sealed_bytes(0) + 1);
+}
+
 bool changes_value(const Changes& changes, std::string_view name) {
   return std::any_of(changes.set.begin(), changes.set.end(),
                      [name](const Changes::Set& set) { return set.name == name; }) ||
@@ -147,6 +155,7 @@ Result<Fields> EncryptedStore::Impl::opened(SessionCipher& cipher, const Fields&
 // The changes as the inner store gets them, without what is expected of encrypted attributes.
 Result<Changes> EncryptedStore::Impl::sealed(SessionCipher& cipher, const Changes& changes) const {
   Changes sealed = changes;
+  sealed.bytes_max = sealed_bytes_max(changes);
   std::erase_if(sealed.expect,
                 [this](const Changes::Expect& expect) { return is_sealed(expect.name); });
   bool any = false;

@@ -103,6 +103,8 @@ struct Session::State {
     return has_changes() || regenerate || transition || life != Life::alive;
   }
   [[nodiscard]] Changes changes() const;
+  // Changes of nothing, with the limits that the options set.
+  [[nodiscard]] Changes limited() const;
   [[nodiscard]] const Fields& snapshot() const;
   // The session as it will be. Error: too_large, when it grows beyond a limit.
   [[nodiscard]] Result<Fields> with(const Changes& changes) const;
