@@ -45,13 +45,20 @@ struct MemoryStats {
 // from many threads at once.
 //
 // The caps are never exceeded. When a session would need more room than there is, sessions that
-// have expired leave first, then anonymous ones (without `@user`), the one that ends soonest first,
-// and only when there are none left, and for the sake of a signed-in session, signed-in ones in the
-// same order. An anonymous session never displaces a signed-in one: it gets `overloaded`. (Which
-// one ends soonest is known exactly but for renewals: the search goes past those of 64 sessions.)
+// have expired leave first, then anonymous ones (without `@user`), the one that ends soonest first.
+// Only when there are none left, and for the sake of a signed-in session, signed-in ones leave: the
+// oldest of the principal who has the most, and when nobody has two, the one that ends soonest. So
+// one account that signs in again and again displaces its own sessions. An anonymous session never
+// displaces a signed-in one: it gets `overloaded`. (Which one ends soonest is known exactly but for
+// renewals: the search goes past those of 64 sessions.)
+//
+// Not for use on both sides of a fork: in the child another thread may have left a lock behind, and
+// a session would be two. There every call gives `rejected`, and sweep removes nothing. Make a
+// store in each process, after forking.
 //
 // Errors: key_exists, invalid_argument, overloaded (no room, see above; nothing was written),
-// too_large (the session alone would exceed bytes_max).
+// too_large (the session alone would exceed bytes_max, or grow beyond Changes::bytes_max or
+// attributes_max), rejected (after a fork).
 //
 // Its PrincipalIndex holds exactly the sessions that it has, by their `@user`, from the oldest to
 // the newest.

@@ -74,6 +74,11 @@ struct Changes {
   std::vector<Expect> expect{};
   std::vector<std::string> reap{};  // remove each of these only if its deadline has passed
   bool clear = false;               // remove all attributes; fields that start with '@' stay
+  // What the session may hold afterwards, if it grows: names and values of the attributes together,
+  // and how many. 0: no bound. Fields that start with '@' do not count. Writers that each look at
+  // what they have loaded cannot know what all of them add up to; the store does.
+  std::size_t bytes_max = 0;
+  std::size_t attributes_max = 0;
 
   // True when there is nothing but a renewal. Names to reap alone do not count as a change.
   [[nodiscard]] bool empty() const noexcept {
@@ -98,7 +103,8 @@ struct Outcome {
 // all writers of the store. A failed call writes nothing, unless its error says `maybe_applied`.
 // Errors that every verb may give: unavailable, timeout, overloaded, rejected, corrupt.
 //
-// An attribute whose deadline has passed is absent in every verb.
+// Names and values are any bytes, NUL and the empty value included. An attribute whose deadline has
+// passed is absent in every verb.
 //
 // A store is asked by dynamic_cast what else it can do, so its class is compiled with RTTI.
 class SessionStore {
@@ -108,7 +114,8 @@ class SessionStore {
   SessionStore& operator=(const SessionStore&) = delete;
   virtual ~SessionStore() = default;
 
-  // The session; nullopt when there is none. A frozen record ends when its successor ends.
+  // The session; nullopt when there is none. A frozen record ends when its successor ends, or, if
+  // that is frozen as well, when the last one of the chain does.
   virtual Result<std::optional<Record>> load(const StoreKey& key) = 0;
 
   // Stores a new session. `fields` must hold `@created`.
@@ -117,20 +124,26 @@ class SessionStore {
 
   // Changes a session; it never creates one. The time to live becomes `lifetime` unless more is
   // left. Empty changes only renew. On a conflict nothing is renewed either.
-  // Errors: invalid_argument (bad changes; a counter that is no integer or would overflow).
+  // Errors: invalid_argument (bad changes; a counter that is no integer or would overflow);
+  // too_large (the session would grow beyond Changes::bytes_max or attributes_max). A store may
+  // count the bytes approximately: what fits exactly is never refused, and no session ever grows
+  // beyond twice the bound.
   virtual Result<Outcome> update(const StoreKey& key, const Changes& changes,
                                  Lifetime lifetime) = 0;
 
   // Moves a session to a new key in one step: `to` gets what `from` holds at that moment, with the
   // changes on top. `from` keeps its old state for the grace (never longer than it had left),
-  // frozen. Gone when `from` is absent or frozen for another successor. Repeating a rekey with the
-  // same two keys is `applied` and writes nothing, so a lost answer may be asked for again; draw
-  // `to` from a CSPRNG for it (the counters are then what `to` holds).
+  // frozen. The time to live of `to` is the larger one of `lifetime` and what `from` had left. Gone
+  // when `from` is absent or frozen for another successor, whatever is under `to`. Repeating a
+  // rekey with the same two keys is `applied` and writes nothing, so a lost answer may be asked for
+  // again; draw `to` from a CSPRNG for it (the counters are then what `to` holds). After a grace of
+  // zero that is told by `from` being absent while `to` is there.
   // Errors: key_exists (`to` is another session), and those of update.
   virtual Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                                 Lifetime lifetime, Grace grace) = 0;
 
-  // Ends a session; a frozen one takes its successors with it. False: there was none.
+  // Ends a session; a frozen one takes its successors with it, to the end of the chain. Fails for
+  // no size, nor for what the index holds. False: there was none.
   virtual Result<bool> erase(const StoreKey& key) = 0;
 };
 

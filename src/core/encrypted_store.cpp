@@ -112,6 +112,14 @@ void pause_before_try(int tries) {
   std::this_thread::sleep_for(longest / 2 + longest * random / 512);
 }
 
+// The bound for sealed values, which are longer, so that whatever fits in plain fits.
+std::size_t sealed_bytes_max(const Changes& changes) {
+  if (changes.attributes_max == 0) return 0;  // nobody knows how many values there will be
+  if (changes.bytes_max == 0) return 0;
+  return internal::sealed_bytes(changes.bytes_max) +
+         changes.attributes_max * (internal::sealed_bytes(0) + 1);
+}
+
 }  // namespace
 
 struct EncryptedStore::Impl {
@@ -244,6 +252,7 @@ Result<Fields> EncryptedStore::Impl::opened(SessionCipher& cipher, const Fields&
 // an identity that depends on what is stored.
 Result<Changes> EncryptedStore::Impl::sealed(SessionCipher& cipher, const Changes& changes) const {
   Changes sealed = changes;
+  sealed.bytes_max = sealed_bytes_max(changes);
   std::erase_if(sealed.expect,
                 [this](const Changes::Expect& expect) { return is_sealed(expect.name); });
   bool any = false;

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <new>
 
+#include "wiped_on_fork.hpp"
+
 namespace websession::internal {
 namespace {
 
@@ -40,26 +42,16 @@ struct Buffer {
 };
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 
-#ifdef MADV_WIPEONFORK
 // Null when the system cannot promise the wiping.
 Buffer* make_buffer() noexcept {
-  void* page =
-      mmap(nullptr, sizeof(Buffer), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return nullptr;
-  // An emulator may answer yes to any advice and do nothing, so no advice is tried first.
-  constexpr int no_advice = -1;
-  if (madvise(page, sizeof(Buffer), no_advice) == 0 ||
-      madvise(page, sizeof(Buffer), MADV_WIPEONFORK) != 0) {
-    munmap(page, sizeof(Buffer));
-    return nullptr;
-  }
+  void* page = map_wiped_on_fork(sizeof(Buffer));
+  if (page == nullptr) return nullptr;
+#ifdef MADV_DONTDUMP
   // Ids to be have no place in a core dump. Without this it works all the same.
   static_cast<void>(madvise(page, sizeof(Buffer), MADV_DONTDUMP));
+#endif
   return new (page) Buffer{};
 }
-#else
-Buffer* make_buffer() noexcept { return nullptr; }
-#endif
 
 // A plain pointer and a plain flag outlive the thread's destructors; the owner does not.
 thread_local Buffer* buffer = nullptr;

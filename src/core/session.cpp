@@ -16,21 +16,6 @@ using internal::invalid;
 
 bool is_attribute(std::string_view name) { return !name.starts_with('@'); }
 
-struct Extent {
-  std::size_t bytes = 0;
-  std::size_t attributes = 0;
-};
-
-Extent extent(const Fields& fields) {
-  Extent sum;
-  for (const Field& field : fields) {
-    if (!is_attribute(field.name)) continue;
-    sum.bytes += field.name.size() + field.value.size();
-    ++sum.attributes;
-  }
-  return sum;
-}
-
 // A name can come from a caller's mistake (a value in its place), so a long one is cut and control
 // bytes do not reach a log.
 std::string shown(std::string_view name) {
@@ -150,8 +135,15 @@ void Session::State::forget_wishes() {
 
 bool Session::State::has_changes() const { return cleared || !pending.empty() || !library.empty(); }
 
+Changes Session::State::limited() const {
+  Changes none;
+  none.bytes_max = shared->options.session_bytes_max;
+  none.attributes_max = shared->options.attributes_max;
+  return none;
+}
+
 Changes Session::State::changes() const {
-  Changes changes;
+  Changes changes = limited();
   changes.clear = cleared;
   const auto add = [&changes](const PendingByName& all, bool with_removals) {
     for (const auto& [name, change] : all) {
@@ -186,19 +178,6 @@ const Fields& Session::State::snapshot() const {
 Result<Fields> Session::State::with(const Changes& changes) const {
   Result<Applied> applied = apply(snapshot(), changes, shared->clock->wall());
   if (!applied) return std::move(applied).error();
-  const Extent before = extent(snapshot());
-  const Extent after = extent(applied->fields);
-  const SessionOptions& options = shared->options;
-  if (after.bytes > options.session_bytes_max && after.bytes > before.bytes) {
-    return make_error(Errc::too_large, "the session would hold more than " +
-                                           std::to_string(options.session_bytes_max) +
-                                           " bytes (session_bytes_max)");
-  }
-  if (after.attributes > options.attributes_max && after.attributes > before.attributes) {
-    return make_error(Errc::too_large, "the session would hold more than " +
-                                           std::to_string(options.attributes_max) +
-                                           " attributes (attributes_max)");
-  }
   return std::move(applied->fields);
 }
 
@@ -249,7 +228,9 @@ Result<Outcome> Session::State::write_now(Changes changes) {
   changes.reap = stored->expired;
   add_created(changes);
   // The store's value counts, not the snapshot's; here only the limits are asked.
-  Changes after;
+  Changes after = limited();
+  changes.bytes_max = after.bytes_max;
+  changes.attributes_max = after.attributes_max;
   after.set = changes.set;
   for (const Changes::Increment& increment : changes.increment) {
     const std::optional<std::string_view> text = find(increment.name);

@@ -204,7 +204,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
 Result<Session> SessionManager::create(const Fields& attributes) const {
   auto state = std::make_unique<Session::State>();
   state->shared = shared_;
-  Changes changes;
+  Changes changes = state->limited();
   for (const Field& field : attributes) {
     if (auto valid = state->check_name(field.name); !valid) {
       return Session::with_name(std::move(valid).error(), field.name);

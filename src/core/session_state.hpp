@@ -147,6 +147,8 @@ struct Session::State {
   // After a commit: what was asked for is done.
   void forget_wishes();
   [[nodiscard]] Changes changes() const;
+  // Changes of nothing, with the limits that the options set.
+  [[nodiscard]] Changes limited() const;
   [[nodiscard]] const Fields& snapshot() const;
   // The session as it will be. Error: too_large, when it grows beyond a limit.
   [[nodiscard]] Result<Fields> with(const Changes& changes) const;

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <memory_resource>
 #include <string_view>
 #include <vector>
@@ -106,6 +107,48 @@ Fields merge(const Fields& stored, const std::pmr::vector<Change>& changes, bool
   return Fields::of_sorted(merged);
 }
 
+// What a session's attributes take.
+struct Extent {
+  std::size_t bytes = 0;
+  std::size_t attributes = 0;
+};
+
+Extent extent_of(const Fields& fields, WallTime now) {
+  Extent sum;
+  for (const Field& field : fields) {
+    if (field.name.starts_with('@') || is_expired(field, now)) continue;
+    sum.bytes += field.name.size() + field.value.size();
+    ++sum.attributes;
+  }
+  return sum;
+}
+
+Error too_large(std::string_view what, std::size_t most, std::string_view option) {
+  return make_error(Errc::too_large, "the session would hold more than " + std::to_string(most) +
+                                         " " + std::string(what) + " (" + std::string(option) +
+                                         ")");
+}
+
+// A session beyond a bound may shrink, or change without growing.
+Result<void> validate_growth(const Fields& before, const Fields& after, const Changes& changes,
+                             WallTime now) {
+  const auto limit = [](std::size_t most) { return most == 0 ? SIZE_MAX : most; };
+  const std::size_t bytes_max = limit(changes.bytes_max);
+  const std::size_t attributes_max = limit(changes.attributes_max);
+  // Most sessions are so small that it shows without a look at their fields.
+  if (after.block_bytes() <= bytes_max && after.size() <= attributes_max) return {};
+  const Extent is = extent_of(after, now);
+  if (is.bytes <= bytes_max && is.attributes <= attributes_max) return {};
+  const Extent was = extent_of(before, now);
+  if (is.bytes > std::max(bytes_max, was.bytes)) {
+    return too_large("bytes", bytes_max, "session_bytes_max");
+  }
+  if (is.attributes > std::max(attributes_max, was.attributes)) {
+    return too_large("attributes", attributes_max, "attributes_max");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> validate(const Fields& fields, Lifetime lifetime) {
@@ -194,6 +237,9 @@ Result<Applied> apply(const Fields& stored, const Changes& changes, WallTime now
   std::sort(sorted.begin(), sorted.end(),
             [](const Change& a, const Change& b) { return a.name < b.name; });
   applied.fields = merge(stored, sorted, changes.clear, now, scratch.get());
+  if (auto fits = validate_growth(stored, applied.fields, changes, now); !fits) {
+    return std::move(fits).error();
+  }
   return applied;
 }
 

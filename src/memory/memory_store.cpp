@@ -12,6 +12,7 @@
 #include "shard.hpp"
 #include "successors.hpp"
 #include "websession/observer.hpp"
+#include "wiped_on_fork.hpp"
 
 namespace websession {
 namespace {
@@ -37,6 +38,12 @@ Error full_error() {
   return make_error(Errc::overloaded,
                     "the MemoryStore is full, and only signed-in sessions are left in it: raise "
                     "MemoryOptions::sessions_max or bytes_max");
+}
+
+Error forked_error() {
+  return make_error(Errc::rejected,
+                    "this MemoryStore was made before a fork, and other threads may have held its "
+                    "locks: make one after forking, and a store in Redis to share sessions");
 }
 
 Error too_large_error() {
@@ -84,6 +91,7 @@ struct MemoryStore::Impl {
   internal::Ended<StoreKey> end(std::span<const StoreKey> chain);
   bool make_room(Room& room, const Demand& demand, const StoreKey* keep);
   bool evict(Kind kind, std::size_t shard, const StoreKey* keep, int& patience);
+  bool evict_of_most(const StoreKey* keep);
   void count_evicted(Kind kind, const std::optional<StoreKey>& key);
 
   template <class Try>
@@ -92,6 +100,7 @@ struct MemoryStore::Impl {
   Attempt try_rekey(Room& room, const StoreKey& from, const StoreKey& to, const Changes& changes,
                     Lifetime lifetime, Grace grace);
 
+  const internal::ForkGuard fork_guard;
   std::array<memory::Shard, shard_count> shards;
   memory::Shared shared;
   std::array<std::atomic<std::uint64_t>, memory::kind_count> evicted{};
@@ -147,6 +156,7 @@ bool MemoryStore::Impl::make_room(Room& room, const Demand& demand, const StoreK
     } else if (anonymous.due != SteadyTime::max()) {
       if (!evict(Kind::anonymous, anonymous.shard, keep, patience)) spent[0] = anonymous.shard;
     } else if (signed_in.due != SteadyTime::max() && demand.kind == Kind::signed_in) {
+      if (evict_of_most(keep)) continue;
       if (!evict(Kind::signed_in, signed_in.shard, keep, patience)) spent[1] = signed_in.shard;
     } else {
       return false;
@@ -177,6 +187,17 @@ bool MemoryStore::Impl::evict(Kind kind, std::size_t shard, const StoreKey* keep
     visit.erase(*entry);
   }
   count_evicted(kind, key);
+  return true;
+}
+
+// Removes a session of the principal who has the most. False: nobody has two.
+bool MemoryStore::Impl::evict_of_most(const StoreKey* keep) {
+  std::optional<StoreKey> key = shared.principals.oldest_of_most(keep);
+  if (!key) return false;
+  const std::size_t hash = hash_of(key->secret());
+  if (!visit(hash).erase_signed_in(hash, *key)) return true;  // another call was quicker
+  if (!observer) key.reset();
+  count_evicted(Kind::signed_in, key);
   return true;
 }
 
@@ -281,9 +302,13 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
 MemoryStore::MemoryStore(std::shared_ptr<const Clock> clock)
     : MemoryStore(MemoryOptions{.clock = std::move(clock)}) {}
 MemoryStore::MemoryStore(const MemoryOptions& options) : impl_(std::make_unique<Impl>(options)) {}
-MemoryStore::~MemoryStore() = default;
+// In a forked child its parts may be in the midst of a change: they stay as they are.
+MemoryStore::~MemoryStore() {
+  if (impl_->fork_guard.in_child()) static_cast<void>(impl_.release());
+}
 
 Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
+  if (impl_->fork_guard.in_child()) return forked_error();
   const std::size_t hash = hash_of(key.secret());
   Record record;
   std::optional<StoreKey> successor;
@@ -309,6 +334,7 @@ Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
 }
 
 Result<void> MemoryStore::create(const StoreKey& key, const Fields& fields, Lifetime lifetime) {
+  if (impl_->fork_guard.in_child()) return forked_error();
   if (auto valid = validate(fields, lifetime); !valid) return valid;
   const std::size_t bytes = Entry::bytes(key.secret().size(), fields);
   if (bytes > impl_->shared.budget.bytes_max()) return too_large_error();
@@ -327,6 +353,7 @@ Result<void> MemoryStore::create(const StoreKey& key, const Fields& fields, Life
 
 Result<Outcome> MemoryStore::update(const StoreKey& key, const Changes& changes,
                                     Lifetime lifetime) {
+  if (impl_->fork_guard.in_child()) return forked_error();
   if (auto valid = validate(changes, lifetime); !valid) return std::move(valid).error();
   return impl_->with_room(
       key, [&](Room& room) { return impl_->try_update(room, key, changes, lifetime); });
@@ -334,24 +361,28 @@ Result<Outcome> MemoryStore::update(const StoreKey& key, const Changes& changes,
 
 Result<Outcome> MemoryStore::rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                                    Lifetime lifetime, Grace grace) {
+  if (impl_->fork_guard.in_child()) return forked_error();
   if (auto valid = validate(changes, lifetime); !valid) return std::move(valid).error();
   return impl_->with_room(
       from, [&](Room& room) { return impl_->try_rekey(room, from, to, changes, lifetime, grace); });
 }
 
 Result<bool> MemoryStore::erase(const StoreKey& key) {
+  if (impl_->fork_guard.in_child()) return forked_error();
   using Ended = internal::Ended<StoreKey>;
   return internal::end_chain(
       key, [this](std::span<const StoreKey> chain) -> Result<Ended> { return impl_->end(chain); });
 }
 
 Result<std::vector<StoreKey>> MemoryStore::entries(std::string_view principal) {
+  if (impl_->fork_guard.in_child()) return forked_error();
   return impl_->shared.principals.keys(principal, entries_max);
 }
 
 // Entries go with their records. Those that have expired are still there, and frozen ones whose
 // successor has ended.
 Result<void> MemoryStore::forget(std::string_view, std::span<const StoreKey> keys) {
+  if (impl_->fork_guard.in_child()) return forked_error();
   for (const StoreKey& key : keys) {
     const std::size_t hash = hash_of(key.secret());
     impl_->visit(hash).erase_if_over(hash, key);
@@ -360,12 +391,14 @@ Result<void> MemoryStore::forget(std::string_view, std::span<const StoreKey> key
 }
 
 Result<void> MemoryStore::end_frozen(const StoreKey& key) {
+  if (impl_->fork_guard.in_child()) return forked_error();
   const std::size_t hash = hash_of(key.secret());
   impl_->visit(hash).erase_if_over(hash, key);
   return {};
 }
 
 std::size_t MemoryStore::sweep(std::size_t at_most) {
+  if (impl_->fork_guard.in_child()) return 0;
   std::size_t removed = 0;
   for (std::size_t i = 0; i < shard_count; ++i) {
     bool more = true;

@@ -66,6 +66,13 @@ void Visit::insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyT
   shard_.table_.insert(hash, std::move(entry));
 }
 
+bool Visit::erase_signed_in(std::size_t hash, const StoreKey& key) noexcept {
+  Entry* entry = shard_.table_.find(hash, key.secret());
+  if (entry == nullptr || entry->kind() != Kind::signed_in) return false;
+  erase(*entry);
+  return true;
+}
+
 void Visit::erase_if_over(std::size_t hash, const StoreKey& key) noexcept {
   Entry* entry = shard_.table_.find(hash, key.secret());
   if (entry != nullptr && (entry->expires_at <= now_ || entry->frozen())) erase(*entry);

@@ -104,6 +104,8 @@ class Visit {
   [[nodiscard]] Entry* find(std::size_t hash, const StoreKey& key) const noexcept;
   // Adds a record whose room has been taken. Precondition: find gives null.
   void insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyTime expires_at);
+  // Removes the record if it is there and signed in. False: it is not.
+  bool erase_signed_in(std::size_t hash, const StoreKey& key) noexcept;
   // Removes the record if it is there and has expired, or is frozen.
   void erase_if_over(std::size_t hash, const StoreKey& key) noexcept;
   // Removes the record and gives its room back, or leaves the room to the caller.

@@ -20,6 +20,27 @@ constexpr std::size_t short_script_names_max = 1000;  // Lua passes a few thousa
 
 std::int64_t unix_ms(WallTime time) { return time.time_since_epoch().count(); }
 
+Error too_large() {
+  return make_error(Errc::too_large,
+                    "with what others have written the session would hold more than it may "
+                    "(session_bytes_max, attributes_max)");
+}
+
+// The bound of bytes that a script has to see to: none, if the write is too small to matter
+// (limits.lua). A counter that is new takes up to 20 characters.
+std::size_t bytes_max_for(const Changes& changes) {
+  if (changes.bytes_max == 0) return 0;
+  std::size_t bytes = 0;
+  const auto add = [&bytes](std::string_view name, std::size_t text_bytes) {
+    if (!name.starts_with('@')) bytes += name.size() + text_bytes;
+  };
+  for (const Changes::Set& set : changes.set) add(set.name, set.value.size());
+  for (const Changes::Increment& increment : changes.increment) add(increment.name, 20);
+  const bool is_small =
+      changes.attributes_max != 0 && bytes < changes.bytes_max / changes.attributes_max;
+  return bytes == 0 || is_small ? 0 : changes.bytes_max;
+}
+
 // The value beyond which adding `by` leaves the range of int64.
 std::int64_t overflow_limit(std::int64_t by) {
   using Limits = std::numeric_limits<std::int64_t>;
@@ -73,14 +94,21 @@ void write_indexes(Sink& sink, const Layout& layout, const Lifetime& lifetime,
   if (is_another(former, lifetime)) sink.word(layout.index_key(former));
 }
 
-// In the order that change.lua takes them.
+template <class Sink>
+void write_size(Sink& sink, std::size_t size) {
+  sink.number(static_cast<std::int64_t>(size));
+}
+
+// In the order that change.lua takes them. A rekey reads all fields anyway, and adds them up.
 template <class Sink>
 void write_changes(Sink& sink, const Layout& layout, const Changes& changes, Lifetime lifetime,
-                   std::string_view former, WallTime now) {
+                   std::size_t bytes_max, std::string_view former, WallTime now) {
   sink.number(unix_ms(now));
   sink.number(lifetime.ttl.count());
   sink.word(layout.adopt_foreign_hashes ? "1" : "0");
   sink.word(changes.clear ? "1" : "0");
+  write_size(sink, bytes_max);
+  write_size(sink, changes.attributes_max);
   sink.word(lifetime.principal.empty() ? "0" : "1");
   sink.word(former);
   sink.number(static_cast<std::int64_t>(changes.expect.size()));
@@ -119,7 +147,8 @@ Form form_of(const Layout& layout, const Changes& changes) {
                      !layout.adopt_foreign_hashes && !changes_user(changes);
   const std::size_t names = changes.set.size() + changes.remove.size();
   if (plain && changes.increment.empty() && names <= short_script_names_max) return Form::set;
-  if (plain && changes.increment.size() == 1 && names == 0) return Form::count;
+  const bool is_one_counter = plain && changes.increment.size() == 1 && names == 0;
+  if (is_one_counter && bytes_max_for(changes) == 0) return Form::count;
   return Form::general;
 }
 
@@ -127,6 +156,8 @@ Form form_of(const Layout& layout, const Changes& changes) {
 template <class Sink>
 void write_set(Sink& sink, const Changes& changes, Lifetime lifetime) {
   sink.number(lifetime.ttl.count());
+  write_size(sink, bytes_max_for(changes));
+  write_size(sink, changes.attributes_max);
   const auto without_deadline =
       std::count_if(changes.set.begin(), changes.set.end(),
                     [](const Changes::Set& set) { return !set.deadline.has_value(); });
@@ -143,9 +174,11 @@ void write_set(Sink& sink, const Changes& changes, Lifetime lifetime) {
 
 // In the order that count.lua takes them.
 template <class Sink>
-void write_count(Sink& sink, const Changes::Increment& increment, Lifetime lifetime, WallTime now) {
+void write_count(Sink& sink, const Changes& changes, Lifetime lifetime, WallTime now) {
+  const Changes::Increment& increment = changes.increment.front();
   sink.number(lifetime.ttl.count());
   sink.number(unix_ms(now));
+  write_size(sink, changes.attributes_max);
   sink.word(increment.name);
   sink.word(until_prefix, increment.name);
   sink.number(increment.by);
@@ -304,13 +337,13 @@ void append_update(std::string& out, CallBy by, const Layout& layout, const Stor
         write_script(sink, by, scripts().count, keys_of(1, lifetime));
         write_key(sink, layout, key);
         write_index(sink, layout, lifetime);
-        write_count(sink, changes.increment.front(), lifetime, now);
+        write_count(sink, changes, lifetime, now);
         break;
       case Form::general:
         write_script(sink, by, scripts().update, keys_of(1, lifetime, former));
         write_key(sink, layout, key);
         write_indexes(sink, layout, lifetime, former);
-        write_changes(sink, layout, changes, lifetime, former, now);
+        write_changes(sink, layout, changes, lifetime, bytes_max_for(changes), former, now);
         break;
     }
   });
@@ -324,7 +357,7 @@ void append_rekey(std::string& out, CallBy by, const Layout& layout, const Store
     write_key(sink, layout, from);
     write_key(sink, layout, to);
     write_indexes(sink, layout, lifetime, former);
-    write_changes(sink, layout, changes, lifetime, former, now);
+    write_changes(sink, layout, changes, lifetime, changes.bytes_max, former, now);
     sink.number(grace.duration.count());
   });
 }
@@ -414,6 +447,7 @@ Result<Changed> decode_change(const Reply& reply, const Changes& changes) {
   using Status = Outcome::Status;
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
   if (reply.type() == Reply::Type::integer && changes.increment.empty()) {  // set.lua
+    if (reply.integer() == 2) return too_large();
     if (reply.integer() != 0 && reply.integer() != 1) return unexpected_reply(true);
     return Changed{Outcome{reply.integer() == 1 ? Status::applied : Status::gone}};
   }
@@ -434,6 +468,7 @@ Result<Changed> decode_change(const Reply& reply, const Changes& changes) {
   if (status == "key_exists") {
     return make_error(Errc::key_exists, "there is a session under the new key");
   }
+  if (status == "too_large") return too_large();
   if (status == "not_integer") {
     return make_error(Errc::invalid_argument, "the counter does not hold an integer to add to");
   }

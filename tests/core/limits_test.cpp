@@ -218,6 +218,36 @@ TEST_F(Limits, ALargerSessionOfAnotherProgramLoadsAndMayOnlyShrink) {
   EXPECT_EQ(small.commit(session).value().status, Status::updated) << "it is less than before";
 }
 
+// What each of many requests may write, all of them together may not: the store holds the bound.
+TEST_F(Limits, HoldForManyRequestsTogether) {
+  const std::string cookie = stored({});
+  std::vector<Session> sessions;
+  for (int i = 0; i < 8; ++i) sessions.push_back(open(cookie));
+  std::size_t written = 0;
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    sessions[i].set("v" + std::to_string(i), text(bytes_max / 3));
+    const Result<Commit> commit = small.commit(sessions[i]);
+    if (commit) {
+      ++written;
+      continue;
+    }
+    EXPECT_EQ(commit.error().code, Errc::too_large);
+    EXPECT_FALSE(commit.error().maybe_applied);
+  }
+  EXPECT_EQ(written, 2U);
+
+  Session direct = open(cookie);
+  Session another = open(cookie);
+  EXPECT_TRUE(direct.increment("n1"));
+  EXPECT_TRUE(direct.increment("n2"));
+  EXPECT_EQ(another.increment("n3").error().code, Errc::too_large) << "four attributes are there";
+  EXPECT_EQ(another.compare_and_set("v9", absent, text(10)).error().code, Errc::too_large);
+  Session last = open(cookie);
+  EXPECT_EQ(last.names().size(), attributes_max);
+  last.invalidate();
+  EXPECT_EQ(small.commit(last).value().status, Status::erased);
+}
+
 TEST_F(Limits, SixteenCookiesOfTheNameAreLookedAt) {
   const std::string cookie = stored({{"v", "1"}});
   std::string flood;

@@ -276,6 +276,56 @@ TEST_F(Capped, AFloodEndsNoSignedInSession) {
   EXPECT_GT(store_->stats().evicted_anonymous, 100U);
 }
 
+Fields signed_in_as(std::string_view principal) {
+  return {{"@created", "1"}, {"@user", principal}, {"a", "1"}};
+}
+
+// One account signs in again and again: nobody else loses a session by it.
+TEST_F(Capped, AFloodOfOneAccountEndsOnlyItsOwn) {
+  open(2'000);
+  for (std::size_t i = 0; i < 1'000; ++i) create(i, signed_in_as("user" + std::to_string(i)));
+  const Lifetime longer{milliseconds(600'000)};
+  for (std::size_t i = 1'000; i < 5'000; ++i) {
+    ASSERT_TRUE(store_->create(key(i), signed_in_as("flood"), longer));
+  }
+  for (std::size_t i = 0; i < 1'000; ++i) EXPECT_TRUE(has(i)) << i;
+  for (std::size_t i = 1'000; i < 5'000; ++i) EXPECT_EQ(has(i), i >= 4'000) << i;
+  expect_evicted(0, 3'000);
+  for (std::size_t i = 5'000; i < 5'500; ++i) create(i, signed_in_as("late" + std::to_string(i)));
+  for (std::size_t i = 0; i < 1'000; ++i) EXPECT_TRUE(has(i)) << "room comes from the flood: " << i;
+  EXPECT_EQ(store_->entries("flood").value().size(), 500U);
+}
+
+TEST_F(Capped, WhoHasTheMostMakesRoomAndThenWhatEndsSoonest) {
+  open(6);
+  create(0, signed_in_as("one"));
+  create(5, signed_in_as("three"));
+  create(2, signed_in_as("two"));
+  create(4, signed_in_as("three"));
+  create(3, signed_in_as("three"));
+  create(1, signed_in_as("two"));
+  create(10, signed_in_as("new"));
+  EXPECT_FALSE(has(5)) << "the oldest of three";
+  create(11, signed_in_as("newer"));
+  create(12, signed_in_as("newest"));
+  EXPECT_FALSE(has(2) || has(4)) << "the older ones of two each";
+  create(20, signed_in_as("last"));
+  EXPECT_FALSE(has(0)) << "nobody has two, so it is the one that ends soonest";
+  EXPECT_TRUE(has(1));
+  EXPECT_TRUE(has(3));
+}
+
+// The session that grows is never the one that makes room.
+TEST_F(Capped, AGrowingSessionIsNotTheOneOfItsOwnerThatLeaves) {
+  open(no_cap, 3 * 900);
+  create(0, signed_in_as("ada"));
+  create(1, signed_in_as("ada"));
+  create(2, signed_in_as("bob"));
+  ASSERT_TRUE(store_->update(key(0), set("a", std::string(1'900, 'x')), minute));
+  EXPECT_TRUE(has(0));
+  EXPECT_FALSE(has(1));
+}
+
 TEST_F(Capped, AKeyThatExistsTakesNoRoom) {
   open(10);
   create(0, anonymous());

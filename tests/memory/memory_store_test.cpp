@@ -1,11 +1,17 @@
 #include "websession/memory_store.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "fork_support.hpp"
 #include "memory_harness.hpp"
 #include "print_case.hpp"
 
@@ -90,6 +96,55 @@ TEST(MemoryStore, RecordsAreSnapshots) {
   ASSERT_TRUE(store.update(key(0), changes, {milliseconds(60'000)}));
   ASSERT_TRUE(store.erase(key(0)));
   EXPECT_EQ(record.fields.find("a"), "1");
+}
+
+// Threads are in the midst of changes when the process forks, and their locks stay taken in the
+// child. It is told what to do instead of hanging.
+TEST(MemoryStore, AChildOfAForkIsRefusedAndDoesNotHang) {
+  auto store = std::make_unique<MemoryStore>();
+  const Fields fields{{"@created", "1"}, {"@user", "ada"}};
+  const Lifetime minute{std::chrono::minutes(1), "ada"};
+  std::atomic<bool> done = false;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] {
+      for (std::size_t n = 0; !done; ++n) {
+        const StoreKey key(std::to_string(i) + "-" + std::to_string(n % 5000));
+        if (!store->create(key, fields, minute)) (void)store->erase(key);
+      }
+    });
+  }
+  // No allocation of the child's own, beyond what the calls need for their errors, and no
+  // destructor.
+  const auto is_refused = [&] {
+    const StoreKey key("k");
+    const auto rejected = [](const auto& result) {
+      return !result && result.error().code == Errc::rejected && !result.error().maybe_applied;
+    };
+    return rejected(store->load(key)) && rejected(store->create(key, fields, minute)) &&
+           rejected(store->update(key, {}, minute)) &&
+           rejected(store->rekey(key, StoreKey("l"), {}, minute, {})) &&
+           rejected(store->erase(key)) && rejected(store->entries("ada")) &&
+           rejected(store->forget("ada", {})) && rejected(store->end_frozen(key)) &&
+           store->sweep(10) == 0 && store->stats().sessions <= 20'000;
+  };
+  for (int round = 0; round < 100 && child_may_allocate; ++round) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      ::alarm(60);  // it must not hang; if it does, it dies
+      const bool refused = is_refused();
+      store.reset();
+      MemoryStore own;
+      ::_exit(refused && own.create(StoreKey("k"), fields, minute) ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "child " << round;
+  }
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(store->create(StoreKey("k"), fields, minute)) << "the parent goes on";
 }
 
 }  // namespace

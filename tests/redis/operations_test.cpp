@@ -160,17 +160,18 @@ TEST(AppendUpdate, CountsItsWordsInEachForm) {
     append_command(out, words);
     return out;
   };
-  EXPECT_EQ(called({}), command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "0"}));
+  EXPECT_EQ(called({}),
+            command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "0", "0", "0"}));
   Changes changes;
   changes.set = {{"a", "1"}, {"b", "2", WallTime(std::chrono::milliseconds(7))}};
   changes.remove = {"c"};
   EXPECT_EQ(called(changes),
-            command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "3", "c", "@until.c",
-                     "@until.a", "a", "1", "b", "2", "@until.b", "7"}));
+            command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "0", "0", "3", "c",
+                     "@until.c", "@until.a", "a", "1", "b", "2", "@until.b", "7"}));
   Changes count;
   count.increment = {{"n", -2}};
   EXPECT_EQ(called(count), command({"EVALSHA", scripts().count.sha1(), "1", "sid_id", "60000",
-                                    "1000", "n", "@until.n", "-2"}));
+                                    "1000", "0", "n", "@until.n", "-2"}));
   changes.increment = count.increment;
   changes.expect = {{"e", {"x", "y"}}, {"f", {}}};
   changes.reap = {"r"};
@@ -180,6 +181,8 @@ TEST(AppendUpdate, CountsItsWordsInEachForm) {
                                                       "sid_id",
                                                       "1000",
                                                       "60000",
+                                                      "0",
+                                                      "0",
                                                       "0",
                                                       "0",
                                                       "0",
@@ -206,6 +209,42 @@ TEST(AppendUpdate, CountsItsWordsInEachForm) {
                                                       "c",
                                                       "1",
                                                       "r"}));
+}
+
+// What a script has to add up is said to it, and nothing else: adding up costs.
+TEST(AppendUpdate, SmallWritesAreNotAddedUp) {
+  const auto called = [](const Changes& changes) {
+    std::string out;
+    append_update(out, CallBy::hash, layout, StoreKey("id"), changes,
+                  {std::chrono::milliseconds(60'000)}, {}, now);
+    return out;
+  };
+  Changes changes;
+  changes.bytes_max = 1000;
+  changes.attributes_max = 10;
+  const auto script = [&](const Changes& some) {
+    const std::string out = called(some);
+    if (out.find(scripts().count.sha1()) != std::string::npos) return "count";
+    return out.find(scripts().set.sha1()) != std::string::npos ? "set" : "update";
+  };
+  const auto bound = [&](std::size_t bytes) {
+    Changes sets = changes;
+    sets.set = {{"a", std::string(bytes - 1, 'x')}, {"@csrf", std::string(2000, 'x')}};
+    EXPECT_STREQ(script(sets), "set");
+    return called(sets).find("$4\r\n1000\r\n$2\r\n10\r\n") != std::string::npos;
+  };
+  EXPECT_FALSE(bound(99));
+  EXPECT_TRUE(bound(100));
+  Changes counts = changes;
+  counts.increment = {{std::string(79, 'n'), 1}};
+  EXPECT_STREQ(script(counts), "count");
+  counts.increment = {{std::string(80, 'n'), 1}};
+  EXPECT_STREQ(script(counts), "update");
+  changes.attributes_max = 0;
+  Changes any = changes;
+  any.set = {{"a", ""}};
+  EXPECT_NE(called(any).find("$4\r\n1000\r\n"), std::string::npos)
+      << "without a bound of attributes each counts";
 }
 
 TEST(Scripts, AreNamedByTheirSha1) {

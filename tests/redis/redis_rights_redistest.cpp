@@ -81,6 +81,7 @@ bool RedisRights::everything_works() {
   Changes set;
   set.set.push_back({"a", "1"});
   set.remove.emplace_back("x");
+  set.attributes_max = 100;
   Changes count;
   count.increment.push_back({"n", 1});
   Changes clear;

@@ -59,10 +59,10 @@ class RedisScripts : public RedisTest {
     EXPECT_EQ(probe->text({"GET", text}), "x") << what;
   }
 
-  // now, ttl, adopt, clear, listed, former; expectations; counters; fields; removals; reaps
+  // now, ttl, adopt, clear, limits, listed, former; expectations; counters; fields; removals; reaps
   static std::vector<std::string> arguments(const std::string& ttl,
                                             const std::vector<std::string>& checks) {
-    std::vector<std::string> all{"1000", ttl, "0", "1", "0", ""};
+    std::vector<std::string> all{"1000", ttl, "0", "1", "0", "0", "0", ""};
     all.insert(all.end(), checks.begin(), checks.end());
     for (const char* word : {"1", "b", "2", "1", "a", "1", "late"}) all.emplace_back(word);
     return all;
@@ -115,7 +115,9 @@ TEST_F(RedisScripts, RefusedUpdatesWriteNothing) {
 
 TEST_F(RedisScripts, RefusedSetsWriteNothing) {
   const auto set = [&](const std::string& key, const std::string& ttl) {
-    return [=, this] { return call(scripts.set, {key}, {ttl, "2", "a", "@until.a", "b", "2"}); };
+    return [=, this] {
+      return call(scripts.set, {key}, {ttl, "0", "0", "2", "a", "@until.a", "b", "2"});
+    };
   };
   expect_untouched("absent", "0", set(absent, "60000"));
   expect_untouched("frozen", "0", set(frozen, "60000"));
@@ -129,7 +131,7 @@ TEST_F(RedisScripts, RefusedSetsWriteNothing) {
 TEST_F(RedisScripts, RefusedCountsWriteNothing) {
   const auto count = [&](const std::string& key, const std::string& ttl, const std::string& name) {
     return [=, this] {
-      return call(scripts.count, {key}, {ttl, "1000", name, "@until." + name, "1"});
+      return call(scripts.count, {key}, {ttl, "1000", "0", name, "@until." + name, "1"});
     };
   };
   probe->text({"HSET", live, "t", "1.5", "max", int64_max});
@@ -147,7 +149,7 @@ TEST_F(RedisScripts, RefusedCountsWriteNothing) {
 TEST_F(RedisScripts, ACountForgetsADeadlineWithoutItsAttribute) {
   const auto count = [&] {
     return probe->list(
-        {"EVAL", scripts.count.source(), "1", live, "60000", "1000", "x", "@until.x", "2"});
+        {"EVAL", scripts.count.source(), "1", live, "60000", "1000", "0", "x", "@until.x", "2"});
   };
   probe->text({"HSET", live, "@until.x", "2000"});
   EXPECT_EQ(count(), (std::vector<std::string>{"applied", "2"}));
@@ -157,11 +159,50 @@ TEST_F(RedisScripts, ACountForgetsADeadlineWithoutItsAttribute) {
   EXPECT_EQ(probe->hash(live).at("@until.x"), "2000") << "one that is to come stays";
 }
 
+TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
+  // The session has a, n, late: 3 attributes with 8 bytes.
+  using Words = std::vector<std::string>;
+  const auto set = [&](const Words& limits, const std::string& name, const std::string& value) {
+    return [=, this] {
+      return call(scripts.set, {live}, {"60000", limits[0], limits[1], "0", name, value});
+    };
+  };
+  const std::string large(93, 'x');
+  expect_untouched("bytes", "2", set({"100", "0"}, "b", large));
+  expect_untouched("bytes, replaced", "2", set({"100", "0"}, "a", large + "x"));
+  expect_untouched("attributes", "2", set({"0", "3"}, "b", "1"));
+  const auto general = [&](const redis::Script& script, const Words& keys, const Words& limits,
+                           const std::string& name, const std::string& value) {
+    return [=, this] {
+      return call(script, keys,
+                  {"1000", "60000", "0", "0", limits[0], limits[1], "0", "", "0", "0", "1", name,
+                   value, "0", "0", "1000"});
+    };
+  };
+  expect_untouched("bytes", "too_large", general(scripts.update, {live}, {"100", "0"}, "b", large));
+  expect_untouched("attributes", "too_large",
+                   general(scripts.update, {live}, {"0", "3"}, "b", "1"));
+  expect_untouched("bytes of a rekey", "too_large",
+                   general(scripts.rekey, {live, "sid_new"}, {"100", "0"}, "b", large));
+  const auto count = [&](const std::string& most) {
+    return [=, this] {
+      return call(scripts.count, {live}, {"60000", "1000", most, "m", "@until.m", "1"});
+    };
+  };
+  expect_untouched("a new counter", "too_large", count("3"));
+  for (const char* bad : {"x", ""}) {
+    expect_untouched("bad limits", "ERR", set({bad, "0"}, "b", "1"));
+    expect_untouched("bad limits", "ERR", set({"0", bad}, "b", "1"));
+    expect_untouched("bad limits", "ERR", count(bad));
+  }
+  EXPECT_EQ(set({"100", "4"}, "b", std::string(91, 'x'))(), "1") << "exactly";
+}
+
 // Counters are checked against what is there, so these must not clear first.
 TEST_F(RedisScripts, RefusedCountersWriteNothing) {
   const auto update = [&](const std::vector<std::string>& checks) {
     return [=, this] {
-      std::vector<std::string> all{"1000", "60000", "0", "0", "0", ""};
+      std::vector<std::string> all{"1000", "60000", "0", "0", "0", "0", "0", ""};
       all.insert(all.end(), checks.begin(), checks.end());
       for (const char* word : {"1", "b", "2", "0", "0"}) all.emplace_back(word);
       return call(scripts.update, {live}, all);
@@ -181,8 +222,8 @@ TEST_F(RedisScripts, RefusedCountersOfARekeyWriteNothing) {
   const auto rekey = [&](const std::string& name) {
     return [=, this] {
       return call(scripts.rekey, {live, "sid_new"},
-                  {"1000", "60000", "0", "0", "0", "", "0", "1", name, "1", "9223372036854775806",
-                   "1", "b", "2", "0", "0", "10000"});
+                  {"1000", "60000", "0", "0", "0", "0", "0", "", "0", "1", name, "1",
+                   "9223372036854775806", "1", "b", "2", "0", "0", "10000"});
     };
   };
   expect_untouched("no integer", "not_integer", rekey("t"));
@@ -192,8 +233,9 @@ TEST_F(RedisScripts, RefusedCountersOfARekeyWriteNothing) {
 // A caller that does not keep to the protocol of the arguments.
 TEST_F(RedisScripts, MalformedArgumentsWriteNothing) {
   using Words = std::vector<std::string>;
-  const Words good{"1000", "60000", "0", "0", "0", "", "0", "0", "1", "b", "2", "0", "0", "10000"};
-  for (const std::size_t at : {0U, 1U, 6U, 7U, 8U, 11U, 12U}) {
+  const Words good{"1000", "60000", "0", "0", "0", "0", "0", "",
+                   "0",    "0",     "1", "b", "2", "0", "0", "10000"};
+  for (const std::size_t at : {0U, 1U, 4U, 5U, 8U, 9U, 10U, 13U, 14U}) {
     Words bad = good;
     bad[at] = "x";
     expect_untouched("update with a bad argument", "ERR",
@@ -252,15 +294,17 @@ TEST_F(RedisScripts, RefusedErasesWriteNothing) {
 TEST_F(RedisScripts, TheIndexOfAnotherPrincipalIsAskedFor) {
   using Words = std::vector<std::string>;
   probe->text({"HSET", live, "@user", "ada"});
-  const Words leaves{"1000", "60000", "0", "0", "0", "", "0", "0", "0", "1", "@user", "0"};
-  Words passes{"1000", "60000", "0", "0", "0", "", "0", "0", "1", "@user", "bob", "0", "0"};
+  const Words leaves{"1000", "60000", "0", "0", "0", "0",     "0",
+                     "",     "0",     "0", "0", "1", "@user", "0"};
+  Words passes{"1000", "60000", "0", "0",     "0",   "0", "0", "",
+               "0",    "0",     "1", "@user", "bob", "0", "0"};
   for (const Words& changes : {leaves, passes}) {
     expect_untouched("update", "principal", [&] { return call(scripts.update, {live}, changes); });
     expect_untouched("rekey", "principal", [&] {
       return call(scripts.rekey, {live, "sid_new"}, with_grace(changes));
     });
     EXPECT_EQ(probe->list({"EVAL", scripts.update.source(), "1", live, "1000", "60000", "0", "0",
-                           "0", "", "0", "0", "0", "1", "@user", "0"}),
+                           "0", "0", "0", "", "0", "0", "0", "1", "@user", "0"}),
               (Words{"principal", "ada"}));
   }
   expect_untouched("erase", "", [&] {

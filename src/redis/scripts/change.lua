@@ -2,6 +2,7 @@
 -- KEYS[1]: the session. After all sessions: the index of the principal that the session will have, if
 -- there is one; and last that of the one whom it had (`former`), if that is known and another. ARGV:
 --   now and time to live in ms, adopt ('1': take a hash without @created), clear ('1'),
+--   the most bytes and attributes (limits.lua),
 --   whether the session will be listed ('1'), the former principal ('': none that is known),
 --   number of expectations, each: name, number of texts, the texts (none: must be absent),
 --   number of counters, each: name, step, the value beyond which the step would overflow,
@@ -26,6 +27,7 @@ end
 
 local now, ttl = take_number(), take_number()
 local adopt, clear = take() == '1', take() == '1'
+local bytes_max, attributes_max = take_number(), take_number()
 local listed, former = take() == '1', take()
 local expectations = take_list(function() return {name = take(), texts = take_list(take)} end)
 local counters = take_list(function() return {name = take(), step = take(), limit = take()} end)

@@ -1,13 +1,22 @@
 -- Adds to one counter.
--- Follows index.lua.
+-- Follows index.lua and limits.lua.
 -- KEYS: the session; its principal's index, if there is one. ARGV: time to live and now in ms, the
--- counter's name, the name of its deadline, the step.
+-- most attributes, the counter's name, the name of its deadline, the step.
 -- Gives {status, the new value as text}: a Lua number loses integers beyond 2^53.
 local call, key, ttl, now = redis.call, KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
-local name, deadline_name, step = ARGV[3], ARGV[4], ARGV[5]
-if not ttl or ttl < 1 or ttl > 34560000000 or not now then error('bad argument') end
+local attributes_max, name, deadline_name, step = tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
+if not ttl or ttl < 1 or ttl > 34560000000 or not now or not attributes_max then
+  error('bad argument')
+end
 local head = call('HMGET', key, '@created', '@frozen', deadline_name, name)
 if not head[1] or head[2] then return {'gone'} end
+
+if not head[4] and may_outgrow(key, 1, 0, attributes_max) then
+  local function stays() return false end
+  if outgrows(call('HGETALL', key), stays, {name, step}, 1, 0, attributes_max) then
+    return {'too_large'}
+  end
+end
 
 local left = call('PTTL', key)
 if KEYS[2] then

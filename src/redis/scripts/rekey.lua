@@ -1,5 +1,5 @@
--- Moves a session from KEYS[1] to KEYS[2]. Follows index.lua and change.lua, whose keys and arguments
--- these are; after them comes the grace in ms. The old hash keeps its state, frozen, for the grace.
+-- Moves a session from KEYS[1] to KEYS[2]. Follows index.lua, limits.lua and change.lua, whose
+-- keys and arguments these are; after them comes the grace in ms. The old hash keeps its state, frozen, for the grace.
 local grace = take_number()
 local left = redis.call('PTTL', KEYS[1])
 local head = left == -2 and {} or redis.call('HMGET', KEYS[1], '@created', '@frozen', '@user')
@@ -21,10 +21,16 @@ for _, name in ipairs(doomed) do dropped[name] = true end
 local flat = redis.call('HGETALL', KEYS[1])
 local state = {}
 for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
+local function stays(name)
+  local deadline = is_deadline(name) and state[name] or state[deadline_of(name)]
+  return not (clear and is_cleared(name)) and not dropped[name] and not expired(deadline)
+end
+local function is_removed(name) return not stays(name) end
+local bounded = bytes_max > 0 or attributes_max > 0
+if bounded and outgrows(flat, is_removed, fields, 1, bytes_max, attributes_max) then return {'too_large'} end
 local copy = {}
 for name, text in pairs(state) do
-  local deadline = is_deadline(name) and text or state[deadline_of(name)]
-  if not (clear and is_cleared(name)) and not dropped[name] and not expired(deadline) then
+  if stays(name) then
     copy[#copy + 1] = name
     copy[#copy + 1] = text
   end

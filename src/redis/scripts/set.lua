@@ -1,13 +1,25 @@
 -- Sets and removes attributes, or only renews: the most common change, as cheap as it can be.
--- Follows index.lua.
--- KEYS: the session; its principal's index, if there is one. ARGV: time to live in ms, number of names
--- to remove, the names, then names and texts of the fields to set. A name is not in both.
--- Gives 1, or 0 when there is no such session or it is frozen.
-local call, key, ttl, last = redis.call, KEYS[1], tonumber(ARGV[1]), ARGV[2] + 2
-if not ttl or ttl < 1 or ttl > 34560000000 then error('bad time to live') end
-local head = call('HMGET', key, '@created', '@frozen', unpack(ARGV, 3, last))
+-- Follows index.lua and limits.lua.
+-- KEYS: the session; its principal's index, if there is one. ARGV: time to live in ms, the most bytes and
+-- attributes (limits.lua), number of names to remove, the names, then names and texts of the fields to
+-- set. A name is not in both.
+-- Gives 1; or 0 when there is no such session or it is frozen; or 2 when it would grow too large.
+local call, key, ttl, last = redis.call, KEYS[1], tonumber(ARGV[1]), ARGV[4] + 4
+local bytes_max, attributes_max = tonumber(ARGV[2]), tonumber(ARGV[3])
+if not ttl or ttl < 1 or ttl > 34560000000 or not bytes_max or not attributes_max then
+  error('bad argument')
+end
+local head = call('HMGET', key, '@created', '@frozen', unpack(ARGV, 5, last))
 if not head[1] or head[2] then return 0 end
 local left, grows = call('PTTL', key), #ARGV > last
+if grows and may_outgrow(key, (#ARGV - last) / 2, bytes_max, attributes_max) then
+  local removed = {}
+  for i = 5, last do removed[ARGV[i]] = true end
+  local function is_removed(name) return removed[name] end
+  if outgrows(call('HGETALL', key), is_removed, ARGV, last + 1, bytes_max, attributes_max) then
+    return 2
+  end
+end
 
 -- From here on nothing can fail. What may need memory comes first: it is refused as a whole. (After
 -- any write of a script Redis no longer checks.) If nothing but the index may need it, the renewal
@@ -19,8 +31,8 @@ if KEYS[2] and (left < ttl or grows) then
   if failed then return failed end
 end
 if grows then call('HSET', key, unpack(ARGV, last + 1)) end
-for i = 3, last do
-  if head[i] then call('HDEL', key, ARGV[i]) end
+for i = 5, last do
+  if head[i - 2] then call('HDEL', key, ARGV[i]) end
 end
 if left < ttl and grows then call('PEXPIRE', key, ARGV[1]) end
 return 1

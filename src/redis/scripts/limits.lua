@@ -1,0 +1,42 @@
+-- Whether a write would make a session grow beyond what it may hold. `bytes_max`, `attributes_max`: 0
+-- for no bound. Fields that start with '@' do not count.
+--
+-- All attributes are only added up for a write that is large: one with at least a share of
+-- bytes_max / attributes_max. Smaller ones add up to bytes_max at most, as there are so few attributes;
+-- so no session grows beyond twice the bound, and what most requests write costs one HLEN. For small
+-- ones the caller gives 0 as bytes_max.
+
+-- `flat`: the session's fields. `list`: those to write, from index `first` on. `removed(name)`: whether
+-- the write removes a field (unless it is in the list as well).
+local function outgrows(flat, removed, list, first, bytes_max, attributes_max)
+  local share = attributes_max > 0 and bytes_max / attributes_max or 0
+  local sizes = {}
+  local function add(name, text)
+    if name:byte(1) ~= 64 then sizes[name] = #name + #text end
+  end
+  local function weigh()
+    local count, bytes, surplus = 0, 0, 0
+    for _, size in pairs(sizes) do
+      count, bytes, surplus = count + 1, bytes + size, surplus + math.max(0, size - share)
+    end
+    return count, bytes, surplus
+  end
+  for i = 1, #flat, 2 do add(flat[i], flat[i + 1]) end
+  local count, bytes, surplus = weigh()
+  for i = 1, #flat, 2 do
+    if removed(flat[i]) then sizes[flat[i]] = nil end
+  end
+  for i = first, #list, 2 do add(list[i], list[i + 1]) end
+  local count_after, bytes_after, surplus_after = weigh()
+  if attributes_max > 0 and count_after > attributes_max and count_after > count then return true end
+  -- A session beyond the bound may shrink, but not into few large attributes that leave room for
+  -- many small ones.
+  return bytes_max > 0 and bytes_after > bytes_max
+    and (bytes_after > bytes or surplus_after > surplus)
+end
+
+-- Whether the attributes have to be looked at for it. `more`: the fields that the write may add.
+local function may_outgrow(key, more, bytes_max, attributes_max)
+  return bytes_max > 0
+    or attributes_max > 0 and redis.call('HLEN', key) + more > attributes_max
+end
