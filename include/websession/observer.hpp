@@ -46,8 +46,8 @@ struct SessionEvent {
   SessionRef previous{};
 };
 
-// The verbs of SessionStore.
-enum class StoreVerb { load, create, update, rekey, erase };
+// The verbs of SessionStore, and of its PrincipalIndex. (`entries` and `forget` are of no session.)
+enum class StoreVerb { load, create, update, rekey, erase, entries, forget, end_frozen };
 
 // One call of the store, whatever came of it.
 struct StoreCall {
