@@ -249,7 +249,7 @@ void check_load(const Reply& flat, const Reply& ttl, bool adopt) {
   const auto successor = redis::decode_successor(replies);
   if (!successor) return require_printable(successor.error());
   require(successor->exists == (flat.integer() == 1), "a successor exists when there is one");
-  require(successor->next.has_value() == (ttl.type() == Type::string), "its own one is a key");
+  require(successor->successor.has_value() == (ttl.type() == Type::string), "its own one is a key");
 }
 
 void check_change(const Reply& reply, std::size_t increments) {
