@@ -52,7 +52,7 @@ class CounterSnapshot {
   friend class Counters;
   static constexpr std::size_t kinds =
       static_cast<std::size_t>(SessionEvent::Kind::cookie_bad_signature) + 1;
-  static constexpr std::size_t verbs = static_cast<std::size_t>(StoreVerb::erase) + 1;
+  static constexpr std::size_t verbs = static_cast<std::size_t>(StoreVerb::end_frozen) + 1;
   static constexpr std::size_t errors =
       static_cast<std::size_t>(Errc::too_many_sessions) + 1;  // 0: other
 

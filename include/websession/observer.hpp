@@ -51,8 +51,8 @@ struct SessionEvent {
   std::string_view attribute{};  // its name, of 40 bytes at most and without control bytes
 };
 
-// The verbs of SessionStore.
-enum class StoreVerb { load, create, update, rekey, erase };
+// The verbs of SessionStore, and of its PrincipalIndex. (`entries` and `forget` are of no session.)
+enum class StoreVerb { load, create, update, rekey, erase, entries, forget, end_frozen };
 
 // One call of the store, whatever came of it.
 struct StoreCall {

@@ -36,8 +36,8 @@ class PrincipalIndex {
   PrincipalIndex& operator=(const PrincipalIndex&) = delete;
   virtual ~PrincipalIndex() = default;
 
-  // The keys listed under the principal, frozen ones included; those first that were listed, or in
-  // some stores renewed, longest ago. A list of less than two is as it was at one moment; in a
+  // The keys listed under the principal, frozen ones included; those first that were listed (or in
+  // some stores renewed) longest ago. A list of less than two is as it was at one moment; in a
   // longer one, what changes meanwhile may be there twice or not at all.
   virtual Result<std::vector<StoreKey>> entries(std::string_view principal) = 0;
 

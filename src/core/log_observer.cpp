@@ -60,7 +60,7 @@ struct LogObserver::Lines {
     std::replace_if(text.begin(), text.end(), internal::is_control, '?');
     const std::string line = "websession: " + text + "\n";
     if (out == nullptr) {
-      std::fputs(line.c_str(), stderr);
+      static_cast<void>(std::fputs(line.c_str(), stderr));  // there is nobody to tell
     } else {
       *out << line << std::flush;
     }

@@ -1,7 +1,11 @@
 #include "observed_store.hpp"
 
+#include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
+
+#include "websession/principal_index.hpp"
 
 #include "count_key.hpp"
 
@@ -10,7 +14,7 @@ namespace {
 
 using Kind = SessionEvent::Kind;
 
-class ObservedStore final : public SessionStore {
+class ObservedStore : public SessionStore {
  public:
   ObservedStore(std::shared_ptr<SessionStore> store, std::shared_ptr<Observer> observer,
                 std::shared_ptr<const Clock> clock)
@@ -58,15 +62,21 @@ class ObservedStore final : public SessionStore {
     return erased;
   }
 
- private:
+ protected:
   template <class Call>
-  std::invoke_result_t<const Call&> timed(StoreVerb verb, const StoreKey& key, const Call& call) {
+  std::invoke_result_t<const Call&> timed(StoreVerb verb, SessionRef session, const Call& call) {
     const SteadyTime start = clock_->steady();
     std::invoke_result_t<const Call&> result = call();
-    StoreCall told{verb, SessionRef(key), clock_->steady() - start};
+    StoreCall told{verb, session, clock_->steady() - start};
     if (!result) told.error = &result.error();
     observer_->tell(told);
     return result;
+  }
+
+ private:
+  template <class Call>
+  std::invoke_result_t<const Call&> timed(StoreVerb verb, const StoreKey& key, const Call& call) {
+    return timed(verb, SessionRef(key), call);
   }
   void tell(Kind kind, const StoreKey& key) {
     if (is_count_key(key)) return;  // nothing that happens to a session
@@ -81,11 +91,36 @@ class ObservedStore final : public SessionStore {
   std::shared_ptr<const Clock> clock_;
 };
 
+// The same for a store with an index.
+class ObservedIndexedStore final : public ObservedStore, public PrincipalIndex {
+ public:
+  ObservedIndexedStore(PrincipalIndex& index, std::shared_ptr<SessionStore> store,
+                       std::shared_ptr<Observer> observer, std::shared_ptr<const Clock> clock)
+      : ObservedStore(std::move(store), std::move(observer), std::move(clock)), index_(index) {}
+
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
+    return timed(StoreVerb::entries, SessionRef(), [&] { return index_.entries(principal); });
+  }
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+    return timed(StoreVerb::forget, SessionRef(), [&] { return index_.forget(principal, keys); });
+  }
+  Result<void> end_frozen(const StoreKey& key) override {
+    return timed(StoreVerb::end_frozen, SessionRef(key), [&] { return index_.end_frozen(key); });
+  }
+
+ private:
+  PrincipalIndex& index_;  // the store's
+};
+
 }  // namespace
 
 std::shared_ptr<SessionStore> observe(std::shared_ptr<SessionStore> store,
                                       std::shared_ptr<Observer> observer,
                                       std::shared_ptr<const Clock> clock) {
+  if (PrincipalIndex* index = principal_index_of(*store)) {
+    return std::make_shared<ObservedIndexedStore>(*index, std::move(store), std::move(observer),
+                                                  std::move(clock));
+  }
   return std::make_shared<ObservedStore>(std::move(store), std::move(observer), std::move(clock));
 }
 

@@ -10,7 +10,7 @@
 namespace websession::internal {
 
 // A decorator, so that whoever does without an observer pays nothing, and whoever calls the store
-// need not think of one.
+// need not think of one. It has a PrincipalIndex if the store has one.
 [[nodiscard]] std::shared_ptr<SessionStore> observe(std::shared_ptr<SessionStore> store,
                                                     std::shared_ptr<Observer> observer,
                                                     std::shared_ptr<const Clock> clock);

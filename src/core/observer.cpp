@@ -73,6 +73,12 @@ std::string_view to_text(StoreVerb verb) noexcept {
       return "rekey";
     case StoreVerb::erase:
       return "erase";
+    case StoreVerb::entries:
+      return "entries";
+    case StoreVerb::forget:
+      return "forget";
+    case StoreVerb::end_frozen:
+      return "end_frozen";
   }
   return "unknown";
 }

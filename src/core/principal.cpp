@@ -16,8 +16,6 @@ constexpr std::size_t principal_bytes_max = 256;
 constexpr std::size_t label_bytes_max = 128;
 constexpr std::size_t handle_bytes = 16;
 
-using internal::invalid;
-
 // C1 controls, U+0080 to U+009F: terminals obey some of them.
 bool is_c1(std::string_view character) {
   return character.size() == 2 && character[0] == '\xc2' &&

@@ -103,12 +103,11 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
   shared->plan = {options.idle_timeout, options.absolute_timeout,
                   options.renew_after.value_or(options.idle_timeout / 10), options.regenerate_grace,
                   options.cookie.rolling};
-  // What else the store can do is found out before it is wrapped.
-  shared->index = principal_index_of(*store);
-  if (options.max_sessions_per_principal && shared->index == nullptr) return no_principal_index();
   if (options.observer) {
     store = internal::observe(std::move(store), options.observer, shared->clock);
   }
+  shared->index = principal_index_of(*store);
+  if (options.max_sessions_per_principal && shared->index == nullptr) return no_principal_index();
   shared->store =
       internal::IdStore(std::move(store), options.id_storage, options.id_namespace, shared->clock);
   shared->options = std::move(options);

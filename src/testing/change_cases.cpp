@@ -211,6 +211,106 @@ void library_fields_can_be_set(Trial& t) {
            "@created is new and @user is gone");
 }
 
+// Names and values are bytes, in every kind of change.
+void any_bytes_in_changes(Trial& t) {
+  const std::string odd("\xff\0 \n'\"{$}", 10);
+  const std::string other("\xff\0 \n'\"{$]", 10);
+  const StoreKey key = t.stored({{"a", "1"}});
+  t.expect_applied(t.store().update(key, setting(odd, odd), {long_ttl}), "set");
+  t.expect_conflict(t.store().update(key, expecting(odd, {other, "a"}), {long_ttl}),
+                    "expect others");
+  t.expect_applied(
+      t.store().update(key, expecting(odd, {other, odd}, setting(other, "")), {long_ttl}),
+      "expect it");
+  const StoreKey to = Trial::fresh_key();
+  t.expect_applied(t.store().rekey(key, to, expecting(other, {""}), {long_ttl}, {}), "rekey");
+  t.expect_value(to, odd, odd, "after the rekey");
+  t.expect_value(to, other, "", "after the rekey");
+  t.expect_applied(t.store().update(to, removing(odd), {long_ttl}), "remove");
+  t.expect_value(to, odd, std::nullopt, "after the removal");
+  t.expect_value(to, other, "", "its neighbour");
+}
+
+// Many writers, none of which knows of the others, never exceed twice what a session may hold.
+void growth_is_bounded(Trial& t) {
+  const auto bounded = [](Changes changes) {
+    changes.bytes_max = 1000;
+    changes.attributes_max = 10;
+    return changes;
+  };
+  const auto extent = [&](const StoreKey& key) {
+    std::pair<std::size_t, std::size_t> sum;
+    for (const Field& field : t.loaded(key, "load").fields) {
+      if (field.name.starts_with('@')) continue;
+      sum.first += field.name.size() + field.value.size();
+      ++sum.second;
+    }
+    return sum;
+  };
+  for (const std::size_t size : {std::size_t{900}, std::size_t{80}}) {
+    const StoreKey key = t.stored();
+    int refused = 0;
+    for (int i = 0; i < 20; ++i) {
+      const Changes changes = bounded(setting("a" + std::to_string(i), std::string(size, 'x')));
+      const Fields before = t.loaded(key, "load").fields;
+      const Result<Outcome> outcome = t.store().update(key, changes, {long_ttl});
+      if (outcome) continue;
+      ++refused;
+      t.expect_error(outcome, Errc::too_large, "a session that would grow too large");
+      t.expect(t.loaded(key, "load").fields == before, "a refused change writes nothing");
+    }
+    t.expect(refused >= 10, "growth was not refused");
+    t.expect(extent(key).first <= 2000, "more than twice the bytes");
+    t.expect(extent(key).second <= 10, "more than the attributes");
+    t.expect_applied(t.store().update(key, bounded(setting("a0", "")), {long_ttl}), "shrinking");
+    t.expect_applied(t.store().update(key, bounded({}), {long_ttl}), "a renewal");
+    Changes clears = bounded(setting("b", "1"));
+    clears.clear = true;
+    const StoreKey to = Trial::fresh_key();
+    t.expect_applied(t.store().rekey(key, to, clears, {long_ttl}, {}), "a rekey that clears");
+    t.expect(extent(to).second == 1, "what was cleared is gone");
+    t.expect_ok(t.store().erase(to), "erase");
+  }
+}
+
+// While its backend is away, a store knows nothing, and says so.
+void an_outage_is_no_answer(Trial& t) {
+  const StoreKey key = t.stored({{"a", "1"}});
+  const StoreKey created = Trial::fresh_key();
+  const StoreKey moved = Trial::fresh_key();
+  if (!t.let_backend_fail(true)) return;
+  const Result<std::optional<Record>> loaded = t.store().load(key);
+  t.expect(!loaded, "load gave an answer without its backend");
+  const Result<void> create = t.store().create(created, t.session(), {long_ttl});
+  t.expect(!create, "create gave an answer without its backend");
+  const Result<Outcome> update = t.store().update(key, setting("a", "2"), {long_ttl});
+  t.expect(!update, "update gave an answer without its backend");
+  const Result<Outcome> rekey = t.store().rekey(key, moved, {}, {long_ttl}, {long_ttl});
+  t.expect(!rekey, "rekey gave an answer without its backend");
+  const StoreKey ended = Trial::fresh_key();
+  t.expect(!t.store().erase(ended), "erase gave an answer without its backend");
+  const auto is_outage = [&](const auto& result, std::string_view what) {
+    if (result) return;
+    const std::error_code code = result.error().code;
+    t.expect(code == Errc::unavailable || code == Errc::timeout || code == Errc::overloaded,
+             std::string(what) + " in an outage: " + result.error().message());
+  };
+  is_outage(loaded, "load");
+  is_outage(create, "create");
+  is_outage(update, "update");
+  is_outage(rekey, "rekey");
+
+  t.let_backend_fail(false);
+  for (int i = 0; i < 200 && !t.store().load(key); ++i) t.let_pass(milliseconds(50));
+  // What was certainly not applied is not there.
+  const bool may_have_changed = !update && update.error().maybe_applied;
+  const bool may_have_moved = !rekey && rekey.error().maybe_applied;
+  if (!may_have_changed) t.expect_value(key, "a", "1", "after the outage");
+  if (!may_have_moved) t.expect_absent(moved, "a rekey that was not applied");
+  const bool may_be_there = !create && create.error().maybe_applied;
+  if (!may_be_there) t.expect_absent(created, "a create that was not applied");
+}
+
 }  // namespace
 
 std::vector<ConformanceCase> change_cases() {
@@ -225,6 +325,9 @@ std::vector<ConformanceCase> change_cases() {
       {"bad_counter_writes_nothing", "P8", bad_counter_writes_nothing, {"bad", "good"}},
       {"bad_changes_are_refused", "P8", bad_changes_are_refused},
       {"library_fields_can_be_set", "P2", library_fields_can_be_set},
+      {"any_bytes_in_changes", "P2", any_bytes_in_changes},
+      {"growth_is_bounded", "P8", growth_is_bounded},
+      {"an_outage_is_no_answer", "P8 P9", an_outage_is_no_answer},
   };
 }
 

@@ -108,6 +108,43 @@ void signing_in_lists(Trial& t) {
   expect_listed(t, ada, stays, "after the update");
 }
 
+void passing_to_another_lists_there(Trial& t) {
+  const std::string ada = fresh_principal();
+  const std::string bob = fresh_principal();
+  const StoreKey stays = signed_in(t, ada);
+  const Changes to_bob = setting(std::string(user_field), bob);
+  t.expect_applied(t.store().update(stays, to_bob, owned_by(bob)), "update");
+  expect_listed(t, bob, stays, "after an update");
+  const StoreKey from = signed_in(t, ada);
+  const StoreKey to = Trial::fresh_key();
+  t.expect_applied(t.store().rekey(from, to, to_bob, owned_by(bob), {}), "rekey");
+  expect_listed(t, bob, to, "after a rekey");
+}
+
+void the_oldest_comes_first(Trial& t) {
+  const std::string ada = fresh_principal();
+  std::vector<StoreKey> keys;
+  for (int i = 0; i < 5; ++i) {
+    keys.push_back(signed_in(t, ada));
+    t.let_pass(milliseconds(20));
+  }
+  t.expect(listed(t, ada, "five") == keys, "those are first that were listed longest ago");
+}
+
+void an_end_takes_the_entry_along(Trial& t) {
+  const std::string ada = fresh_principal();
+  t.expect_ok(t.store().erase(signed_in(t, ada)), "erase");
+  expect_nothing_listed(t, ada, "after erase");
+  const StoreKey from = signed_in(t, ada);
+  const StoreKey to = Trial::fresh_key();
+  t.expect_applied(t.store().rekey(from, to, {}, owned_by(ada), {milliseconds(5000)}), "rekey");
+  t.expect_ok(t.store().erase(from), "erase of a chain");
+  expect_nothing_listed(t, ada, "after erase of a chain");
+  const StoreKey moves = signed_in(t, ada);
+  t.expect_applied(t.store().rekey(moves, to, {}, owned_by(ada), {}), "rekey without grace");
+  t.expect(listed(t, ada, "moved") == std::vector<StoreKey>{to}, "only the new key is listed");
+}
+
 // Each form of change renews, and the entry must go along.
 void renewing_keeps_the_entry(Trial& t) {
   const std::string ada = fresh_principal();
@@ -234,6 +271,9 @@ std::vector<ConformanceCase> principal_index_cases() {
       {"principals_are_taken_literally", "index", principals_are_taken_literally},
       {"a_rekey_lists_the_new_key", "index", a_rekey_lists_the_new_key},
       {"signing_in_lists", "index", signing_in_lists},
+      {"passing_to_another_lists_there", "index", passing_to_another_lists_there},
+      {"the_oldest_comes_first", "index", the_oldest_comes_first},
+      {"an_end_takes_the_entry_along", "index", an_end_takes_the_entry_along},
       {"renewing_keeps_the_entry", "index", renewing_keeps_the_entry, {"n"}},
       {"a_shorter_renewal_keeps_the_entry", "index", a_shorter_renewal_keeps_the_entry},
       {"forgetting_drops_what_has_ended", "index", forgetting_drops_what_has_ended},

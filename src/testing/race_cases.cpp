@@ -18,10 +18,11 @@ void erase_against_update(Trial& t) {
     const int eraser = round % t.race_threads();
     Trial::together(t.race_threads(), [&](int i) {
       if (i == eraser) {
-        t.expect_ok(t.store().erase(key), "erase");
+        t.expect_ok(t.store_of(i).erase(key), "erase");
         t.expect_absent(key, "right after the erase");
       } else {
-        t.expect_ok(t.store().update(key, setting("a", std::to_string(i)), {long_ttl}), "update");
+        t.expect_ok(t.store_of(i).update(key, setting("a", std::to_string(i)), {long_ttl}),
+                    "update");
       }
     });
     t.expect_absent(key, "an erased session after racing updates");
@@ -32,7 +33,7 @@ void updates_of_different_attributes(Trial& t) {
   for (int round = 0; round < t.race_rounds(); ++round) {
     const StoreKey key = t.stored({{"a", "0"}});
     Trial::together(t.race_threads(), [&](int i) {
-      t.expect_applied(t.store().update(key, setting('a' + std::to_string(i), "1"), {long_ttl}),
+      t.expect_applied(t.store_of(i).update(key, setting('a' + std::to_string(i), "1"), {long_ttl}),
                        "update");
     });
     const std::size_t size = t.loaded(key, "load").fields.size();
@@ -46,8 +47,8 @@ void increments_add_up(Trial& t) {
   for (int round = 0; round < t.race_rounds(); ++round) {
     const StoreKey key = t.stored({{"n", "0"}});
     std::atomic<std::int64_t> sum = 0;
-    Trial::together(t.race_threads(), [&](int) {
-      const Result<Outcome> outcome = t.store().update(key, adding("n", 1), {long_ttl});
+    Trial::together(t.race_threads(), [&](int i) {
+      const Result<Outcome> outcome = t.store_of(i).update(key, adding("n", 1), {long_ttl});
       if (t.expect_ok(outcome, "increment") && !outcome->counters.empty()) {
         sum += outcome->counters[0];
       }
@@ -63,9 +64,9 @@ void one_consumer_wins(Trial& t) {
     const StoreKey key = t.stored({{"code", "42"}});
     std::atomic<int> winners = 0;
     std::atomic<int> losers = 0;
-    Trial::together(t.race_threads(), [&](int) {
+    Trial::together(t.race_threads(), [&](int i) {
       const Result<Outcome> outcome =
-          t.store().update(key, expecting("code", {"42"}, removing("code")), {long_ttl});
+          t.store_of(i).update(key, expecting("code", {"42"}, removing("code")), {long_ttl});
       winners += is(outcome, Outcome::Status::applied) ? 1 : 0;
       losers += is(outcome, Outcome::Status::conflict) ? 1 : 0;
     });
@@ -81,7 +82,7 @@ void one_creator_wins(Trial& t) {
     std::atomic<int> winner = -1;
     Trial::together(t.race_threads(), [&](int i) {
       const std::string name = std::to_string(i);
-      const Result<void> created = t.store().create(key, t.session({{"by", name}}), {long_ttl});
+      const Result<void> created = t.store_of(i).create(key, t.session({{"by", name}}), {long_ttl});
       if (created) {
         ++winners;
         winner = i;
@@ -104,10 +105,10 @@ void rekey_against_update(Trial& t) {
     std::vector<std::atomic<bool>> applied(static_cast<std::size_t>(t.race_threads()));
     Trial::together(t.race_threads(), [&](int i) {
       if (i == mover) {
-        t.expect_applied(t.store().rekey(from, to, {}, {long_ttl}, {long_ttl}), "rekey");
+        t.expect_applied(t.store_of(i).rekey(from, to, {}, {long_ttl}, {long_ttl}), "rekey");
       } else {
         const Result<Outcome> outcome =
-            t.store().update(from, setting('a' + std::to_string(i), "1"), {long_ttl});
+            t.store_of(i).update(from, setting('a' + std::to_string(i), "1"), {long_ttl});
         t.expect(is(outcome, Outcome::Status::applied) || is(outcome, Outcome::Status::gone),
                  "an update is applied or gone");
         applied[static_cast<std::size_t>(i)] = is(outcome, Outcome::Status::applied);
@@ -136,9 +137,9 @@ void rekey_against_erase(Trial& t) {
     Trial::together(2 * pairs, [&](int i) {
       const auto pair = static_cast<std::size_t>(i / 2);
       if (i % 2 == 0) {
-        t.expect_ok(t.store().rekey(from[pair], to[pair], {}, {long_ttl}, {long_ttl}), "rekey");
+        t.expect_ok(t.store_of(i).rekey(from[pair], to[pair], {}, {long_ttl}, {long_ttl}), "rekey");
       } else {
-        t.expect_ok(t.store().erase(from[pair]), "erase");
+        t.expect_ok(t.store_of(i).erase(from[pair]), "erase");
       }
     });
     for (std::size_t pair = 0; pair < from.size(); ++pair) {
@@ -157,7 +158,7 @@ void one_rekey_wins(Trial& t) {
     std::atomic<int> winners = 0;
     Trial::together(t.race_threads(), [&](int i) {
       const Result<Outcome> outcome =
-          t.store().rekey(from, to[static_cast<std::size_t>(i)], {}, {long_ttl}, {long_ttl});
+          t.store_of(i).rekey(from, to[static_cast<std::size_t>(i)], {}, {long_ttl}, {long_ttl});
       winners += is(outcome, Outcome::Status::applied) ? 1 : 0;
     });
     int alive = 0;
@@ -176,8 +177,8 @@ void readers_see_whole_steps(Trial& t) {
     const StoreKey key = Trial::fresh_key();
     const StoreKey to = Trial::fresh_key();
     std::atomic<bool> done = false;
-    const auto check = [&](const StoreKey& which) {
-      const Result<std::optional<Record>> found = t.store().load(which);
+    const auto check = [&](int i, const StoreKey& which) {
+      const Result<std::optional<Record>> found = t.store_of(i).load(which);
       if (!t.expect_ok(found, "load while others write") || !*found) return;
       const Record& record = **found;
       t.expect(record.remaining > milliseconds(0) && record.remaining <= long_ttl,
@@ -189,22 +190,22 @@ void readers_see_whole_steps(Trial& t) {
     Trial::together(4, [&](int i) {
       if (i > 0) {
         while (!done) {
-          check(key);
-          check(to);
+          check(i, key);
+          check(i, to);
           // A mutex is not fair: without a pause, readers can keep a writer waiting for ever.
           std::this_thread::yield();
         }
         return;
       }
-      t.expect_ok(t.store().create(key, t.session({{"left", "0"}, {"right", "0"}}), {long_ttl}),
+      t.expect_ok(t.store_of(i).create(key, t.session({{"left", "0"}, {"right", "0"}}), {long_ttl}),
                   "create");
       for (int step = 1; step <= 10; ++step) {
         Changes changes = setting("left", std::to_string(step));
         changes.set.push_back({"right", std::to_string(step)});
-        t.expect_applied(t.store().update(key, changes, {long_ttl}), "update");
+        t.expect_applied(t.store_of(i).update(key, changes, {long_ttl}), "update");
       }
-      t.expect_applied(t.store().rekey(key, to, {}, {long_ttl}, {long_ttl}), "rekey");
-      t.expect_ok(t.store().erase(to), "erase");
+      t.expect_applied(t.store_of(i).rekey(key, to, {}, {long_ttl}, {long_ttl}), "rekey");
+      t.expect_ok(t.store_of(i).erase(to), "erase");
       done = true;
     });
   }

@@ -103,6 +103,43 @@ void rekey_never_overwrites(Trial& t) {
   t.expect_applied(t.store().update(from, {}, {long_ttl}), "the old id is not frozen");
 }
 
+void rekey_gives_the_larger_time_to_live(Trial& t) {
+  const StoreKey from = t.stored({{"a", "1"}}, short_ttl);
+  const StoreKey to = Trial::fresh_key();
+  t.expect_applied(t.store().rekey(from, to, {}, {long_ttl}, {}), "rekey");
+  t.expect(t.loaded(to, "load").remaining > short_ttl, "a longer lifetime counts");
+  t.let_pass(short_ttl + milliseconds(10));
+  t.expect_value(to, "a", "1", "after the time that the old id had");
+}
+
+// What is asked of a frozen record comes too late, whatever else is wrong with it.
+void rekey_of_a_frozen_one_onto_another_is_gone(Trial& t) {
+  const Moved keys = moved(t);
+  const StoreKey taken = t.stored({{"b", "2"}});
+  t.expect_gone(t.store().rekey(keys.from, taken, {}, {long_ttl}, {}), "rekey");
+  t.expect_value(taken, "b", "2", "the session that was there");
+  t.expect_value(taken, "a", std::nullopt, "the session that was there");
+}
+
+// Frozen records may lead through others.
+void a_chain_of_frozen_ones_is_one_session(Trial& t) {
+  const Moved keys = moved(t);
+  std::vector<StoreKey> chain{keys.from, keys.to};
+  for (int i = 0; i < 3; ++i) {
+    const StoreKey next = Trial::fresh_key();
+    t.expect_applied(t.store().rekey(chain.back(), next, {}, {long_ttl}, {long_ttl}), "rekey");
+    chain.push_back(next);
+  }
+  t.expect_applied(t.store().update(chain.back(), setting("a", "new"), {long_ttl}), "update");
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
+    t.expect(t.loaded(chain[i], "a frozen one").frozen, "all but the last are frozen");
+    t.expect_value(chain[i], "a", "old", "a frozen one");
+  }
+  const Result<bool> erased = t.store().erase(chain[1]);
+  t.expect(erased && *erased, "erase from the middle says that there was one");
+  for (const StoreKey& key : chain) t.expect_absent(key, "every link");
+}
+
 void erasing_the_old_id_ends_the_new_one(Trial& t) {
   const Moved keys = moved(t);
   const StoreKey newest = Trial::fresh_key();
@@ -137,6 +174,10 @@ std::vector<ConformanceCase> rekey_cases() {
       {"zero_grace_ends_the_old_id", "P10", zero_grace_ends_the_old_id},
       {"repeated_rekey_is_applied", "P8 P10", repeated_rekey_is_applied, {"n"}},
       {"rekey_never_overwrites", "P1 P10", rekey_never_overwrites},
+      {"rekey_gives_the_larger_time_to_live", "P10", rekey_gives_the_larger_time_to_live},
+      {"rekey_of_a_frozen_one_onto_another_is_gone", "P1 P10",
+       rekey_of_a_frozen_one_onto_another_is_gone},
+      {"a_chain_of_frozen_ones_is_one_session", "P1 P10", a_chain_of_frozen_ones_is_one_session},
       {"erasing_the_old_id_ends_the_new_one", "P1 P10", erasing_the_old_id_ends_the_new_one},
       {"erasing_the_new_id_ends_the_old_one", "P1 P10", erasing_the_new_id_ends_the_old_one},
   };

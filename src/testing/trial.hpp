@@ -25,6 +25,11 @@ class Trial {
   explicit Trial(StoreHarness& harness) : harness_(harness) {}
 
   SessionStore& store() { return harness_.store(); }
+  // As one of many processes sees it.
+  SessionStore& store_of(int process) {
+    return process % 2 == 0 ? harness_.store() : harness_.another_store();
+  }
+  bool let_backend_fail(bool fails) { return harness_.let_backend_fail(fails); }
   ManualClock& clock() { return harness_.clock(); }
   void let_pass(milliseconds duration) { harness_.let_pass(duration); }
   [[nodiscard]] int race_rounds() const { return harness_.race_rounds(); }

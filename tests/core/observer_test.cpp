@@ -1,8 +1,11 @@
 // What an observer is told of each step of a session's life, and what it cannot find out.
 #include "websession/observer.hpp"
+#include "forwarding_store.hpp"
 #include "requests.hpp"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include <memory>
 #include <stdexcept>
@@ -61,35 +64,34 @@ class Recorder final : public Observer {
 };
 
 // A store on which each call takes some time.
-class SlowStore final : public SessionStore {
+class SlowStore final : public ForwardingStore {
  public:
   SlowStore(std::shared_ptr<SessionStore> inner, std::shared_ptr<ManualClock> clock)
-      : inner_(std::move(inner)), clock_(std::move(clock)) {}
+      : ForwardingStore(std::move(inner)), clock_(std::move(clock)) {}
 
   Result<std::optional<Record>> load(const StoreKey& key) override {
     clock_->advance(milliseconds(1));
-    return inner_->load(key);
+    return ForwardingStore::load(key);
   }
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
     clock_->advance(milliseconds(2));
-    return inner_->create(key, fields, lifetime);
+    return ForwardingStore::create(key, fields, lifetime);
   }
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
     clock_->advance(milliseconds(3));
-    return inner_->update(key, changes, lifetime);
+    return ForwardingStore::update(key, changes, lifetime);
   }
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override {
     clock_->advance(milliseconds(4));
-    return inner_->rekey(from, to, changes, lifetime, grace);
+    return ForwardingStore::rekey(from, to, changes, lifetime, grace);
   }
   Result<bool> erase(const StoreKey& key) override {
     clock_->advance(milliseconds(5));
-    return inner_->erase(key);
+    return ForwardingStore::erase(key);
   }
 
  private:
-  std::shared_ptr<SessionStore> inner_;
   std::shared_ptr<ManualClock> clock_;
 };
 
@@ -378,6 +380,37 @@ TEST_F(Observed, AValueThatDoesNotFitIsTold) {
   ASSERT_EQ(warnings.size(), 1U) << "once";
   EXPECT_TRUE(warnings[0].starts_with("value(\"big\") ")) << warnings[0];
   EXPECT_EQ(warnings[0].find("5000000000"), std::string::npos) << "never the value";
+}
+
+// Those of the index are calls of the store as well, and what a list meets of an outage shows.
+TEST_F(Observed, CallsOfTheIndexAreTold) {
+  const SessionManager m = manager();
+  Session session = open_session(m, "");
+  session.sign_in("ada");
+  ASSERT_TRUE(m.commit(session));
+  session.regenerate();
+  ASSERT_TRUE(m.commit(session));
+  observer->calls.clear();
+  ASSERT_EQ(m.sign_out_everywhere("ada").value(), 1U);
+  std::vector<StoreVerb> verbs;
+  for (const Recorder::Call& call : observer->calls) verbs.push_back(call.verb);
+  EXPECT_EQ(std::count(verbs.begin(), verbs.end(), StoreVerb::entries), 2);
+  EXPECT_EQ(std::count(verbs.begin(), verbs.end(), StoreVerb::forget), 1);
+  EXPECT_EQ(std::count(verbs.begin(), verbs.end(), StoreVerb::end_frozen), 1);
+  observer->calls.clear();
+  store->fail_call(1, make_error(Errc::timeout, "told to"));
+  EXPECT_FALSE(m.sessions_of("ada"));
+  ASSERT_EQ(observer->calls.size(), 1U);
+  EXPECT_EQ(observer->calls[0].verb, StoreVerb::entries);
+  EXPECT_EQ(observer->calls[0].label, "") << "a principal is no session";
+  EXPECT_EQ(observer->calls[0].error, "timeout: told to");
+}
+
+// A store without an index has none when it is observed.
+TEST_F(Observed, AnObservedStoreHasAnIndexIfTheStoreHas) {
+  const auto slow = std::make_shared<SlowStore>(store, clock);
+  EXPECT_EQ(manager(observer, slow).sessions_of("ada").error().code, Errc::invalid_argument);
+  EXPECT_TRUE(manager().sessions_of("ada"));
 }
 
 }  // namespace

@@ -15,10 +15,13 @@ class RedisStoreConformance : public RedisTest,
                               public ::testing::WithParamInterface<ConformanceCase> {
  protected:
   void run(const std::string& url, const RedisOptions& options) {
-    RedisHarness harness(RedisStore::connect(url, options).value(), clock);
+    RedisHarness harness(RedisStore::connect(url, options).value(), clock,
+                         RedisStore::connect(url, options).value());
     expect_conformance(GetParam(), harness, *server, "sid_");
   }
 };
+
+class RedisStoreOutage : public RedisTest {};
 
 class RedisStoreOverTls : public RedisStoreConformance {
  protected:
@@ -29,6 +32,17 @@ class RedisStoreOverTls : public RedisStoreConformance {
   }
   Authority authority;
 };
+
+// The cases about a backend that fails, with one that does.
+TEST_F(RedisStoreOutage, Conforms) {
+  TcpProxy proxy(server->port());
+  RedisOptions options = patient_options(clock);
+  options.operation_timeout = std::chrono::seconds(5);  // each call in the outage may take as long
+  RedisHarness harness(RedisStore::connect(proxy.url(), options).value(), clock, {}, &proxy);
+  for (const ConformanceCase& tested : conformance_cases()) {
+    if (tested.name.find("outage") != std::string::npos) expect_conformance(tested, harness);
+  }
+}
 
 TEST_P(RedisStoreConformance, Conforms) { run(server->url(), patient_options(clock)); }
 

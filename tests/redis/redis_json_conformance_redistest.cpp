@@ -19,7 +19,8 @@ class RedisJsonStoreConformance : public RedisTest,
 TEST_P(RedisJsonStoreConformance, Conforms) {
   RedisJsonOptions options;
   options.redis = patient_options(clock);
-  RedisHarness harness(RedisJsonStore::connect(server->url(), std::move(options)).value(), clock);
+  RedisHarness harness(RedisJsonStore::connect(server->url(), options).value(), clock,
+                       RedisJsonStore::connect(server->url(), options).value());
   expect_conformance(GetParam(), harness, *server, "");
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -34,6 +35,9 @@ enum class Defect {
   rekey_is_not_atomic,
   rekey_loses_deadlines,
   rekey_keeps_old_without_grace,
+  rekey_keeps_only_the_old_ttl,
+  rekey_says_key_exists_before_gone,
+  rekey_follows_one_successor,
   frozen_is_renewed,
   erase_leaves_successor,
   erase_leaves_frozen,
@@ -62,7 +66,12 @@ enum class Defect {
   removing_all_erases,
   accepts_bad_ttl,
   accepts_bad_names,
-  last = accepts_bad_names,
+  ignores_bytes_max,
+  ignores_attributes_max,
+  outage_is_absence,
+  outage_is_gone,
+  outage_writes_all_the_same,
+  last = outage_writes_all_the_same,
 };
 
 class DefectiveStore final : public SessionStore {
@@ -70,7 +79,12 @@ class DefectiveStore final : public SessionStore {
   DefectiveStore(Defect defect, std::shared_ptr<const Clock> clock)
       : defect_(defect), clock_(std::move(clock)) {}
 
+  // Its backend is away: every call fails until it is back.
+  void set_down(bool down) { down_ = down; }
+
   Result<std::optional<Record>> load(const StoreKey& key) override {
+    if (down_ && is(Defect::outage_is_absence)) return std::optional<Record>();
+    if (down_) return outage();
     const std::lock_guard lock(mutex_);
     const Entry* entry = find(key);
     if (entry == nullptr && is(Defect::load_adopts)) {
@@ -90,6 +104,7 @@ class DefectiveStore final : public SessionStore {
   }
 
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
+    if (down_) return outage();
     if (auto valid = validate(fields, lifetime); !valid && !forgives(lifetime)) return valid;
     const SteadyTime end = clock_->steady() + lifetime.ttl;
     {
@@ -110,6 +125,8 @@ class DefectiveStore final : public SessionStore {
   }
 
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
+    if (down_ && is(Defect::outage_is_gone)) return Outcome{Outcome::Status::gone, {}};
+    if (down_ && !is(Defect::outage_writes_all_the_same)) return outage();
     if (auto valid = validate(changes, lifetime); !valid && !forgives(lifetime)) {
       return std::move(valid).error();
     }
@@ -135,6 +152,7 @@ class DefectiveStore final : public SessionStore {
       return std::move(applied->outcome);
     }
     entry->fields = maimed(applied->fields);
+    if (down_) return outage();
     if (!is(Defect::write_does_not_renew) || changes.empty()) renew(*entry, lifetime);
     if (is(Defect::write_makes_immortal) && !changes.empty()) {
       entry->expires_at = clock_->steady() + ttl_max;
@@ -148,12 +166,16 @@ class DefectiveStore final : public SessionStore {
     if (auto valid = validate(changes, lifetime); !valid && !forgives(lifetime)) {
       return std::move(valid).error();
     }
+    if (down_) return outage();
     std::unique_lock lock(mutex_);
     Entry* old = find(from);
     const Entry* present = find(to);
     const bool repeated =
         old == nullptr ? present != nullptr : old->successor && *old->successor == to.secret();
     if (repeated && !is(Defect::rekey_is_not_repeatable)) return repeat(to, changes);
+    if (is(Defect::rekey_says_key_exists_before_gone) && old != nullptr && present != nullptr) {
+      return make_error(Errc::key_exists, "taken");
+    }
     if (old == nullptr || (old->successor && !is(Defect::rekey_leaves_old_writable))) {
       return Outcome{Outcome::Status::gone, {}};
     }
@@ -175,13 +197,14 @@ class DefectiveStore final : public SessionStore {
     Entry moved{is(Defect::rekey_loses_deadlines) ? without_deadlines(applied->fields)
                                                   : maimed(applied->fields),
                 copy.expires_at};
-    renew(moved, lifetime);
+    if (!is(Defect::rekey_keeps_only_the_old_ttl)) renew(moved, lifetime);
     freeze(from, to, copy, grace, applied->fields);
     entries_.insert_or_assign(to.secret(), std::move(moved));
     return std::move(applied->outcome);
   }
 
   Result<bool> erase(const StoreKey& key) override {
+    if (down_) return outage();
     const std::lock_guard lock(mutex_);
     std::string next = key.secret();
     bool erased = false;
@@ -192,6 +215,7 @@ class DefectiveStore final : public SessionStore {
       const std::optional<std::string> successor = found->second.successor;
       entries_.erase(found);
       if (!successor || is(Defect::erase_leaves_successor)) break;
+      if (is(Defect::rekey_follows_one_successor) && next != key.secret()) break;
       next = *successor;
     }
     return erased || is(Defect::erase_says_true_always);
@@ -205,6 +229,8 @@ class DefectiveStore final : public SessionStore {
   };
 
   [[nodiscard]] bool is(Defect defect) const { return defect_ == defect; }
+
+  static Error outage() { return make_error(Errc::unavailable, "the backend is away"); }
 
   [[nodiscard]] bool forgives(Lifetime lifetime) const {
     const bool bad_ttl = lifetime.ttl < std::chrono::milliseconds(1) || lifetime.ttl > ttl_max;
@@ -285,6 +311,8 @@ class DefectiveStore final : public SessionStore {
 
   Result<Applied> changed(const Fields& before, Changes changes) {
     WallTime now = clock_->wall();
+    if (is(Defect::ignores_bytes_max)) changes.bytes_max = 0;
+    if (is(Defect::ignores_attributes_max)) changes.attributes_max = 0;
     if (is(Defect::expect_sees_expired_attribute) && !changes.expect.empty()) now = WallTime();
     if (is(Defect::increment_sees_expired_attribute) && !changes.increment.empty()) now = {};
     std::vector<Field> fields(before.begin(), before.end());
@@ -356,6 +384,7 @@ class DefectiveStore final : public SessionStore {
   }
 
   Defect defect_;
+  std::atomic<bool> down_ = false;
   std::shared_ptr<const Clock> clock_;
   std::mutex mutex_;
   std::map<std::string, Entry> entries_;

@@ -11,6 +11,7 @@
 
 #include "patient.hpp"
 #include "redis_server.hpp"
+#include "tcp_proxy.hpp"
 #include "websession/redis_store.hpp"
 #include "websession/testing/store_conformance.hpp"
 
@@ -25,10 +26,26 @@ inline RedisOptions patient_options(std::shared_ptr<const Clock> clock) {
 
 class RedisHarness final : public StoreHarness {
  public:
-  RedisHarness(std::shared_ptr<SessionStore> store, std::shared_ptr<ManualClock> clock)
-      : store_(std::move(store)), clock_(std::move(clock)) {}
+  // `another`: as another process has it. `proxy`: through which the store reaches its server.
+  RedisHarness(std::shared_ptr<SessionStore> store, std::shared_ptr<ManualClock> clock,
+               std::shared_ptr<SessionStore> another = {}, TcpProxy* proxy = nullptr)
+      : store_(std::move(store)),
+        clock_(std::move(clock)),
+        another_(another ? std::move(another) : store_),
+        proxy_(proxy) {}
 
   SessionStore& store() override { return *store_; }
+  SessionStore& another_store() override { return *another_; }
+  bool let_backend_fail(bool fails) override {
+    if (proxy_ == nullptr) return false;
+    if (!fails) {
+      proxy_->forward();
+      return true;
+    }
+    proxy_->refuse();
+    proxy_->close_all();
+    return true;
+  }
   ManualClock& clock() override { return *clock_; }
   void let_pass(std::chrono::milliseconds duration) override {
     clock_->advance(duration);
@@ -38,6 +55,8 @@ class RedisHarness final : public StoreHarness {
  private:
   std::shared_ptr<SessionStore> store_;
   std::shared_ptr<ManualClock> clock_;
+  std::shared_ptr<SessionStore> another_;
+  TcpProxy* proxy_;
 };
 
 inline void expect_conformance(const ConformanceCase& tested, StoreHarness& harness) {

@@ -13,6 +13,10 @@ namespace {
 class DefectiveHarness final : public ClockedHarness<DefectiveStore> {
  public:
   using ClockedHarness<DefectiveStore>::ClockedHarness;
+  bool let_backend_fail(bool fails) override {
+    static_cast<DefectiveStore&>(store()).set_down(fails);
+    return true;
+  }
   // The defects let others go first, so that a few threads are enough to meet.
   [[nodiscard]] int race_threads() const override { return 8; }
   [[nodiscard]] int race_rounds() const override { return 5; }
@@ -31,6 +35,29 @@ std::vector<std::string> failures_with(Defect defect) {
 
 TEST(ConformanceSuite, PassesACorrectStore) {
   for (const std::string& failure : failures_with(Defect::none)) ADD_FAILURE() << failure;
+}
+
+// Each process has sessions of its own.
+class LonelyHarness final : public ClockedHarness<MemoryStore> {
+ public:
+  SessionStore& another_store() override { return other_; }
+  [[nodiscard]] int race_threads() const override { return 4; }
+  [[nodiscard]] int race_rounds() const override { return 2; }
+
+ private:
+  MemoryStore other_;
+};
+
+TEST(ConformanceSuite, NoticesThatProcessesDoNotShareTheirSessions) {
+  std::size_t noticed = 0;
+  for (const ConformanceCase& tested : conformance_cases()) {
+    LonelyHarness harness;
+    const bool is_race = tested.name.starts_with("race_");
+    const bool failed = !run_conformance_case(tested, harness).empty();
+    EXPECT_FALSE(failed && !is_race) << tested.name;
+    noticed += failed ? 1 : 0;
+  }
+  EXPECT_GE(noticed, 5U);
 }
 
 class EachDefect : public ::testing::TestWithParam<int> {};

@@ -28,7 +28,11 @@ enum class Defect {
   forgets_all,
   ends_the_successor,
   ends_nothing,
-  last = ends_nothing,
+  nothing_listed_when_the_principal_changes,
+  lists_in_reverse,
+  erase_leaves_the_entry,
+  rekey_leaves_the_entry,
+  last = rekey_leaves_the_entry,
 };
 
 // Keeps an index of its own beside the sessions.
@@ -46,6 +50,19 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
   void drop(std::string_view principal, const StoreKey& key) {
     const std::lock_guard lock(mutex_);
     std::erase(index_[name_of(principal)], key);
+  }
+  [[nodiscard]] bool is_listed_for_another(const StoreKey& key, std::string_view principal) {
+    const std::lock_guard lock(mutex_);
+    return std::any_of(index_.begin(), index_.end(), [&](const auto& listed) {
+      const auto& [name, keys] = listed;
+      return name != principal && std::find(keys.begin(), keys.end(), key) != keys.end();
+    });
+  }
+  void drop_ended() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [name, keys] : index_) {
+      std::erase_if(keys, [this](const StoreKey& key) { return !inner_.load(key).value(); });
+    }
   }
   template <class Write>
   auto listing(bool lists, const StoreKey& key, const Lifetime& lifetime, const Write& write) {
@@ -72,7 +89,10 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
     return listing(lists, key, lifetime, [&] { return inner_.create(key, fields, lifetime); });
   }
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
-    const bool lists = defect_ != Defect::nothing_listed_by_update;
+    // Who forgets this has only renewals in mind.
+    const bool passes = defect_ == Defect::nothing_listed_when_the_principal_changes &&
+                        is_listed_for_another(key, lifetime.principal);
+    const bool lists = defect_ != Defect::nothing_listed_by_update && !passes;
     return listing(lists, key, lifetime, [&] { return inner_.update(key, changes, lifetime); });
   }
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
@@ -82,15 +102,23 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
       give_way();
     }
     const bool lists = defect_ != Defect::nothing_listed_by_rekey;
-    return listing(lists, to, lifetime,
-                   [&] { return inner_.rekey(from, to, changes, lifetime, grace); });
+    auto moved = listing(lists, to, lifetime,
+                         [&] { return inner_.rekey(from, to, changes, lifetime, grace); });
+    if (defect_ != Defect::rekey_leaves_the_entry) drop_ended();
+    return moved;
   }
-  Result<bool> erase(const StoreKey& key) override { return inner_.erase(key); }
+  Result<bool> erase(const StoreKey& key) override {
+    auto erased = inner_.erase(key);
+    if (defect_ != Defect::erase_leaves_the_entry) drop_ended();
+    return erased;
+  }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {
     const std::lock_guard lock(mutex_);
     const auto found = index_.find(name_of(principal));
-    return found == index_.end() ? std::vector<StoreKey>() : found->second;
+    std::vector<StoreKey> keys = found == index_.end() ? std::vector<StoreKey>() : found->second;
+    if (defect_ == Defect::lists_in_reverse) std::reverse(keys.begin(), keys.end());
+    return keys;
   }
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
     if (defect_ == Defect::forgets_nothing) return {};

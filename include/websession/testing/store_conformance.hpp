@@ -1,6 +1,7 @@
 // What every SessionStore must do, as a list of cases: run them on your own store.
 //
-// They need no test framework. With GoogleTest:
+// They need no test framework. A failure says which promise of the README is broken, and how. With
+// GoogleTest:
 //
 //   class MyStore : public ::testing::TestWithParam<ConformanceCase> {};
 //   TEST_P(MyStore, Conforms) {
@@ -34,6 +35,14 @@ class StoreHarness {
   // Lets `duration` pass for the clock and for the store's times to live. A store that counts real
   // time has to sleep as well.
   virtual void let_pass(std::chrono::milliseconds duration) = 0;
+
+  // The same sessions as another process sees them: a second store on the same backend. In race
+  // cases every other thread uses it. A store that nothing can share is its own.
+  virtual SessionStore& another_store() { return store(); }
+
+  // Makes the store's backend fail (a server that cannot be reached, say), or work again. False: it
+  // cannot be made to; then the cases about it see nothing. Sessions must survive it.
+  virtual bool let_backend_fail(bool) { return false; }
 
   // How hard the race cases try.
   [[nodiscard]] virtual int race_threads() const { return 64; }

@@ -11,7 +11,7 @@ end
 local head = call('HMGET', key, '@created', '@frozen', deadline_name, name)
 if not head[1] or head[2] then return {'gone'} end
 
-if not head[4] and may_outgrow(key, 1, 0, attributes_max) then
+if not head[4] and attributes_max > 0 and call('HLEN', key) >= attributes_max then
   local function stays() return false end
   if outgrows(call('HGETALL', key), stays, {name, step}, 1, 0, attributes_max) then
     return {'too_large'}

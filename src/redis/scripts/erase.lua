@@ -1,4 +1,5 @@
 -- Ends a session with the frozen ones that lead to it, and their entries in their principals' indexes.
+-- Follows unindex.lua.
 -- KEYS: a chain of sessions, each the successor of the one before it; then the indexes. ARGV: adopt ('1':
 -- take hashes without @created), number of sessions, the principals of the indexes.
 -- Gives the number of keys that were there. Or, when somebody is missing among the KEYS, a list: the

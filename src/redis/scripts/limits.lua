@@ -9,6 +9,13 @@
 -- `flat`: the session's fields. `list`: those to write, from index `first` on. `removed(name)`: whether
 -- the write removes a field (unless it is in the list as well).
 local function outgrows(flat, removed, list, first, bytes_max, attributes_max)
+  -- Most sessions are so small that whatever the write replaces or removes may be counted twice.
+  local most, fields = 0, (#flat + #list - first + 1) / 2
+  for i = 1, #flat do most = most + #flat[i] end
+  for i = first, #list do most = most + #list[i] end
+  local few = attributes_max == 0 or fields <= attributes_max
+  if few and (bytes_max == 0 or most <= bytes_max) then return false end
+
   local share = attributes_max > 0 and bytes_max / attributes_max or 0
   local sizes = {}
   local function add(name, text)
@@ -33,10 +40,4 @@ local function outgrows(flat, removed, list, first, bytes_max, attributes_max)
   -- many small ones.
   return bytes_max > 0 and bytes_after > bytes_max
     and (bytes_after > bytes or surplus_after > surplus)
-end
-
--- Whether the attributes have to be looked at for it. `more`: the fields that the write may add.
-local function may_outgrow(key, more, bytes_max, attributes_max)
-  return bytes_max > 0
-    or attributes_max > 0 and redis.call('HLEN', key) + more > attributes_max
 end

@@ -1,5 +1,5 @@
--- Moves a session from KEYS[1] to KEYS[2]. Follows index.lua, limits.lua and change.lua, whose
--- keys and arguments these are; after them comes the grace in ms. The old hash keeps its state, frozen, for the grace.
+-- Moves a session from KEYS[1] to KEYS[2]. Follows index.lua, unindex.lua, limits.lua and
+-- change.lua, whose keys and arguments these are; after them comes the grace in ms. The old hash keeps its state, frozen, for the grace.
 local grace = take_number()
 local left = redis.call('PTTL', KEYS[1])
 local head = left == -2 and {} or redis.call('HMGET', KEYS[1], '@created', '@frozen', '@user')

@@ -12,7 +12,10 @@ end
 local head = call('HMGET', key, '@created', '@frozen', unpack(ARGV, 5, last))
 if not head[1] or head[2] then return 0 end
 local left, grows = call('PTTL', key), #ARGV > last
-if grows and may_outgrow(key, (#ARGV - last) / 2, bytes_max, attributes_max) then
+-- Most writes are small, and cost this one call.
+local large = bytes_max > 0
+  or attributes_max > 0 and grows and call('HLEN', key) + (#ARGV - last) / 2 > attributes_max
+if grows and large then
   local removed = {}
   for i = 5, last do removed[ARGV[i]] = true end
   local function is_removed(name) return removed[name] end

@@ -1,5 +1,5 @@
--- Changes a session, and never makes one. Follows index.lua, limits.lua and change.lua, whose
--- keys and arguments these are.
+-- Changes a session, and never makes one. Follows index.lua, unindex.lua, limits.lua and
+-- change.lua, whose keys and arguments these are.
 local left = redis.call('PTTL', KEYS[1])
 if left == -2 then return {'gone'} end
 local head = redis.call('HMGET', KEYS[1], '@created', '@frozen', '@user')
@@ -30,7 +30,9 @@ end
 passes = passes and head[3]  -- from whom to somebody else, or to nobody
 if passes and passes ~= former then return ask_for(passes) end
 
-if #fields > 0 and may_outgrow(KEYS[1], #fields / 2, bytes_max, attributes_max) then
+local large = bytes_max > 0
+  or attributes_max > 0 and redis.call('HLEN', KEYS[1]) + #fields / 2 > attributes_max
+if #fields > 0 and large then
   local removed = {}
   for _, name in ipairs(doomed) do removed[name] = true end
   local function is_removed(name) return removed[name] end
