@@ -26,4 +26,5 @@ install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/websession-config.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/websession-config-version.cmake
   cmake/Findhiredis.cmake
+  cmake/WebsessionHiredis.cmake
   DESTINATION ${config_dir})

@@ -1,12 +1,13 @@
 // What every public header stands on: the language, and what a shared library shows.
 #pragma once
 
-#if __cplusplus < 202002L
-#error \
-    "websession needs C++20: compile with -std=c++20 (CMake: target_compile_features(... cxx_std_20))"
-#endif
+#include <version>
 
-#ifdef Status
+#if __cplusplus < 202002L
+#error "websession needs C++20: compile with -std=c++20"
+#elif defined(_LIBCPP_VERSION) && _LIBCPP_VERSION < 200000
+#error "libc++ before 20 lacks what websession needs: use libstdc++ (no -stdlib=libc++)"
+#elif defined(Status)
 #error "Xlib makes Status a macro: include websession before it, and write #undef Status after it"
 #endif
 

@@ -1,11 +1,11 @@
 #include "resp.hpp"
 
-#include <hiredis/hiredis.h>
-
 #include <array>
 #include <charconv>
 #include <cstring>
 #include <new>
+
+#include "hiredis.hpp"
 
 namespace websession::redis {
 namespace {

@@ -10,6 +10,10 @@
 #include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
 
+#ifndef __GXX_RTTI
+#error "a store needs RTTI: compile without -fno-rtti what uses FaultStore"
+#endif
+
 namespace websession::testing {
 
 // Passes every call on to another store, but for those that a test chose to fail. Safe to call from
