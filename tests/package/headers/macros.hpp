@@ -1,5 +1,5 @@
-// Macros that others bring, and that no name of ours may be: those of Xlib (but for Status), Qt, and
-// the system.
+// Macros that others bring, and that no name of ours may be: those of Xlib (but for Status), Qt,
+// and the system.
 #define Above 0
 #define Always 2
 #define Below 1
