@@ -24,7 +24,7 @@ std::string seconds_text(nanoseconds time) {
   std::string text = std::to_string(time.count() / second);
   std::string fraction = std::to_string(second + time.count() % second).substr(1);
   fraction.erase(fraction.find_last_not_of('0') + 1);
-  if (!fraction.empty()) text += "." + fraction;
+  if (!fraction.empty()) text += '.' + fraction;
   return text;
 }
 

@@ -146,7 +146,7 @@ std::optional<std::string> integer_text(const Decimal& number) {
   }
   if (exponent < 0 || exponent > 20) return std::nullopt;
   digits.append(static_cast<std::size_t>(exponent), '0');
-  return number.negative ? "-" + digits : digits;
+  return number.negative ? '-' + digits : digits;
 }
 
 template <class T>

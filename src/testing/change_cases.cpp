@@ -251,7 +251,7 @@ void growth_is_bounded(Trial& t) {
     const StoreKey key = t.stored();
     int refused = 0;
     for (int i = 0; i < 20; ++i) {
-      const Changes changes = bounded(setting("a" + std::to_string(i), std::string(size, 'x')));
+      const Changes changes = bounded(setting('a' + std::to_string(i), std::string(size, 'x')));
       const Fields before = t.loaded(key, "load").fields;
       const Result<Outcome> outcome = t.store().update(key, changes, {long_ttl});
       if (outcome) continue;
