@@ -5,6 +5,10 @@
 
 #include <cstddef>
 
+#include "websession/config.hpp"
+
+// Exported, as MemoryStore, a component of its own, uses it.
+WEBSESSION_API_BEGIN
 namespace websession::internal {
 
 // Memory that a fork gives the child as zeros (MADV_WIPEONFORK), whoever forks and however, and
@@ -32,3 +36,4 @@ class ForkGuard {
 };
 
 }  // namespace websession::internal
+WEBSESSION_API_END

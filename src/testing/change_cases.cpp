@@ -213,8 +213,8 @@ void library_fields_can_be_set(Trial& t) {
 
 // Names and values are bytes, in every kind of change.
 void any_bytes_in_changes(Trial& t) {
-  const std::string odd("\xff\0 \n'\"{$}", 10);
-  const std::string other("\xff\0 \n'\"{$]", 10);
+  const std::string odd("\xff\0 \n'\"{$}", 9);
+  const std::string other("\xff\0 \n'\"{$]", 9);
   const StoreKey key = t.stored({{"a", "1"}});
   t.expect_applied(t.store().update(key, setting(odd, odd), {long_ttl}), "set");
   t.expect_conflict(t.store().update(key, expecting(odd, {other, "a"}), {long_ttl}),
