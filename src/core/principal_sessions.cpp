@@ -291,8 +291,8 @@ Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
     std::size_t ended = 0;
     for (; ended + *options.max_sessions_per_principal < sessions.size(); ++ended) {
       const StoreKey& surplus = sessions[ended].key;
-      const Result<bool> erased = deadline.check() ? shared_->store.by_key().erase(surplus)
-                                                   : Result<bool>(too_many_to_list());
+      if (!deadline.check()) return done;
+      const Result<bool> erased = shared_->store.by_key().erase(surplus);
       if (!erased) return done;
       if (!shared_->store.is_key_of(surplus, state.stored->id)) continue;
       done = Commit::Status::gone;

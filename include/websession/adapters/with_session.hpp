@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "websession/config.hpp"
 #include "websession/session_manager.hpp"
@@ -118,18 +119,16 @@ void with_session(const SessionManager& manager, E&& exchange, Handler&& handler
       exchange.https() || (exchange.options.trust_forwarded_proto &&
                            forwarded_https(exchange.header("X-Forwarded-Proto", "\n")));
   const RequestInfo request{cookies, https};
-  const auto fail = [&](const Error& error) {
+  const auto fail = [&](const Error& error, const std::vector<Header>& headers) {
     exchange.fail(error);
-    for (const Header& header : manager.cache_headers(request)) exchange.put(header);
+    for (const Header& header : headers) exchange.put(header);
   };
   Result<Session> session = manager.open(request);
-  if (!session) return fail(session.error());
+  if (!session) return fail(session.error(), manager.cache_headers(request));
   auto call = [&] { std::forward<Handler>(handler)(*session); };
   const auto fail_and_end = [&](const Error& error) {
     const Result<Commit> abandoned = manager.abandon(*session);
-    if (!abandoned) return fail(error);
-    exchange.fail(error);
-    for (const Header& header : abandoned->headers) exchange.put(header);
+    fail(error, abandoned ? abandoned->headers : manager.cache_headers(request));
   };
   const std::optional<Error> thrown =
       internal::error_thrown_by([](void* argument) { (*static_cast<decltype(call)*>(argument))(); },
