@@ -100,9 +100,9 @@ struct MemoryStore::Impl {
   Attempt try_rekey(Room& room, const StoreKey& from, const StoreKey& to, const Changes& changes,
                     Lifetime lifetime, Grace grace);
 
-  const internal::ForkGuard fork_guard;
-  std::array<memory::Shard, shard_count> shards;
   memory::Shared shared;
+  std::array<memory::Shard, shard_count> shards;
+  const internal::ForkGuard fork_guard;
   std::array<std::atomic<std::uint64_t>, memory::kind_count> evicted{};
   const std::shared_ptr<Observer> observer;
 };
