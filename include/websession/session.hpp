@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -51,6 +52,7 @@ class SessionSnapshot {
     return text ? decode<T>(*text).value_or(fallback) : fallback;
   }
   [[nodiscard]] std::string value(std::string_view name, std::string_view fallback) const;
+  std::string value(std::string_view name, std::nullptr_t) const = delete;
   [[nodiscard]] bool contains(std::string_view name) const { return attributes_.contains(name); }
   // The names and stored texts of all attributes.
   [[nodiscard]] const Fields& attributes() const noexcept { return attributes_; }
@@ -104,6 +106,7 @@ class Session {
     return fallback;
   }
   [[nodiscard]] std::string value(std::string_view name, std::string_view fallback) const;
+  std::string value(std::string_view name, std::nullptr_t) const = delete;  // no text to fall back on
 
   [[nodiscard]] bool contains(std::string_view name) const;
   // The names of all attributes, in order.

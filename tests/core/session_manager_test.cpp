@@ -16,6 +16,13 @@
 namespace websession::testing {
 namespace {
 
+// A null would be taken for a text.
+template <class T>
+concept FallsBackOnNull = requires(const T& attributes) {
+  attributes.value("name", nullptr);
+};
+static_assert(!FallsBackOnNull<Session> && !FallsBackOnNull<SessionSnapshot>);
+
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;

@@ -1,4 +1,7 @@
-// Uses each component so that it must link.
+// Uses each component so that it must link, with another nlohmann::json than the library was built
+// with: this changes its ABI.
+#define JSON_DIAGNOSTICS 1
+#include <nlohmann/json.hpp>
 #include <websession/redis_store.hpp>
 #include <websession/testing/store_conformance.hpp>
 #include <websession/websession.hpp>
@@ -10,9 +13,11 @@ int main() {
       websession::SessionManager::make(std::make_shared<websession::MemoryStore>()).value();
   websession::Session session = manager.open({}).value();
   session.set("name", "Ada");
+  session.set("prefs", nlohmann::json{{"theme", "dark"}});
+  const auto prefs = session.get<nlohmann::json>("prefs").value();
   const bool stored = manager.commit(session).value().status == websession::Commit::Status::created;
   const bool refused = !websession::RedisStore::connect("nonsense").has_value();
   const bool cases = !websession::testing::conformance_cases().empty();
   std::cout << "consumer: " << stored << refused << cases << "\n";
-  return stored && refused && cases ? 0 : 1;
+  return prefs->at("theme") == "dark" && stored && refused && cases ? 0 : 1;
 }
