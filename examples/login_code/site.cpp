@@ -107,18 +107,23 @@ void Site::add_to(httplib::Server& server) const {
 void Site::start(const Request& req, Response& res, Session& session) const {
   if (session.principal()) return home(res, session);
   Frame frame = this->frame(session);
-  // A cookie that the store knows no session for: it was ended, here or from another device. This
-  // can be told without starting a new session to keep the message in.
+  // A cookie that the store knows no session for: it was ended, here or from another device, or
+  // another tab has just signed in. This can be told without starting a new session to keep the
+  // message in.
   const std::string& cookie = parts_.sessions.options().cookie.name;
   const std::string cookies = req.get_header_value("Cookie");
   if (session.is_new() && !websession::find_cookies(cookies, cookie).empty()) {
-    frame.flashes.push_back({"notice", "Your session has ended. Sign in again to go on."});
+    const char* news = session.ended() ? "Your session has ended. If you have just signed in, load "
+                                         "this page again."
+                                       : "Your session has ended. Sign in again to go on.";
+    frame.flashes.push_back({"notice", news});
   }
   res.set_content(sign_in_page(frame, session.value("address", "")), html);
 }
 
 void Site::send_code(const Request& req, Response& res, Session& session) const {
   if (session.principal()) return go_to(res, "/");
+  session.start_over();  // a session that has just ended elsewhere keeps nobody from signing in
   const std::optional<std::string> address = parse_address(req.get_param_value("email"));
   if (!address) {
     add_flash(session, "error", "That is no e-mail address. Is there something missing?");
@@ -196,7 +201,7 @@ void Site::end_device(const Request& req, Response& res, Session& session) const
 }
 
 void Site::sign_out(const Request&, Response& res, Session& session) const {
-  if (!session.principal()) return go_to(res, "/");
+  if (!session.principal() && !session.ended()) return go_to(res, "/");
   session.sign_out();
   // To keep this for the next page takes an anonymous session. Without it, the cookie would go.
   add_flash(session, "notice", "You are signed out.");

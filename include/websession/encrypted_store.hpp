@@ -109,7 +109,7 @@ class EncryptedStore final : public SessionStore, public PrincipalIndex {
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override;
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override;
-  Result<bool> erase(const StoreKey& key) override;
+  Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
 
   // Those of the inner store; invalid_argument when it keeps no index.
   Result<std::vector<StoreKey>> entries(std::string_view principal) override;

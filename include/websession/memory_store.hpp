@@ -34,6 +34,9 @@ struct MemoryOptions {
 // add as well.
 struct MemoryStats {
   std::size_t sessions = 0;
+  // What is remembered of replaced and ended ones (Grace). They take room like sessions, and make
+  // it before any of these.
+  std::size_t marks = 0;
   std::size_t bytes = 0;
   // Sessions that ended before their time for want of room, since the store was made.
   std::uint64_t evicted_anonymous = 0;
@@ -73,7 +76,7 @@ class MemoryStore final : public SessionStore, public PrincipalIndex {
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override;
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override;
-  Result<bool> erase(const StoreKey& key) override;
+  Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override;
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override;
@@ -85,7 +88,7 @@ class MemoryStore final : public SessionStore, public PrincipalIndex {
   // for it, whatever the number: it holds a part of the store for a few sessions at a time.
   std::size_t sweep(std::size_t at_most);
 
-  // The records held, expired ones that have not been removed yet included.
+  // The sessions held, expired ones that have not been removed yet included.
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] MemoryStats stats() const;
 

@@ -30,6 +30,7 @@ struct SessionEvent {
     created,
     loaded,
     not_found,    // an id that the store does not know: its session ended, or somebody guesses
+    late,         // an id whose session was replaced or ended seconds ago (Session::ended)
     renewed,      // only its time to live
     updated,      // its attributes
     regenerated,  // `session` has the new id, `previous` the old one

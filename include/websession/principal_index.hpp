@@ -36,9 +36,9 @@ class PrincipalIndex {
   PrincipalIndex& operator=(const PrincipalIndex&) = delete;
   virtual ~PrincipalIndex() = default;
 
-  // The keys listed under the principal, frozen ones included; those first that were listed (or in
-  // some stores renewed) longest ago. A list of less than two is as it was at one moment; in a
-  // longer one, what changes meanwhile may be there twice or not at all.
+  // The keys listed under the principal, frozen ones that can be read included; those first that
+  // were listed (or in some stores renewed) longest ago. A list of less than two is as it was at
+  // one moment; in a longer one, what changes meanwhile may be there twice or not at all.
   virtual Result<std::vector<StoreKey>> entries(std::string_view principal) = 0;
 
   // Drops entries whose session is gone. Precondition: after they were listed, the store had no
@@ -47,8 +47,8 @@ class PrincipalIndex {
   // those of sessions that it has: an index that is exact needs no telling.
   virtual Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) = 0;
 
-  // Ends a frozen record alone: SessionStore::erase would take its successors with it.
-  // Precondition: the store gave the record as frozen. (It stays so until it ends.)
+  // Takes from a frozen record what can be read in it, so that it is over, and leaves its mark:
+  // SessionStore::erase would end its successor. Precondition: the store gave the record as frozen.
   virtual Result<void> end_frozen(const StoreKey& key) = 0;
 };
 

@@ -101,7 +101,7 @@ class RedisJsonStore final : public SessionStore {
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override;
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override;
-  Result<bool> erase(const StoreKey& key) override;
+  Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
 
   struct Impl;  // private to the library
   explicit RedisJsonStore(std::unique_ptr<Impl> impl) noexcept;

@@ -106,7 +106,8 @@ class Session {
     return fallback;
   }
   [[nodiscard]] std::string value(std::string_view name, std::string_view fallback) const;
-  std::string value(std::string_view name, std::nullptr_t) const = delete;  // no text to fall back on
+  std::string value(std::string_view name,
+                    std::nullptr_t) const = delete;  // no text to fall back on
 
   [[nodiscard]] bool contains(std::string_view name) const;
   // The names of all attributes, in order.
@@ -172,6 +173,22 @@ class Session {
   //
   //   if (!session.principal()) return session.degraded() ? answer(503) : ask_to_sign_in();
   [[nodiscard]] bool degraded() const noexcept;
+  // True when the session that the cookie names was replaced or has ended a moment ago (10 seconds,
+  // or SessionOptions::regenerate_grace if that is longer): by a sign-in, a sign-out, invalidate,
+  // or from afar. The request was most likely under way meanwhile, as a poll or a second click is,
+  // and its visitor has another session by now. So nothing is in this one, its commit is `gone` if
+  // anything was to be written, as are direct operations, and no cookie is sent: it would take the
+  // place of the other session's. sign_in starts a new session, and so does start_over. Who has to
+  // know who asks should not take such a visitor for one who has not signed in; asked once more,
+  // the browser brings the cookie that it has by now:
+  //
+  //   if (!session.principal()) return session.ended() ? page("Load again") : ask_to_sign_in();
+  [[nodiscard]] bool ended() const noexcept;
+  // Takes the visitor of a session that has ended() for a new one: what is set from now on is
+  // stored in a new session, with a cookie. For what a visitor does deliberately, as filling in the
+  // form that begins a sign-in; never for a poll or a page that is only looked at, whose cookie
+  // could take the place of a login's. Of another session: nothing.
+  void start_over() noexcept;
   // How long the session lives if no further request comes.
   [[nodiscard]] std::chrono::milliseconds expires_in() const;
   // The id; nullptr while the session has not been stored. A secret.

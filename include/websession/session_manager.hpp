@@ -253,7 +253,8 @@ class SessionManager {
   struct Shared;
   explicit SessionManager(std::shared_ptr<const Shared> shared) noexcept;
 
-  [[nodiscard]] Result<std::optional<Session>> load(const SessionId& id) const;
+  // `is_over`: there is only a mark of it.
+  [[nodiscard]] Result<std::optional<Session>> load(const SessionId& id, bool& is_over) const;
   [[nodiscard]] bool store_makes_sense() const;
   [[nodiscard]] Result<void> store_new(Session::State& state, const Fields& attributes) const;
   [[nodiscard]] Result<Outcome> rekey(Session::State& state, const Changes& changes,
@@ -262,6 +263,7 @@ class SessionManager {
                                                const Changes& changes, const Fields& after) const;
   [[nodiscard]] Result<Commit::Status> write(Session::State& state,
                                              const internal::Plan& plan) const;
+  [[nodiscard]] Result<Commit::Status> sign_in_anew(Session::State& state) const;
   [[nodiscard]] Result<bool> end(Session::State& state) const;
   [[nodiscard]] Result<Commit> for_caches(Result<Commit> commit, const Session::State& state) const;
   [[nodiscard]] Result<Commit> end_after_all(Session::State& state,

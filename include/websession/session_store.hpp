@@ -32,19 +32,27 @@ struct Lifetime {
 };
 inline constexpr std::chrono::milliseconds ttl_max = std::chrono::hours(24 * 400);
 
-// How long the old id of a rekeyed session can still be read. Zero: it ends at once.
+// What stays under the key of a session that was replaced (rekey) or has ended (erase): a mark, by
+// which a request that comes late is told from one with an id of nobody's. Nothing can be written
+// under it.
 struct Grace {
-  std::chrono::milliseconds duration{};
+  std::chrono::milliseconds duration{};  // zero: nothing stays
+  // Of rekey: the old state can be read meanwhile, frozen. False, or when the session passes to
+  // another principal or to none: all that can be told is that it is over.
+  bool readable = true;
 };
 
 // A session as a store holds it.
 struct Record {
-  Fields fields;                          // what is visible now: no expired attribute, no mark
+  Fields fields;                          // what is visible now: no expired attribute
   std::chrono::milliseconds remaining{};  // time to live that was left
-  bool frozen = false;                    // replaced by rekey: readable for its grace, not writable
+  bool frozen = false;                    // a mark (Grace): not writable
   // Attributes that have expired and still take room in the store. Whoever writes this session next
   // hands them to Changes::reap. Stores that clean up by themselves leave it empty.
   std::vector<std::string> expired{};
+
+  // A mark without anything to read: the session was replaced or has ended a moment ago.
+  [[nodiscard]] bool is_over() const noexcept { return frozen && fields.empty(); }
 };
 
 // What one atomic step changes. The store checks `expect` and the counters first, against what it
@@ -90,7 +98,7 @@ struct Changes {
 struct Outcome {
   enum class Status {
     applied,
-    gone,      // there is no such session (any more), or it is frozen: nothing was written
+    gone,      // there is no such session (any more), or only its mark: nothing was written
     conflict,  // an `expect` did not hold: nothing was written
   };
   Status status = Status::applied;
@@ -114,12 +122,12 @@ class SessionStore {
   SessionStore& operator=(const SessionStore&) = delete;
   virtual ~SessionStore() = default;
 
-  // The session; nullopt when there is none. A frozen record ends when its successor ends, or, if
-  // that is frozen as well, when the last one of the chain does.
+  // The session, or its mark; nullopt when there is neither. A frozen record is over, and has no
+  // fields, once its successor has ended, or, if that is frozen as well, the last one of the chain.
   virtual Result<std::optional<Record>> load(const StoreKey& key) = 0;
 
   // Stores a new session. `fields` must hold `@created`.
-  // Errors: key_exists (nothing is overwritten), invalid_argument.
+  // Errors: key_exists (nothing is overwritten, no mark either), invalid_argument.
   virtual Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) = 0;
 
   // Changes a session; it never creates one. The time to live becomes `lifetime` unless more is
@@ -132,9 +140,10 @@ class SessionStore {
                                  Lifetime lifetime) = 0;
 
   // Moves a session to a new key in one step: `to` gets what `from` holds at that moment, with the
-  // changes on top. `from` keeps its old state for the grace (never longer than it had left),
-  // frozen. The time to live of `to` is the larger one of `lifetime` and what `from` had left. Gone
-  // when `from` is absent or frozen for another successor, whatever is under `to`. Repeating a
+  // changes on top. Under `from` a mark stays for the grace: with the old state (never longer than
+  // it had left), or only that it is over. The time to live of `to` is the larger one of `lifetime`
+  // and what `from` had left. Gone when `from` is absent or marked for another successor, whatever
+  // is under `to`. Repeating a
   // rekey with the same two keys is `applied` and writes nothing, so a lost answer may be asked for
   // again; draw `to` from a CSPRNG for it (the counters are then what `to` holds). After a grace of
   // zero that is told by `from` being absent while `to` is there.
@@ -142,9 +151,11 @@ class SessionStore {
   virtual Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                                 Lifetime lifetime, Grace grace) = 0;
 
-  // Ends a session; a frozen one takes its successors with it, to the end of the chain. Fails for
-  // no size, nor for what the index holds. False: there was none.
-  virtual Result<bool> erase(const StoreKey& key) = 0;
+  // Ends a session, and leaves a mark without anything to read for the grace. A mark is followed to
+  // its successor, to the end of the chain, unless the session passed to another principal, or to
+  // none, on the way: then it is somebody else's. Fails for no size, nor for what the index holds.
+  // False: there was nothing to end.
+  virtual Result<bool> erase(const StoreKey& key, Grace grace = {}) = 0;
 };
 
 // For authors of stores.

@@ -452,8 +452,7 @@ Result<std::shared_ptr<EncryptedStore>> EncryptedStore::make(std::shared_ptr<Ses
 Result<std::optional<Record>> EncryptedStore::load(const StoreKey& key) {
   Result<std::optional<Record>> record = impl_->inner->load(key);
   if (!record || !*record) return record;
-  // A mark alone, that an id is over: there is nothing in it.
-  if ((*record)->frozen && (*record)->fields.empty()) return record;
+  if ((*record)->is_over()) return record;  // nothing is in it
   if (internal::is_count_key(key)) return record;
   SessionCipher cipher(impl_->keys, key);
   Result<Fields> fields = impl_->opened(cipher, (*record)->fields);
@@ -504,7 +503,9 @@ Result<Outcome> EncryptedStore::rekey(const StoreKey& from, const StoreKey& to,
       [&] { return impl_->try_rekey(from, to, changes, *sealed, lifetime, grace); });
 }
 
-Result<bool> EncryptedStore::erase(const StoreKey& key) { return impl_->inner->erase(key); }
+Result<bool> EncryptedStore::erase(const StoreKey& key, Grace grace) {
+  return impl_->inner->erase(key, grace);
+}
 
 Result<std::vector<StoreKey>> EncryptedStore::entries(std::string_view principal) {
   if (impl_->index == nullptr) return no_principal_index();

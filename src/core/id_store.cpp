@@ -53,13 +53,15 @@ bool is_absent(const std::optional<Record>& record) { return !record; }
 bool is_absent(const Outcome& outcome) { return outcome.status == Outcome::Status::gone; }
 bool is_absent(bool erased) { return !erased; }
 
-// Asks for one form of the key after the other, until the session is there.
+// Asks for one form of the key after the other, until the session is there. `seen`: where it was;
+// as before, if it was nowhere, since its mark is where it was last.
 template <class Ask>
 auto ask_in_turn(Forms forms, KeyForm& seen, const Ask& ask) {
   while (true) {
-    seen = forms.front();
-    auto answer = ask(seen);
-    if (!answer || !is_absent(*answer) || forms.size() == 1) return answer;
+    auto answer = ask(forms.front());
+    const bool is_there = answer && !is_absent(*answer);
+    if (is_there) seen = forms.front();
+    if (!answer || is_there || forms.size() == 1) return answer;
     forms = forms.subspan(1);
   }
 }
@@ -138,15 +140,15 @@ Result<Outcome> IdStore::rekey(const SessionId& from, KeyForm& seen, const Sessi
   return rekey_with(marked);
 }
 
-Result<bool> IdStore::erase(const SessionId& id) const {
+Result<bool> IdStore::erase(const SessionId& id, Grace grace) const {
   KeyForm seen{};
   return ask_in_turn(forms(storage_), seen,
-                     [&](KeyForm form) { return store_->erase(key_of(id, form)); });
+                     [&](KeyForm form) { return store_->erase(key_of(id, form), grace); });
 }
 
-Result<bool> IdStore::erase(const SessionId& id, KeyForm& seen) const {
+Result<bool> IdStore::erase(const SessionId& id, KeyForm& seen, Grace grace) const {
   return ask_in_turn(forms(storage_, seen), seen,
-                     [&](KeyForm form) { return store_->erase(key_of(id, form)); });
+                     [&](KeyForm form) { return store_->erase(key_of(id, form), grace); });
 }
 
 }  // namespace websession::internal

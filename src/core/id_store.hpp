@@ -58,8 +58,8 @@ class IdStore {
   [[nodiscard]] SessionStore& by_key() const noexcept { return *store_; }
 
   // Whichever key it has.
-  [[nodiscard]] Result<bool> erase(const SessionId& id) const;
-  [[nodiscard]] Result<bool> erase(const SessionId& id, KeyForm& seen) const;
+  [[nodiscard]] Result<bool> erase(const SessionId& id, Grace grace) const;
+  [[nodiscard]] Result<bool> erase(const SessionId& id, KeyForm& seen, Grace grace) const;
 
  private:
   [[nodiscard]] bool move(const SessionId& id, const Record& record) const;

@@ -22,7 +22,7 @@ class ObservedStore : public SessionStore {
 
   Result<std::optional<Record>> load(const StoreKey& key) override {
     auto record = timed(StoreVerb::load, key, [&] { return store_->load(key); });
-    if (record) tell(*record ? Kind::loaded : Kind::not_found, key);
+    if (record) tell(kind_of(*record), key);
     return record;
   }
 
@@ -56,8 +56,8 @@ class ObservedStore : public SessionStore {
     return outcome;
   }
 
-  Result<bool> erase(const StoreKey& key) override {
-    auto erased = timed(StoreVerb::erase, key, [&] { return store_->erase(key); });
+  Result<bool> erase(const StoreKey& key, Grace grace) override {
+    auto erased = timed(StoreVerb::erase, key, [&] { return store_->erase(key, grace); });
     if (erased && *erased) tell(Kind::erased, key);
     return erased;
   }
@@ -77,6 +77,10 @@ class ObservedStore : public SessionStore {
   template <class Call>
   std::invoke_result_t<const Call&> timed(StoreVerb verb, const StoreKey& key, const Call& call) {
     return timed(verb, SessionRef(key), call);
+  }
+  static Kind kind_of(const std::optional<Record>& record) {
+    if (!record) return Kind::not_found;
+    return record->is_over() ? Kind::late : Kind::loaded;
   }
   void tell(Kind kind, const StoreKey& key) {
     if (is_count_key(key)) return;  // nothing that happens to a session

@@ -31,6 +31,8 @@ std::string_view to_text(SessionEvent::Kind kind) noexcept {
       return "loaded";
     case Kind::not_found:
       return "not_found";
+    case Kind::late:
+      return "late";
     case Kind::renewed:
       return "renewed";
     case Kind::updated:

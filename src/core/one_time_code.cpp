@@ -221,7 +221,7 @@ Result<std::string> OneTimeCodes::issue(Session& session, std::string_view purpo
                                         const CodeOptions& options) const {
   if (auto valid = check(purpose, options.about); !valid) return std::move(valid).error();
   if (auto valid = check_options(options); !valid) return std::move(valid).error();
-  if (auto alive = SessionAccess::check_alive(session); !alive) return std::move(alive).error();
+  if (auto open = SessionAccess::check_open(session); !open) return std::move(open).error();
   const std::string name = field_of(purpose);
   std::vector<std::string> others = SessionAccess::names(session, field_prefix);
   std::erase(others, name);
@@ -251,7 +251,7 @@ Result<std::string> OneTimeCodes::issue(Session& session, std::string_view purpo
 Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpose,
                                        std::string_view typed, std::string_view about) const {
   if (auto valid = check(purpose, about); !valid) return std::move(valid).error();
-  if (auto alive = SessionAccess::check_alive(session); !alive) return std::move(alive).error();
+  if (auto open = SessionAccess::check_open(session); !open) return std::move(open).error();
   const std::string name = field_of(purpose);
   const std::optional<std::string> digits = internal::typed_digits(typed, digits_max);
   for (int round = 0; round < rounds_max; ++round) {

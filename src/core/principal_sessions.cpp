@@ -54,7 +54,7 @@ Result<Listed> look_up(SessionStore& store, const StoreKey& key, std::string_vie
     if (record.error().code == Errc::corrupt) return Listed{key, Listed::Kind::unreadable};
     return std::move(record).error();
   }
-  if (!*record) return Listed{key, Listed::Kind::gone};
+  if (!*record || (*record)->is_over()) return Listed{key, Listed::Kind::gone};
   if (principal_of((*record)->fields) != principal) return Listed{key, Listed::Kind::other};
   if ((*record)->frozen) return Listed{key, Listed::Kind::frozen};
   const Result<std::optional<WallTime>> created = internal::created_of((*record)->fields);
@@ -114,7 +114,7 @@ Error too_many_to_list() {
 // Ends what is listed under the key. True: it was a session of the principal, and not a replaced
 // id.
 Result<bool> end_listed(SessionStore& store, PrincipalIndex& index, const StoreKey& key,
-                        std::string_view principal) {
+                        std::string_view principal, Grace mark) {
   const Result<Listed> listed = look_up(store, key, principal);
   if (!listed) return listed.error();
   if (listed->kind == Listed::Kind::gone || listed->kind == Listed::Kind::other) return false;
@@ -123,7 +123,7 @@ Result<bool> end_listed(SessionStore& store, PrincipalIndex& index, const StoreK
     if (auto over = index.end_frozen(key); !over) return std::move(over).error();
     return false;
   }
-  return store.erase(key);
+  return store.erase(key, mark);
 }
 
 Error too_many_sessions() {
@@ -179,7 +179,7 @@ Result<bool> SessionManager::erase_one(std::string_view principal, std::string_v
       if (!listed) return listed.error();
       if (listed->kind == Listed::Kind::other || listed->kind == Listed::Kind::gone) return false;
       // A handle from before a regenerate means the session that it has become.
-      return store.erase(*key);
+      return store.erase(*key, shared_->mark());
     }
     if (keys->size() < PrincipalIndex::entries_max) return false;
     // It may be behind entries that are over; those go now.
@@ -226,7 +226,7 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
         error.maybe_applied = true;
         return error;
       }
-      const Result<bool> over = end_listed(store, *shared_->index, key, principal);
+      const Result<bool> over = end_listed(store, *shared_->index, key, principal, shared_->mark());
       if (!over) return over.error();
       if (*over) ++ended;
       done.push_back(key);
@@ -292,7 +292,7 @@ Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
     for (; ended + *options.max_sessions_per_principal < sessions.size(); ++ended) {
       const StoreKey& surplus = sessions[ended].key;
       if (!deadline.check()) return done;
-      const Result<bool> erased = shared_->store.by_key().erase(surplus);
+      const Result<bool> erased = shared_->store.by_key().erase(surplus, shared_->mark());
       if (!erased) return done;
       if (!shared_->store.is_key_of(surplus, state.stored->id)) continue;
       done = Commit::Status::gone;

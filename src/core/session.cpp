@@ -77,6 +77,13 @@ Result<void> Session::State::check_alive() const {
   return {};
 }
 
+Result<void> Session::State::check_open() const {
+  if (auto alive = check_alive(); !alive) return alive;
+  if (is_late()) return ended_error();
+  if (outage) return *outage;
+  return {};
+}
+
 Result<void> Session::State::check_name(std::string_view name) const {
   if (auto alive = check_alive(); !alive) return alive;
   if (name.empty()) return invalid("an attribute needs a name");
@@ -99,8 +106,7 @@ bool Session::State::is_oversized(std::string_view name, std::string_view text) 
 
 Result<void> Session::State::check_direct(std::string_view name) const {
   if (auto valid = check_name(name); !valid) return valid;
-  if (outage) return *outage;
-  return {};
+  return check_open();
 }
 
 void Session::State::change(std::string_view name, std::optional<std::string> text,
@@ -122,6 +128,15 @@ void Session::State::leave() {
   pending.clear();
   cleared = true;
   has_left = true;
+}
+
+void Session::State::begin_anew() {
+  stored.reset();
+  unread.reset();
+  is_over = false;
+  next_id.reset();
+  cleared = false;
+  has_left = false;
 }
 
 void Session::State::forget_wishes() {
@@ -348,6 +363,14 @@ void Session::invalidate() {
 bool Session::is_new() const noexcept { return !state_->stored; }
 
 bool Session::degraded() const noexcept { return state_->outage.has_value(); }
+
+bool Session::ended() const noexcept { return state_->is_over; }
+
+void Session::start_over() noexcept {
+  if (!state_->is_over) return;
+  state_->is_over = false;
+  state_->unread.reset();
+}
 
 std::chrono::milliseconds Session::expires_in() const {
   if (state_->life != State::Life::alive) return {};

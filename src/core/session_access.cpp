@@ -34,6 +34,10 @@ Result<void> SessionAccess::check_alive(const Session& session) {
   return session.state_->check_alive();
 }
 
+Result<void> SessionAccess::check_open(const Session& session) {
+  return session.state_->check_open();
+}
+
 bool SessionAccess::is_frozen(const Session& session) noexcept {
   return session.state_->stored && session.state_->stored->frozen;
 }

@@ -31,6 +31,9 @@ class SessionAccess {
   [[nodiscard]] static bool is_or_will_be_stored(const Session& session);
   // Error: gone, or invalid_argument after invalidate.
   [[nodiscard]] static Result<void> check_alive(const Session& session);
+  // The same, and whether what acts in the store at once can: gone when the session had ended
+  // before the request (Session::ended), the store's error when it is degraded.
+  [[nodiscard]] static Result<void> check_open(const Session& session);
   // Replaced by another id a moment ago: it can be read, and a write finds it gone.
   [[nodiscard]] static bool is_frozen(const Session& session) noexcept;
   // Keeps the error for the commit, as Session::set does.

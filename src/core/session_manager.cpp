@@ -23,6 +23,9 @@ constexpr std::size_t cookies_tried_max = 4;
 constexpr std::size_t cookies_considered_max = 16;
 // An id is 192 random bits: a second collision in a row means that something else is wrong.
 constexpr int create_attempts = 2;
+// An id that is over is remembered for so long at least: as long as a request may have been under
+// way with it.
+constexpr milliseconds mark_min = std::chrono::seconds(10);
 
 using internal::invalid;
 
@@ -100,8 +103,11 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
     shared->signer = *std::move(signer);
   }
   shared->clock = options.clock ? options.clock : system_clock();
-  shared->plan = {options.idle_timeout, options.absolute_timeout,
-                  options.renew_after.value_or(options.idle_timeout / 10), options.regenerate_grace,
+  shared->plan = {options.idle_timeout,
+                  options.absolute_timeout,
+                  options.renew_after.value_or(options.idle_timeout / 10),
+                  options.regenerate_grace,
+                  std::max(options.regenerate_grace, mark_min),
                   options.cookie.rolling};
   if (options.observer) {
     store = internal::observe(std::move(store), options.observer, shared->clock);
@@ -116,10 +122,12 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
 
 const SessionOptions& SessionManager::options() const noexcept { return shared_->options; }
 
-Result<std::optional<Session>> SessionManager::load(const SessionId& id) const {
+Result<std::optional<Session>> SessionManager::load(const SessionId& id, bool& is_over) const {
   Result<std::optional<internal::IdStore::Found>> found = shared_->store.load(id);
   if (!found) return std::move(found).error();
   if (!*found) return std::optional<Session>();
+  is_over = (*found)->record.is_over();
+  if (is_over) return std::optional<Session>();
   Record& record = (*found)->record;
   Result<std::optional<WallTime>> created = internal::created_of(record.fields);
   if (!created) return std::move(created).error();
@@ -158,6 +166,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   std::optional<Session> session;
   std::optional<Error> outage;
   std::optional<SessionId> unread;
+  std::optional<SessionId> over;
   const auto is_passed_over = [this](const Result<std::optional<Session>>& loaded) {
     return !loaded && loaded.error().code == Errc::corrupt &&
            shared_->options.on_unreadable == Unreadable::fresh_session;
@@ -172,11 +181,13 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
       continue;
     }
     if (++tried > cookies_tried_max) break;
-    Result<std::optional<Session>> found = load(*id);
+    bool is_over = false;
+    Result<std::optional<Session>> found = load(*id, is_over);
     // A reply that made no sense and broke its connection is not sent again.
-    if (is_passed_over(found)) found = load(*id);
+    if (is_passed_over(found)) found = load(*id, is_over);
     if (found) {
       session = *std::move(found);
+      if (is_over && !over) over = *id;  // unknown, if another cookie of the name is known
     } else if (shared_->options.on_outage == Outage::anonymous && is_outage(found.error())) {
       shared_->tell(SessionEvent::Kind::degraded, *id);
       unread = *id;
@@ -192,8 +203,9 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   if (!session) {
     session = Session(std::make_unique<Session::State>());
     session->state_->shared = shared_;
+    session->state_->is_over = over && !outage;
+    session->state_->unread = std::move(over && !outage ? over : unread);
     session->state_->outage = std::move(outage);
-    session->state_->unread = std::move(unread);
   }
   session->state_->brought_cookie = !values.empty();
   session->state_->https = request.https;
@@ -228,15 +240,22 @@ Result<void> SessionManager::store_new(Session::State& state, const Fields& attr
     if (created) {
       state.stored = {*std::move(id), complete, now, shared_->clock->steady() + ttl};
       state.stored->seen = shared_->store.form_of_new();
+      state.unread.reset();
+      state.is_over = false;
       return {};
     }
     if (created.error().code != Errc::key_exists || attempt == create_attempts) return created;
   }
 }
 
-Result<std::optional<Session>> SessionManager::find(const SessionId& id) const { return load(id); }
+Result<std::optional<Session>> SessionManager::find(const SessionId& id) const {
+  bool is_over = false;
+  return load(id, is_over);
+}
 
-Result<bool> SessionManager::erase(const SessionId& id) const { return shared_->store.erase(id); }
+Result<bool> SessionManager::erase(const SessionId& id) const {
+  return shared_->store.erase(id, shared_->mark());
+}
 
 Result<Commit::Status> SessionManager::save(Session& session) const {
   Result<Commit> commit = this->commit(session);
@@ -251,11 +270,11 @@ Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& chan
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();
     state.next_id = *std::move(id);
-    state.next_grace = plan.grace;
+    state.next_readable = plan.grace.readable;
   }
   const Lifetime lifetime{plan.ttl, principal};
   Result<Outcome> outcome = shared_->store.rekey(state.stored->id, state.stored->seen,
-                                                 *state.next_id, changes, lifetime, {plan.grace});
+                                                 *state.next_id, changes, lifetime, plan.grace);
   // An earlier try may have moved the session already, with the changes of that time; then this one
   // wrote nothing. Writing them (again) under the new id does no harm.
   const bool moved = outcome && outcome->status == Outcome::Status::applied;
@@ -263,7 +282,7 @@ Result<Outcome> SessionManager::rekey(Session::State& state, const Changes& chan
   if (taken || (!outcome && !again && !outcome.error().maybe_applied)) state.next_id.reset();
   if (!moved || !again) return outcome;
   internal::KeyForm form = shared_->store.form_of_new();
-  if (plan.grace >= state.next_grace) {
+  if (plan.grace.readable || !state.next_readable) {
     return shared_->store.update(*state.next_id, form, changes, lifetime);
   }
   // Somebody has signed in or out since. What the earlier try left readable under the old id ends
@@ -290,6 +309,8 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
     case Plan::Action::erase: {
       const Result<bool> ended = end(state);
       if (!ended) return ended.error();
+      // Ended before, or passed on: the cookie may be that of another sign-in by now.
+      if (!*ended && state.stored) return Status::gone;
       return Status::erased;
     }
     case Plan::Action::touch:
@@ -322,16 +343,25 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
 // Ends what the store holds of the session, also what a rekey whose answer was lost may have made
 // of it. False: it had ended before. Precondition: something was stored, or could not be read.
 Result<bool> SessionManager::end(Session::State& state) const {
+  const Grace mark = shared_->mark();
   if (!state.stored) {
-    Result<bool> erased = shared_->store.erase(*state.unread);
+    Result<bool> erased = shared_->store.erase(*state.unread, mark);
     // What no verb can read has nothing left to end.
     const bool is_none = !erased && erased.error().code == Errc::corrupt;
     return is_none ? Result<bool>(false) : erased;
   }
-  Result<bool> ended = shared_->store.erase(state.stored->id, state.stored->seen);
-  if (!ended || !state.next_id) return ended;
-  Result<bool> moved = shared_->store.erase(*state.next_id);
-  if (!moved) return moved;
+  Result<bool> ended = shared_->store.erase(state.stored->id, state.stored->seen, mark);
+  if (!ended) {
+    state.maybe_ended = state.maybe_ended || ended.error().maybe_applied;
+    return ended;
+  }
+  *ended = *ended || state.maybe_ended;
+  if (!state.next_id) return ended;
+  Result<bool> moved = shared_->store.erase(*state.next_id, mark);
+  if (!moved) {
+    state.maybe_ended = true;
+    return moved;
+  }
   state.next_id.reset();
   return *ended || *moved;
 }
@@ -352,8 +382,23 @@ Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& 
     state.unread.reset();
   }
   Result<Commit::Status> status = execute(state, plan, changes, *after);
+  if (status && *status == Commit::Status::gone && state.signs_in()) status = sign_in_anew(state);
   const bool signed_in = status && *status != Commit::Status::gone && state.signs_in();
   return signed_in ? hold_to_limit(state, *status) : status;
+}
+
+// For a sign-in that comes too late for the session that it was asked of, as the second one of a
+// double click does. Whoever has just signed in must not be left without a session.
+Result<Commit::Status> SessionManager::sign_in_anew(Session::State& state) const {
+  if (state.must_end()) {
+    const Result<bool> ended = end(state);
+    if (!ended) return ended.error();
+  }
+  state.begin_anew();
+  const Changes changes = state.changes();
+  const Result<Fields> after = state.with(changes);
+  if (!after) return after.error();
+  return execute(state, state.plan(), changes, *after);
 }
 
 Result<Commit> SessionManager::commit(Session& session) const {
@@ -399,6 +444,13 @@ Result<Commit> SessionManager::carry_out(Session::State& state) const {
     return Commit{Status::erased, cookie_headers(state, true)};
   }
   if (state.life == Life::erased && !state.first_error) return Commit{};
+  if (state.is_late()) {
+    if (state.must_end()) return end_after_all(state, Status::gone);
+    if (!state.has_wishes()) return Commit{};
+    shared_->tell(SessionEvent::Kind::gone, *state.unread);
+    state.life = Life::gone;
+    return Commit{Status::gone, {}};
+  }
 
   const Plan plan = state.plan();
   const Result<Status> status = write(state, plan);
@@ -416,7 +468,8 @@ Result<Commit> SessionManager::carry_out(Session::State& state) const {
   if (ended) state.life = Life::erased;
   state.forget_wishes();
   Commit commit{*status, {}};
-  if (plan.cookie != Plan::CookieAction::none) {
+  const bool sends = plan.cookie != Plan::CookieAction::none || *status == Status::created;
+  if (sends) {
     commit.headers = cookie_headers(state, plan.cookie == Plan::CookieAction::remove);
   }
   return commit;
@@ -439,8 +492,10 @@ Result<Commit> SessionManager::end_after_all(Session::State& state,
   }
   // Replaced by a parallel request, it was found under its new id. Or it had ended before: then the
   // cookie may be that of another sign-in by now.
-  state.life = *ended ? Life::erased : Life::gone;
-  if (!*ended) return Commit{Commit::Status::gone, {}};
+  // (A session that could not be read has no other one.)
+  const bool is_ours = *ended || (state.unread && !state.is_over);
+  state.life = is_ours ? Life::erased : Life::gone;
+  if (!is_ours) return Commit{Commit::Status::gone, {}};
   return Commit{Commit::Status::erased, cookie_headers(state, true)};
 }
 

@@ -52,7 +52,7 @@ Plan session_plan(const std::optional<Loaded>& loaded, Wishes wishes, const Plan
     // Whoever signs in, again too, or out must not leave an old id with anything to read, whatever
     // the application keeps in place of a principal.
     const bool signs = wishes.sign_in || wishes.sign_out;
-    const milliseconds grace = signs ? milliseconds(0) : options.regenerate_grace;
+    const Grace grace = signs ? Grace{options.mark, false} : Grace{options.regenerate_grace, true};
     return {Action::rekey, ttl, grace, CookieAction::send};
   }
   const CookieAction rolling = options.rolling ? CookieAction::send : CookieAction::none;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "websession/clock.hpp"
+#include "websession/session_store.hpp"
 
 namespace websession::internal {
 
@@ -16,7 +17,8 @@ struct PlanOptions {
   milliseconds idle_timeout{};
   milliseconds absolute_timeout{};
   milliseconds renew_after{};
-  milliseconds regenerate_grace{};
+  milliseconds regenerate_grace{};  // how long the old id can be read
+  milliseconds mark{};              // how long one that is over is remembered
   bool rolling = false;
 };
 
@@ -45,7 +47,7 @@ struct Plan {
 
   Action action = Action::nothing;
   milliseconds ttl{};
-  milliseconds grace{};
+  Grace grace{};  // what stays under the old id
   CookieAction cookie = CookieAction::none;
 };
 

@@ -28,6 +28,9 @@ struct SessionManager::Shared {
   mutable std::atomic<bool> warned_of_plain_http = false;
   mutable std::atomic<bool> warned_of_mismatch = false;
 
+  // What stays of a session that ends.
+  [[nodiscard]] Grace mark() const noexcept { return {plan.mark, false}; }
+
   // An exception of the callback is dropped: by then the store has done its part, and a visitor
   // must not lose the cookie because a log is full.
   void warn_once(std::atomic<bool>& warned, std::string_view text) const noexcept {
@@ -108,11 +111,14 @@ struct Session::State {
   std::optional<Error> first_error{};
   std::optional<Error> outage{};      // degraded: why the session could not be loaded
   std::optional<SessionId> unread{};  // what the cookie named, when that could not be loaded
+  bool is_over = false;               // the store had only a mark of that (Session::ended)
   bool brought_cookie = false;
   bool https = false;
   // The id of a regenerate whose answer was lost: trying again with it is safe, a new one is not.
   std::optional<SessionId> next_id{};
-  internal::milliseconds next_grace{};  // what it gave the old id
+  bool next_readable = false;  // it left the old id readable
+  // The answer to an erase was lost: if there is nothing to end, it was that which ended it.
+  bool maybe_ended = false;
 
   [[nodiscard]] const Pending* find_pending(std::string_view name) const;
   // True when the attribute's next value depends on what waits for the commit.
@@ -121,6 +127,13 @@ struct Session::State {
   void fail(Error error);
   // Error: the session has ended, for the store or by invalidate.
   [[nodiscard]] Result<void> check_alive() const;
+  // Nothing can be stored: the session is over, and no sign-in starts another one.
+  [[nodiscard]] bool is_late() const noexcept { return is_over && !signs_in(); }
+  // For what acts in the store at once. Error: as check_alive; it is late; why it is degraded.
+  [[nodiscard]] Result<void> check_open() const;
+  // The session had ended before this commit, which signs in: what it stores is a new one, with
+  // nothing of the old.
+  void begin_anew();
   [[nodiscard]] Result<void> check_name(std::string_view name) const;
   // Whether the text is larger than a whole session may be, and than what is there already.
   [[nodiscard]] bool is_oversized(std::string_view name, std::string_view text) const;

@@ -1,4 +1,4 @@
-// How stores follow frozen records, which lead from one to the next.
+// How stores follow marks, which lead from one to the next.
 #pragma once
 
 #include <cstddef>
@@ -14,10 +14,10 @@ namespace websession::internal {
 // Regenerations that fit into a grace: a longer chain is not followed.
 inline constexpr std::size_t successors_max = 64;
 
-// What is under a key.
+// What can be read under a key.
 template <class Key>
 struct Link {
-  bool exists = false;
+  bool exists = false;             // false, too: a mark alone, that it is over
   std::optional<Key> successor{};  // set: it is frozen
 };
 
@@ -42,9 +42,10 @@ struct Ended {
   std::optional<Key> successor{};  // the chain is longer; nothing was ended yet
 };
 
-// Ends a session with the frozen records that lead to it. False: there was none. `end(chain)`, a
-// Result<Ended<Key>>, ends all of a chain of keys, each the successor of the one before it, if its
-// last one is the end.
+// Ends the session that a key leads to. False: it leads to none. `end(chain)`, a
+// Result<Ended<Key>>, gets keys each of which is the successor of the one before it. If the last
+// one is a session, it ends that, and takes from the marks before it what can be read in them; if
+// it is a mark that leads on, it says where to.
 template <class Key, class End>
 Result<bool> end_chain(Key first, const End& end) {
   std::vector<Key> chain{std::move(first)};

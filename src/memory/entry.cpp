@@ -17,7 +17,7 @@ Kind kind_of(const Fields& fields) noexcept {
 Entry::Entry(std::size_t key_size, Fields all, SteadyTime end) noexcept
     : fields(std::move(all)),
       expires_at(end),
-      key_size_(static_cast<std::uint32_t>(key_size) & 0x7fffffffU),
+      key_size_(static_cast<std::uint32_t>(key_size) & key_size_max),
       kind_(static_cast<std::uint32_t>(kind_of(fields)) & 1U) {}
 
 bool Entry::fits_cell(std::size_t key_size) noexcept {
@@ -29,7 +29,7 @@ bool Entry::fits_cell(std::size_t key_size) noexcept {
 Entry::Pointer Entry::make(EntryPool& pool, const StoreKey& key, Fields fields,
                            SteadyTime expires_at) {
   const std::string& text = key.secret();
-  if (text.size() > INT32_MAX) throw std::length_error("websession::MemoryStore: key over 2 GiB");
+  if (text.size() > key_size_max) throw std::length_error("websession::MemoryStore: key too long");
   void* memory = fits_cell(text.size()) ? pool.take() : ::operator new(sizeof(Entry) + text.size());
   Pointer entry(new (memory) Entry(text.size(), std::move(fields), expires_at));
   std::copy_n(text.data(), text.size(), reinterpret_cast<char*>(entry.get() + 1));

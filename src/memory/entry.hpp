@@ -40,7 +40,17 @@ class Entry {
   }
   [[nodiscard]] Kind kind() const noexcept { return static_cast<Kind>(kind_); }
   void set_kind(Kind kind) noexcept { kind_ = static_cast<std::uint32_t>(kind) & 1U; }
-  [[nodiscard]] bool frozen() const noexcept { return successor != nullptr; }
+  // What it is by now. All but `session` are marks, under which nothing can be written.
+  enum class State : std::uint8_t {
+    session,
+    frozen,  // replaced: its fields are the old state
+    over,    // replaced, or ended, if it has no successor; it has no fields
+    passed,  // the same, and its successor is another principal's
+  };
+  [[nodiscard]] State state() const noexcept { return static_cast<State>(state_); }
+  [[nodiscard]] bool is_session() const noexcept { return state() == State::session; }
+  [[nodiscard]] bool is_frozen() const noexcept { return state() == State::frozen; }
+  void set_state(State state) noexcept { state_ = static_cast<std::uint32_t>(state) & 3U; }
 
   // What a session takes: this and its key, its fields, its share of the table, of the queue and,
   // if somebody has signed in, of the index.
@@ -50,15 +60,17 @@ class Entry {
 
   Fields fields;
   SteadyTime expires_at;
-  std::unique_ptr<const StoreKey> successor{};  // set: frozen
+  std::unique_ptr<const StoreKey> successor{};  // of one that was replaced
   std::uint32_t place = 0;                      // in its queue
 
  private:
   Entry(std::size_t key_size, Fields all, SteadyTime end) noexcept;
   static bool fits_cell(std::size_t key_size) noexcept;
 
-  std::uint32_t key_size_ : 31;
+  static constexpr std::uint32_t key_size_max = (1U << 29U) - 1;
+  std::uint32_t key_size_ : 29;
   std::uint32_t kind_ : 1;
+  std::uint32_t state_ : 2 = 0;
 };
 
 }  // namespace websession::memory

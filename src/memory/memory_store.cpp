@@ -88,7 +88,7 @@ struct MemoryStore::Impl {
     return fields.has_deadlines() ? shared.clock->wall() : WallTime();
   }
   internal::Link<StoreKey> look_at(const StoreKey& key);
-  internal::Ended<StoreKey> end(std::span<const StoreKey> chain);
+  internal::Ended<StoreKey> end(std::span<const StoreKey> chain, Grace grace);
   bool make_room(Room& room, const Demand& demand, const StoreKey* keep);
   bool evict(Kind kind, std::size_t shard, const StoreKey* keep, int& patience);
   bool evict_of_most(const StoreKey* keep);
@@ -111,33 +111,35 @@ internal::Link<StoreKey> MemoryStore::Impl::look_at(const StoreKey& key) {
   const std::size_t hash = hash_of(key.secret());
   const Visit shard = visit(hash);
   const Entry* entry = shard.find(hash, key);
-  if (entry == nullptr) return {};
-  return {true, entry->frozen() ? std::optional(*entry->successor) : std::nullopt};
+  if (entry == nullptr || !(entry->is_session() || entry->is_frozen())) return {};
+  return {true, entry->is_frozen() ? std::optional(*entry->successor) : std::nullopt};
 }
 
 // The end of the chain goes first, at the moment at which it is the end: then nothing writes any
 // more, and the frozen ones before it can follow.
-internal::Ended<StoreKey> MemoryStore::Impl::end(std::span<const StoreKey> chain) {
-  bool any = chain.size() > 1;
+internal::Ended<StoreKey> MemoryStore::Impl::end(std::span<const StoreKey> chain, Grace grace) {
   const auto visited = [this](const StoreKey& key, const auto& act) {
     const std::size_t hash = hash_of(key.secret());
     Visit shard = visit(hash);
     if (Entry* entry = shard.find(hash, key)) act(shard, *entry);
   };
-  std::optional<StoreKey> successor;
+  internal::Ended<StoreKey> ended;
   visited(chain.back(), [&](Visit& shard, Entry& entry) {
-    any = true;
-    if (entry.frozen()) {
-      successor = *entry.successor;
+    ended.any = entry.is_session();
+    if (!ended.any) {
+      const bool leads_on = entry.successor != nullptr && entry.state() != Entry::State::passed;
+      if (leads_on) ended.successor = *entry.successor;
+    } else if (grace.duration > milliseconds(0)) {
+      shard.end(entry, shard.now() + grace.duration);
     } else {
       shard.erase(entry);
     }
   });
-  if (successor) return {false, std::move(successor)};
+  if (!ended.any) return ended;
   for (const StoreKey& frozen : chain.first(chain.size() - 1)) {
-    visited(frozen, [](Visit& shard, Entry& entry) { shard.erase(entry); });
+    visited(frozen, [](Visit& shard, Entry& entry) { shard.strip(entry); });
   }
-  return {any, std::nullopt};
+  return ended;
 }
 
 // Makes the room as large as demanded, at the cost of others but never of `keep`. False: there is
@@ -183,8 +185,10 @@ bool MemoryStore::Impl::evict(Kind kind, std::size_t shard, const StoreKey* keep
       queue.move_to_expiry(*entry);
       return true;
     }
-    if (observer) key.emplace(std::string(entry->key()));
+    const bool is_mark = !entry->is_session();
+    if (observer && !is_mark) key.emplace(std::string(entry->key()));
     visit.erase(*entry);
+    if (is_mark) return true;
   }
   count_evicted(kind, key);
   return true;
@@ -195,7 +199,8 @@ bool MemoryStore::Impl::evict_of_most(const StoreKey* keep) {
   std::optional<StoreKey> key = shared.principals.oldest_of_most(keep);
   if (!key) return false;
   const std::size_t hash = hash_of(key->secret());
-  if (!visit(hash).erase_signed_in(hash, *key)) return true;  // another call was quicker
+  const auto erased = visit(hash).erase_signed_in(hash, *key);
+  if (erased != Entry::State::session) return true;  // a mark, or another call was quicker
   if (!observer) key.reset();
   count_evicted(Kind::signed_in, key);
   return true;
@@ -228,7 +233,7 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_update(Room& room, const Store
   Result<Applied> applied{Applied{}};  // outlives the visit, and so do the fields that are replaced
   Visit shard = visit(hash);
   Entry* entry = shard.find(hash, key);
-  if (entry == nullptr || entry->frozen()) return Outcome{Outcome::Status::gone, {}};
+  if (entry == nullptr || !entry->is_session()) return Outcome{Outcome::Status::gone, {}};
   if (!changes.empty()) {
     applied = apply(entry->fields, changes, wall_for(entry->fields));
     if (!applied) return std::move(applied).error();
@@ -265,9 +270,9 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
   Entry* old = old_shard.find(from_hash, from);
   const Entry* present = new_shard.find(to_hash, to);
   const bool repeated =
-      old == nullptr ? present != nullptr : old->frozen() && *old->successor == to;
+      old == nullptr ? present != nullptr : old->successor != nullptr && *old->successor == to;
   if (repeated) return repeated_outcome(changes, present);
-  if (old == nullptr || old->frozen()) return Outcome{Outcome::Status::gone, {}};
+  if (old == nullptr || !old->is_session()) return Outcome{Outcome::Status::gone, {}};
   if (present != nullptr) {
     return make_error(Errc::key_exists, "there is a session under the new key");
   }
@@ -275,27 +280,33 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
   if (!applied) return std::move(applied).error();
   if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
 
-  const bool keeps_old = grace.duration > milliseconds(0);
-  const std::size_t after = Entry::bytes(to.secret().size(), applied->fields);
-  const std::size_t before = keeps_old ? 0 : old->bytes();
-  const std::size_t successor = keeps_old ? Entry::successor_bytes(to) : 0;
-  const Demand demand{keeps_old ? 1U : 0U, growth(before, after + successor),
-                      memory::kind_of(applied->fields)};
-  if (after > shared.budget.bytes_max()) return too_large_error();
+  const bool marks_old = grace.duration > milliseconds(0);
+  const bool passes = old->fields.find(user_field) != applied->fields.find(user_field);
+  const bool keeps_old = marks_old && grace.readable && !passes;
+  const std::size_t size = Entry::bytes(to.secret().size(), applied->fields);
+  const std::size_t mark =
+      marks_old ? Entry::successor_bytes(to) +
+                      Entry::bytes(from.secret().size(), keeps_old ? old->fields : Fields())
+                : 0;
+  const std::size_t before = old->bytes();
+  const std::size_t after = size + mark;
+  const Demand demand{marks_old ? 1U : 0U, growth(before, after), memory::kind_of(applied->fields)};
+  if (size > shared.budget.bytes_max()) return too_large_error();
   if (!room.grow_to(demand.sessions, demand.bytes)) return demand;
 
   const SteadyTime old_end = old->expires_at;
-  auto marked = keeps_old ? std::make_unique<const StoreKey>(to) : nullptr;
+  auto successor = marks_old ? std::make_unique<const StoreKey>(to) : nullptr;
   new_shard.insert(to_hash, to, std::move(applied->fields), std::max(old_end, now + lifetime.ttl));
   if (keeps_old) {
-    old->successor = std::move(marked);
-    old->expires_at = std::min(old_end, now + grace.duration);
-    old_shard.queue(old->kind()).move_to_expiry(*old);
+    old_shard.freeze(*old, std::move(successor), now + grace.duration);
+  } else if (marks_old) {
+    old_shard.end_and_keep_room(*old, passes ? Entry::State::passed : Entry::State::over,
+                                std::move(successor), now + grace.duration);
   } else {
     old_shard.erase_and_keep_room(*old);
   }
   room.fill(demand.sessions, demand.bytes);
-  shared.budget.give(0, growth(after + successor, before));
+  shared.budget.give(0, growth(after, before));
   return std::move(applied->outcome);
 }
 
@@ -318,14 +329,14 @@ Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
     if (entry == nullptr) return std::optional<Record>();
     record.fields = entry->fields;
     record.remaining = std::chrono::ceil<milliseconds>(entry->expires_at - shard.now());
-    record.frozen = entry->frozen();
-    if (record.frozen) successor = *entry->successor;
+    record.frozen = !entry->is_session();
+    if (entry->is_frozen()) successor = *entry->successor;
   }
   if (successor) {
     const auto look = [this](const StoreKey& next) -> Result<internal::Link<StoreKey>> {
       return impl_->look_at(next);
     };
-    if (!*internal::ends_alive(*std::move(successor), look)) return std::optional<Record>();
+    if (!*internal::ends_alive(*std::move(successor), look)) record.fields = Fields();
   }
   if (record.fields.has_deadlines()) {
     record.fields = live_fields(record.fields, impl_->shared.clock->wall());
@@ -367,11 +378,12 @@ Result<Outcome> MemoryStore::rekey(const StoreKey& from, const StoreKey& to, con
       from, [&](Room& room) { return impl_->try_rekey(room, from, to, changes, lifetime, grace); });
 }
 
-Result<bool> MemoryStore::erase(const StoreKey& key) {
+Result<bool> MemoryStore::erase(const StoreKey& key, Grace grace) {
   if (impl_->fork_guard.in_child()) return forked_error();
   using Ended = internal::Ended<StoreKey>;
-  return internal::end_chain(
-      key, [this](std::span<const StoreKey> chain) -> Result<Ended> { return impl_->end(chain); });
+  return internal::end_chain(key, [&](std::span<const StoreKey> chain) -> Result<Ended> {
+    return impl_->end(chain, grace);
+  });
 }
 
 Result<std::vector<StoreKey>> MemoryStore::entries(std::string_view principal) {
@@ -385,7 +397,11 @@ Result<void> MemoryStore::forget(std::string_view, std::span<const StoreKey> key
   if (impl_->fork_guard.in_child()) return forked_error();
   for (const StoreKey& key : keys) {
     const std::size_t hash = hash_of(key.secret());
-    impl_->visit(hash).erase_if_over(hash, key);
+    Visit shard = impl_->visit(hash);
+    shard.erase_if_expired(hash, key);
+    if (Entry* entry = shard.find(hash, key); entry != nullptr && entry->is_frozen()) {
+      shard.strip(*entry);
+    }
   }
   return {};
 }
@@ -393,7 +409,10 @@ Result<void> MemoryStore::forget(std::string_view, std::span<const StoreKey> key
 Result<void> MemoryStore::end_frozen(const StoreKey& key) {
   if (impl_->fork_guard.in_child()) return forked_error();
   const std::size_t hash = hash_of(key.secret());
-  impl_->visit(hash).erase_if_over(hash, key);
+  Visit shard = impl_->visit(hash);
+  if (Entry* entry = shard.find(hash, key); entry != nullptr && entry->is_frozen()) {
+    shard.strip(*entry);
+  }
   return {};
 }
 
@@ -412,11 +431,13 @@ std::size_t MemoryStore::sweep(std::size_t at_most) {
   return removed;
 }
 
-std::size_t MemoryStore::size() const { return impl_->shared.budget.sessions(); }
+std::size_t MemoryStore::size() const { return stats().sessions; }
 
 MemoryStats MemoryStore::stats() const {
   const memory::Budget& budget = impl_->shared.budget;
-  return {budget.sessions(), budget.bytes(), impl_->evicted[0].load(std::memory_order_relaxed),
+  const std::size_t records = budget.sessions();
+  const std::size_t marks = std::min(records, impl_->shared.marks.load(std::memory_order_relaxed));
+  return {records - marks, marks, budget.bytes(), impl_->evicted[0].load(std::memory_order_relaxed),
           impl_->evicted[1].load(std::memory_order_relaxed)};
 }
 

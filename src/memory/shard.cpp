@@ -1,5 +1,7 @@
 #include "shard.hpp"
 
+#include <new>
+
 #include "websession/session_store.hpp"
 
 namespace websession::memory {
@@ -66,16 +68,17 @@ void Visit::insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyT
   shard_.table_.insert(hash, std::move(entry));
 }
 
-bool Visit::erase_signed_in(std::size_t hash, const StoreKey& key) noexcept {
+std::optional<Entry::State> Visit::erase_signed_in(std::size_t hash, const StoreKey& key) noexcept {
   Entry* entry = shard_.table_.find(hash, key.secret());
-  if (entry == nullptr || entry->kind() != Kind::signed_in) return false;
+  if (entry == nullptr || entry->kind() != Kind::signed_in) return std::nullopt;
+  const Entry::State state = entry->state();
   erase(*entry);
-  return true;
+  return state;
 }
 
-void Visit::erase_if_over(std::size_t hash, const StoreKey& key) noexcept {
+void Visit::erase_if_expired(std::size_t hash, const StoreKey& key) noexcept {
   Entry* entry = shard_.table_.find(hash, key.secret());
-  if (entry != nullptr && (entry->expires_at <= now_ || entry->frozen())) erase(*entry);
+  if (entry != nullptr && entry->expires_at <= now_) erase(*entry);
 }
 
 void Visit::erase(Entry& entry) noexcept {
@@ -85,13 +88,61 @@ void Visit::erase(Entry& entry) noexcept {
 }
 
 void Visit::erase_and_keep_room(Entry& entry) noexcept {
+  if (!entry.is_session()) shared_.marks.fetch_sub(1, std::memory_order_relaxed);
   queue(entry.kind()).erase(entry);
-  if (entry.kind() == Kind::signed_in) {
-    if (const auto principal = entry.fields.find(user_field)) {
-      shared_.principals.remove(*principal, entry);
-    }
-  }
+  unlist(entry);
   static_cast<void>(shard_.table_.extract(hash_of(entry.key()), &entry));
+}
+
+void Visit::unlist(const Entry& entry) noexcept {
+  if (entry.kind() != Kind::signed_in) return;
+  if (const auto principal = entry.fields.find(user_field)) {
+    shared_.principals.remove(*principal, entry);
+  }
+}
+
+void Visit::freeze(Entry& entry, std::unique_ptr<const StoreKey> successor,
+                   SteadyTime until) noexcept {
+  shared_.marks.fetch_add(1, std::memory_order_relaxed);
+  entry.set_state(Entry::State::frozen);
+  entry.successor = std::move(successor);
+  entry.expires_at = std::min(entry.expires_at, until);
+  queue(entry.kind()).move_to_expiry(entry);
+}
+
+void Visit::end_and_keep_room(Entry& entry, Entry::State state,
+                              std::unique_ptr<const StoreKey> successor,
+                              SteadyTime until) noexcept {
+  if (entry.is_session()) shared_.marks.fetch_add(1, std::memory_order_relaxed);
+  unlist(entry);
+  entry.fields = Fields();
+  entry.set_state(state);
+  entry.successor = std::move(successor);
+  entry.expires_at = until;
+  queue(entry.kind()).move_to_expiry(entry);
+  if (entry.kind() == Kind::anonymous) return;
+  // Marks make room before any session does. One for which there is no memory to queue with those
+  // who have not signed in stays where it is.
+  try {
+    queue(Kind::anonymous).reserve_one();
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+  queue(entry.kind()).erase(entry);
+  entry.set_kind(Kind::anonymous);
+  queue(Kind::anonymous).push(entry);
+}
+
+void Visit::end(Entry& entry, SteadyTime until) noexcept {
+  const std::size_t bytes = entry.bytes();
+  end_and_keep_room(entry, Entry::State::over, nullptr, until);
+  shared_.budget.give(0, bytes - entry.bytes());
+}
+
+void Visit::strip(Entry& entry) noexcept {
+  const std::size_t bytes = entry.bytes();
+  end_and_keep_room(entry, Entry::State::over, std::move(entry.successor), entry.expires_at);
+  shared_.budget.give(0, bytes - entry.bytes());
 }
 
 // Lists the entry as its new fields demand. Whoever looks meanwhile may see it under both

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -66,6 +67,7 @@ struct Shared {
   Budget budget;
   FirstDue first_due;
   Principals principals;
+  std::atomic<std::size_t> marks = 0;  // of the records that the budget counts as sessions
 };
 
 // Its records, and queues of them by expiry. A renewal does not move a record in its queue; it is
@@ -104,13 +106,23 @@ class Visit {
   [[nodiscard]] Entry* find(std::size_t hash, const StoreKey& key) const noexcept;
   // Adds a record whose room has been taken. Precondition: find gives null.
   void insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyTime expires_at);
-  // Removes the record if it is there and signed in. False: it is not.
-  bool erase_signed_in(std::size_t hash, const StoreKey& key) noexcept;
-  // Removes the record if it is there and has expired, or is frozen.
-  void erase_if_over(std::size_t hash, const StoreKey& key) noexcept;
+  // Removes the record if it is there and signed in, and gives what it was. None: it is not.
+  std::optional<Entry::State> erase_signed_in(std::size_t hash, const StoreKey& key) noexcept;
+  // Removes the record if it is there and has expired.
+  void erase_if_expired(std::size_t hash, const StoreKey& key) noexcept;
   // Removes the record and gives its room back, or leaves the room to the caller.
   void erase(Entry& entry) noexcept;
   void erase_and_keep_room(Entry& entry) noexcept;
+
+  // Makes a mark of a session. It ends by `until`, or when the session would have. The room of what
+  // it does not keep is left to the caller.
+  void freeze(Entry& entry, std::unique_ptr<const StoreKey> successor, SteadyTime until) noexcept;
+  void end_and_keep_room(Entry& entry, Entry::State state,
+                         std::unique_ptr<const StoreKey> successor, SteadyTime until) noexcept;
+  // The same, without a successor, and gives the room back.
+  void end(Entry& entry, SteadyTime until) noexcept;
+  // Takes from a frozen record what can be read in it.
+  void strip(Entry& entry) noexcept;
 
   // Swaps the fields, and sees to it that the entry queues with its kind and is listed under its
   // principal.
@@ -124,6 +136,7 @@ class Visit {
     return std::min(shard_.queues_[0].first_due(), shard_.queues_[1].first_due());
   }
   void reap(std::size_t steps) noexcept;
+  void unlist(const Entry& entry) noexcept;
   void move_principal(const Entry& entry, const Fields& fields);
 
   Shared& shared_;

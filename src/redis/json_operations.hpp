@@ -1,7 +1,10 @@
 // The verbs of a store of JSON texts as Redis commands, and their replies. No I/O.
 //
-// A session has up to two keys: the text; and, once it has moved to a new id, for the grace, its
-// frozen record (which begins with the successor's id) under a name that Express does not look at.
+// A session has up to two keys: the text; and, once it was replaced or has ended, for the grace,
+// its mark, under a name that Express does not look at:
+//   frozen same <successor's id>\n<the old text>
+//   over <relation> <successor's id, or nothing>\n
+// where the relation is `same` when the successor is the same principal's, else `other`.
 #pragma once
 
 #include <cstddef>
@@ -21,37 +24,40 @@ struct JsonKeys {
   JsonKeys(std::string_view prefix, const StoreKey& key);
 
   std::string text;
-  std::string frozen;
+  std::string mark;
 };
 
 // What the keys hold.
 struct Held {
   std::optional<std::string> text{};
-  std::optional<std::string> frozen{};
+  std::optional<std::string> mark{};
   std::optional<std::string> moved_to{};  // the text under the new id; of rekey only
 };
 
-struct FrozenRecord {
-  StoreKey successor;
-  std::string_view text;  // within the record that was parsed
+struct JsonMark {
+  bool is_frozen = false;
+  bool passed = false;  // to another principal
+  std::optional<StoreKey> successor{};
+  std::string_view text{};  // of a frozen one; within what was parsed
 };
-std::string frozen_head(const StoreKey& successor);
+// All but the old text.
+std::string head_of(const JsonMark& mark);
 // Error: corrupt.
-Result<FrozenRecord> parse_frozen(std::string_view record);
+Result<JsonMark> parse_json_mark(std::string_view text);
 
 // Each of these appends one command.
 void append_held(std::string& out, const JsonKeys& keys);
 void append_held(std::string& out, const JsonKeys& from, const JsonKeys& to);
 void append_left(std::string& out, std::string_view key);
-void append_json_create(std::string& out, const JsonKeys& keys, std::string_view text,
+void append_json_create(std::string& out, CallBy by, const JsonKeys& keys, std::string_view text,
                         Lifetime lifetime);
 // An empty `text`: it stays as it `was`.
 void append_json_update(std::string& out, CallBy by, const JsonKeys& keys, std::string_view was,
                         std::string_view text, Lifetime lifetime);
 void append_json_rekey(std::string& out, CallBy by, const JsonKeys& from, const JsonKeys& to,
                        std::string_view was, std::string_view text, Lifetime lifetime, Grace grace,
-                       std::string_view head);
-void append_json_erase(std::string& out, CallBy by, std::span<const JsonKeys> chain);
+                       const JsonMark& mark);
+void append_json_erase(std::string& out, CallBy by, std::span<const JsonKeys> chain, Grace grace);
 
 Result<Held> decode_held(const Reply& reply);
 // None: there is no such key. Zero: it has no end.

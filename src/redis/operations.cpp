@@ -8,13 +8,13 @@
 #include <memory_resource>
 #include <new>
 
+#include "mark.hpp"
 #include "server_error.hpp"
 
 namespace websession::redis {
 namespace {
 
 constexpr std::string_view until_prefix = "@until.";
-constexpr std::string_view frozen_field = "@frozen";
 
 constexpr std::size_t short_script_names_max = 1000;  // Lua passes a few thousand values at once
 
@@ -190,6 +190,22 @@ std::optional<WallTime> parse_time(std::string_view text) {
   return WallTime(std::chrono::milliseconds(*ms));
 }
 
+// What TIME answers.
+std::optional<WallTime> server_time(const Reply& reply) {
+  const std::span<const Reply::Element> parts = reply.elements();
+  if (reply.type() != Reply::Type::array || parts.size() != 2) return std::nullopt;
+  const std::optional<std::int64_t> seconds = parse_integer(parts[0].text);
+  const std::optional<std::int64_t> microseconds = parse_integer(parts[1].text);
+  if (!seconds || !microseconds || *seconds < 0 || *seconds > 253'402'300'799) return std::nullopt;
+  return WallTime(std::chrono::seconds(*seconds) + std::chrono::milliseconds(*microseconds / 1000));
+}
+
+Error no_mark() {
+  return make_error(Errc::corrupt,
+                    "the session's key holds something that is neither a session nor the mark of "
+                    "one: is the prefix shared with another program?");
+}
+
 bool is_text(const Reply& reply) { return reply.type() == Reply::Type::string; }
 bool is_text(const Reply::Element& element) { return element.type == Reply::Type::string; }
 
@@ -211,7 +227,6 @@ class Hash {
   std::pmr::vector<Field> fields{&memory_};
   std::vector<std::string> expired{};
   bool has_created = false;
-  std::string_view successor{};
 
  private:
   Result<void> take_out_own();
@@ -250,8 +265,6 @@ Result<void> Hash::take_out_own() {
         return make_error(Errc::corrupt, "an attribute's deadline (@until.) is not a number");
       }
       deadlines_.emplace_back(field.name.substr(until_prefix.size()), *deadline);
-    } else if (field.name == frozen_field) {
-      successor = field.value;
     } else {
       if (field.name == created_field && !parse_time(field.value)) {
         return make_error(Errc::corrupt, "a session's @created is not a number");
@@ -305,9 +318,14 @@ void append_load(std::string& out, const Layout& layout, const StoreKey& key) {
   }
 }
 
+void append_mark(std::string& out, const Layout& layout, const StoreKey& key) {
+  append_command(out, {"GET", layout.key(key)});
+  append_command(out, {"TIME"});
+}
+
 void append_successor(std::string& out, std::string_view key) {
-  append_command(out, {"EXISTS", key});
-  append_command(out, {"HGET", key, frozen_field});
+  append_command(out, {"HLEN", key});
+  append_command(out, {"GET", key});
 }
 
 void append_create(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
@@ -359,18 +377,28 @@ void append_rekey(std::string& out, CallBy by, const Layout& layout, const Store
     write_indexes(sink, layout, lifetime, former);
     write_changes(sink, layout, changes, lifetime, changes.bytes_max, former, now);
     sink.number(grace.duration.count());
+    sink.word(grace.readable ? "1" : "0");
   });
 }
 
 void append_erase(std::string& out, CallBy by, const Layout& layout,
-                  std::span<const std::string> chain, std::span<const std::string> principals) {
+                  std::span<const std::string> chain, std::span<const std::string> principals,
+                  Grace grace) {
   append_command(out, [&](auto& sink) {
     write_script(sink, by, scripts().erase, chain.size() + principals.size());
     for (const std::string& key : chain) sink.word(key);
     for (const std::string& principal : principals) sink.word(layout.index_key(principal));
     sink.word(layout.adopt_foreign_hashes ? "1" : "0");
     sink.number(static_cast<std::int64_t>(chain.size()));
+    sink.number(grace.duration.count());
     for (const std::string& principal : principals) sink.word(principal);
+  });
+}
+
+void append_strip(std::string& out, CallBy by, const Layout& layout, const StoreKey& key) {
+  append_command(out, [&](auto& sink) {
+    write_script(sink, by, scripts().strip, 1);
+    write_key(sink, layout, key);
   });
 }
 
@@ -393,8 +421,8 @@ void append_forget(std::string& out, const Layout& layout, std::string_view prin
   });
 }
 
-void append_unlink(std::string& out, const Layout& layout, const StoreKey& key) {
-  append_command(out, {"UNLINK", layout.key(key)});
+bool holds_no_hash(std::span<const Reply> replies) {
+  return replies[0].type() == Reply::Type::error && is_wrong_type(replies[0].text());
 }
 
 Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const Reply> replies,
@@ -420,17 +448,46 @@ Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const 
   loaded.record.expired = std::move(hash.expired);
   // A foreign hash may have no time to live: with none left, a renewal is due, which sets one.
   loaded.record.remaining = std::chrono::milliseconds(std::max<std::int64_t>(ttl.integer(), 0));
-  loaded.record.frozen = !hash.successor.empty();
-  loaded.successor = hash.successor;
+  return std::optional<Loaded>(std::move(loaded));
+}
+
+Result<std::optional<Loaded>> decode_mark(const Layout& layout, std::span<const Reply> replies,
+                                          WallTime now) {
+  Loaded loaded;
+  loaded.record.frozen = true;
+  // With what it says of the fields it may be larger than a session may be: then it is only a mark.
+  if (replies[0].type() == Reply::Type::oversized) return std::optional<Loaded>(std::move(loaded));
+  if (const Reply* error = first_error(replies)) return server_error(error->text(), false);
+  if (replies[0].type() == Reply::Type::nil) return std::optional<Loaded>();  // it has just ended
+  if (!is_text(replies[0])) return unexpected_reply();
+  const std::optional<WallTime> time = server_time(replies[1]);
+  if (!time) return unexpected_reply();
+  const std::optional<Mark> mark = parse_mark(replies[0].text());
+  if (!mark) return no_mark();
+  loaded.record.remaining = mark->ends - *time;
+  if (loaded.record.remaining <= std::chrono::milliseconds(0)) return std::optional<Loaded>();
+  if (!mark->is_frozen) return std::optional<Loaded>(std::move(loaded));
+  Hash hash;
+  if (auto sorted = hash.sort_out(mark->flat, now); !sorted) return std::move(sorted).error();
+  if (!hash.has_created && !layout.adopt_foreign_hashes) return no_mark();
+  loaded.record.fields = Fields(hash.fields);
+  loaded.successor = mark->successor;
   return std::optional<Loaded>(std::move(loaded));
 }
 
 Result<internal::Link<std::string>> decode_successor(std::span<const Reply> replies) {
-  if (const Reply* error = first_error(replies)) return server_error(error->text(), false);
-  if (replies[0].type() != Reply::Type::integer) return unexpected_reply();
-  internal::Link<std::string> link{replies[0].integer() == 1, std::nullopt};
-  if (is_text(replies[1])) link.successor = std::string(replies[1].text());
-  return link;
+  using Link = internal::Link<std::string>;
+  if (!holds_no_hash(replies)) {
+    if (replies[0].type() == Reply::Type::error) return server_error(replies[0].text(), false);
+    if (replies[0].type() != Reply::Type::integer) return unexpected_reply();
+    return Link{replies[0].integer() > 0};
+  }
+  if (replies[1].type() == Reply::Type::error) return server_error(replies[1].text(), false);
+  if (replies[1].type() == Reply::Type::nil) return Link{};
+  const std::optional<Mark> mark =
+      is_text(replies[1]) ? parse_mark(replies[1].text()) : std::nullopt;
+  if (!mark || !mark->is_frozen) return Link{};
+  return Link{true, std::string(mark->successor)};
 }
 
 Result<void> decode_create(const Reply& reply) {

@@ -30,6 +30,9 @@ struct Layout {
 // Each of these appends the commands of one verb to `out`.
 inline constexpr std::size_t load_replies = 2;
 void append_load(std::string& out, const Layout& layout, const StoreKey& key);
+// When there is no hash (holds_no_hash): the mark that there may be.
+inline constexpr std::size_t mark_replies = 2;
+void append_mark(std::string& out, const Layout& layout, const StoreKey& key);
 // Whether a successor is there, and whether it has one itself.
 inline constexpr std::size_t successor_replies = 2;
 void append_successor(std::string& out, std::string_view key);
@@ -47,7 +50,9 @@ void append_rekey(std::string& out, CallBy by, const Layout& layout, const Store
                   std::string_view former, WallTime now);
 // `principals`: those of the chain's sessions, as far as they are known.
 void append_erase(std::string& out, CallBy by, const Layout& layout,
-                  std::span<const std::string> chain, std::span<const std::string> principals);
+                  std::span<const std::string> chain, std::span<const std::string> principals,
+                  Grace grace);
+void append_strip(std::string& out, CallBy by, const Layout& layout, const StoreKey& key);
 
 // Of the index: the entries of these ranks, from the one that ends first on; dropping some (at
 // least one).
@@ -55,12 +60,15 @@ void append_entries(std::string& out, const Layout& layout, std::string_view pri
                     std::size_t first, std::size_t count);
 void append_forget(std::string& out, const Layout& layout, std::string_view principal,
                    std::span<const StoreKey> keys);
-void append_unlink(std::string& out, const Layout& layout, const StoreKey& key);
 
+// Whether the answer to append_load is that something else is under the key.
+[[nodiscard]] bool holds_no_hash(std::span<const Reply> replies);
 struct Loaded {
   Record record;
-  std::string successor{};  // the key, when the record is frozen
+  std::string successor{};  // the key, when there is something to read in a mark
 };
+Result<std::optional<Loaded>> decode_mark(const Layout& layout, std::span<const Reply> replies,
+                                          WallTime now);
 Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const Reply> replies,
                                           WallTime now);
 
@@ -84,7 +92,7 @@ struct Erased {
 Result<Erased> decode_erase(const Reply& reply);
 
 Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply);
-// Of forget and unlink: a number.
+// Of forget and strip: a number.
 Result<void> decode_removal(const Reply& reply);
 
 }  // namespace websession::redis

@@ -48,6 +48,7 @@ struct Next {
   Outcome outcome{};
   // None: there is nothing to write. Empty: only the time to live is due.
   std::optional<std::string> text{};
+  bool passes = false;  // to another principal
 };
 
 Result<Next> next_of(std::string_view text, const Changes& changes, WallTime now) {
@@ -57,6 +58,7 @@ Result<Next> next_of(std::string_view text, const Changes& changes, WallTime now
   if (!applied) return std::move(applied).error();
   Next next{std::move(applied->outcome)};
   if (next.outcome.status != Status::applied) return next;
+  next.passes = document->fields.find(user_field) != applied->fields.find(user_field);
   const bool is_new_here = !applied->fields.contains(created_field);
   if (changes.empty() && !is_new_here) {
     next.text = "";
@@ -113,11 +115,11 @@ struct RedisJsonStore::Impl {
     const Result<Held> found =
         held([&where](std::string& out) { redis::append_held(out, where); }, until);
     if (!found) return found.error();
-    internal::Link<StoreKey> link{found->text.has_value()};
-    if (!found->frozen) return link;
-    Result<redis::FrozenRecord> frozen = redis::parse_frozen(*found->frozen);
-    if (!frozen) return std::move(frozen).error();
-    return internal::Link<StoreKey>{true, std::move(frozen->successor)};
+    if (!found->mark) return internal::Link<StoreKey>{found->text.has_value()};
+    Result<redis::JsonMark> mark = redis::parse_json_mark(*found->mark);
+    if (!mark) return std::move(mark).error();
+    if (!mark->is_frozen) return internal::Link<StoreKey>{};
+    return internal::Link<StoreKey>{true, std::move(mark->successor)};
   }
 
   [[nodiscard]] Result<std::optional<Record>> record(std::string_view text,
@@ -127,21 +129,24 @@ struct RedisJsonStore::Impl {
     return std::optional<Record>(Record{live_fields(document->fields, clock->wall()), left});
   }
 
-  Result<std::optional<Record>> load_frozen(const JsonKeys& where, std::string_view text,
-                                            SteadyTime until) {
-    Result<redis::FrozenRecord> frozen = redis::parse_frozen(text);
-    if (!frozen) return std::move(frozen).error();
-    const Result<bool> alive = internal::ends_alive(
-        std::move(frozen->successor), [&](const StoreKey& next) { return look_at(next, until); });
-    if (!alive) return alive.error();
-    if (!*alive) return std::optional<Record>();
-    const auto append = [&where](std::string& out) { redis::append_left(out, where.frozen); };
+  Result<std::optional<Record>> load_mark(const JsonKeys& where, std::string_view text,
+                                          SteadyTime until) {
+    Result<redis::JsonMark> mark = redis::parse_json_mark(text);
+    if (!mark) return std::move(mark).error();
+    if (mark->is_frozen && mark->successor) {
+      const Result<bool> alive = internal::ends_alive(
+          *mark->successor, [&](const StoreKey& next) { return look_at(next, until); });
+      if (!alive) return alive.error();
+      mark->is_frozen = *alive;
+    }
+    const auto append = [&where](std::string& out) { redis::append_left(out, where.mark); };
     const Result<Replies> replies = engine.read(Commands(1, append), until);
     if (!replies) return replies.error();
     const Result<std::optional<milliseconds>> left = redis::decode_left((*replies)[0]);
     if (!left) return left.error();
     if (!*left) return std::optional<Record>();
-    Result<std::optional<Record>> found = record(frozen->text, **left);
+    if (!mark->is_frozen) return std::optional<Record>(Record{{}, **left, true});
+    Result<std::optional<Record>> found = record(mark->text, **left);
     if (found) (*found)->frozen = true;
     return found;
   }
@@ -190,9 +195,10 @@ Result<std::shared_ptr<RedisJsonStore>> RedisJsonStore::connect_later(std::strin
                                                                       RedisJsonOptions options) {
   if (auto valid = validate(options); !valid) return std::move(valid).error();
   const redis::Scripts& scripts = redis::scripts();
-  Result<redis::Endpoint> endpoint = redis::make_endpoint(
-      url, options.redis, options.prefix,
-      {scripts.json_update.source(), scripts.json_rekey.source(), scripts.json_erase.source()});
+  Result<redis::Endpoint> endpoint =
+      redis::make_endpoint(url, options.redis, options.prefix,
+                           {scripts.json_create.source(), scripts.json_update.source(),
+                            scripts.json_rekey.source(), scripts.json_erase.source()});
   if (!endpoint) return std::move(endpoint).error();
   return redis::make_json_store(std::move(endpoint->connector), std::move(endpoint->login),
                                 std::move(options));
@@ -218,7 +224,7 @@ Result<std::optional<Record>> RedisJsonStore::load(const StoreKey& key) {
   if (!replies) return replies.error();
   Result<Held> held = redis::decode_held((*replies)[0]);
   if (!held) return std::move(held).error();
-  if (held->frozen) return impl_->load_frozen(keys, *held->frozen, until);
+  if (held->mark) return impl_->load_mark(keys, *held->mark, until);
   Result<std::optional<milliseconds>> left = redis::decode_left((*replies)[1]);
   if (!left) return std::move(left).error();
   if (!held->text || !*left) return std::optional<Record>();
@@ -233,7 +239,9 @@ Result<void> RedisJsonStore::create(const StoreKey& key, const Fields& fields, L
   if (auto fits = validate_size(text, impl_->options.redis.record_bytes_max); !fits) return fits;
   const JsonKeys keys = impl_->keys(key);
   return impl_->engine.change(
-      [&](std::string& out, CallBy) { redis::append_json_create(out, keys, text, lifetime); },
+      [&](std::string& out, CallBy by) {
+        redis::append_json_create(out, by, keys, text, lifetime);
+      },
       Repeat::only_if_not_applied, impl_->engine.deadline(),
       [](const Reply& reply, bool) { return redis::decode_json_create(reply); });
 }
@@ -249,7 +257,7 @@ Result<Outcome> RedisJsonStore::update(const StoreKey& key, const Changes& chang
       impl_->held([&keys](std::string& out) { redis::append_held(out, keys); }, until),
       changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, until,
       [&](const Held& held) -> Result<Next> {
-        if (!held.text || held.frozen) return Next{{Status::gone}};
+        if (!held.text || held.mark) return Next{{Status::gone}};
         return next_of(*held.text, changes, now);
       },
       [&](std::string& out, CallBy by, std::string_view was, std::string_view text) {
@@ -265,17 +273,25 @@ Result<Outcome> RedisJsonStore::rekey(const StoreKey& from, const StoreKey& to,
   const WallTime now = impl_->clock->wall();
   const JsonKeys old_keys = impl_->keys(from);
   const JsonKeys new_keys = impl_->keys(to);
-  const std::string head = redis::frozen_head(to);
+  redis::JsonMark mark{.successor = to};  // what will stay
   return impl_->change(
       impl_->held([&](std::string& out) { redis::append_held(out, old_keys, new_keys); }, until),
       Repeat::harmless, until,
       [&](const Held& held) -> Result<Next> {
+        std::optional<StoreKey> successor;
+        if (held.mark) {
+          Result<redis::JsonMark> present = redis::parse_json_mark(*held.mark);
+          if (!present) return std::move(present).error();
+          successor = std::move(present->successor);
+        }
         // Asked for again: the first time has done it all.
-        const bool done = held.frozen ? held.frozen->starts_with(head) : !held.text;
+        const bool done = held.mark ? successor == to : !held.text;
         if (done && held.moved_to) return applied_before(*held.moved_to, changes);
-        if (!held.text || held.frozen) return Next{{Status::gone}};
+        if (!held.text || held.mark) return Next{{Status::gone}};
         Result<Next> next = next_of(*held.text, changes, now);
         if (!next || !next->text) return next;
+        mark.passed = next->passes;
+        mark.is_frozen = grace.readable && !mark.passed;
         if (held.moved_to) {
           return make_error(Errc::key_exists, "there is a session under the new key");
         }
@@ -283,18 +299,18 @@ Result<Outcome> RedisJsonStore::rekey(const StoreKey& from, const StoreKey& to,
         return next;
       },
       [&](std::string& out, CallBy by, std::string_view was, std::string_view text) {
-        redis::append_json_rekey(out, by, old_keys, new_keys, was, text, lifetime, grace, head);
+        redis::append_json_rekey(out, by, old_keys, new_keys, was, text, lifetime, grace, mark);
       });
 }
 
-Result<bool> RedisJsonStore::erase(const StoreKey& key) {
+Result<bool> RedisJsonStore::erase(const StoreKey& key, Grace grace) {
   const SteadyTime until = impl_->engine.deadline();
   return internal::end_chain(key, [&](std::span<const StoreKey> chain) {
     std::vector<JsonKeys> keys;
     keys.reserve(chain.size());
     for (const StoreKey& one : chain) keys.push_back(impl_->keys(one));
     return impl_->engine.change(
-        [&keys](std::string& out, CallBy by) { redis::append_json_erase(out, by, keys); },
+        [&](std::string& out, CallBy by) { redis::append_json_erase(out, by, keys, grace); },
         Repeat::harmless, until,
         [](const Reply& reply, bool repeated) {
           Result<internal::Ended<StoreKey>> result = redis::decode_json_erase(reply);

@@ -50,12 +50,24 @@ struct RedisStore::Impl {
         layout{options.prefix, options.adopt_foreign_hashes},
         engine(std::move(endpoint), options) {}
 
-  // A command that removes something, and may do so twice.
+  // A command that removes something, and may do so twice. `append(out, by)`.
   template <class Append>
   Result<void> remove(const Append& append, SteadyTime until) {
-    return engine.change([&append](std::string& out, CallBy) { append(out); }, Repeat::harmless,
-                         until,
+    return engine.change(append, Repeat::harmless, until,
                          [](const Reply& reply, bool) { return redis::decode_removal(reply); });
+  }
+
+  Result<std::optional<redis::Loaded>> load(const StoreKey& key, SteadyTime until) {
+    const auto append = [&](std::string& out) { redis::append_load(out, layout, key); };
+    const Result<Replies> replies = engine.read({redis::load_replies, append}, until);
+    if (!replies) return replies.error();
+    if (!redis::holds_no_hash(*replies)) {
+      return redis::decode_load(layout, *replies, clock->wall());
+    }
+    const auto append_mark = [&](std::string& out) { redis::append_mark(out, layout, key); };
+    const Result<Replies> mark = engine.read({redis::mark_replies, append_mark}, until);
+    if (!mark) return mark.error();
+    return redis::decode_mark(layout, *mark, clock->wall());
   }
 
   // Makes a change whose script may have to be told first whom the session belongs to.
@@ -77,11 +89,12 @@ struct RedisStore::Impl {
 
   // `principals`: those of the chain; grows by those that the server names.
   Result<internal::Ended<std::string>> end(std::span<const std::string> chain,
-                                           std::vector<std::string>& principals, SteadyTime until) {
+                                           std::vector<std::string>& principals, Grace grace,
+                                           SteadyTime until) {
     while (principals.size() < principals_ended_max) {
       Result<redis::Erased> erased = engine.change(
           [&](std::string& out, CallBy by) {
-            redis::append_erase(out, by, layout, chain, principals);
+            redis::append_erase(out, by, layout, chain, principals, grace);
           },
           Repeat::harmless, until,
           [](const Reply& reply, bool repeated) {
@@ -124,10 +137,11 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view u
     return make_error(Errc::invalid_argument, "prefix: must not be empty");
   }
   const redis::Scripts& scripts = redis::scripts();
-  Result<redis::Endpoint> endpoint = redis::make_endpoint(
-      url, options, options.prefix,
-      {scripts.create.source(), scripts.set.source(), scripts.count.source(),
-       scripts.update.source(), scripts.rekey.source(), scripts.erase.source()});
+  Result<redis::Endpoint> endpoint =
+      redis::make_endpoint(url, options, options.prefix,
+                           {scripts.create.source(), scripts.set.source(), scripts.count.source(),
+                            scripts.update.source(), scripts.rekey.source(), scripts.erase.source(),
+                            scripts.strip.source()});
   if (!endpoint) return std::move(endpoint).error();
   return redis::make_store(std::move(endpoint->connector), std::move(endpoint->login),
                            std::move(options));
@@ -144,18 +158,14 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect(std::string_view url,
 
 Result<std::optional<Record>> RedisStore::load(const StoreKey& key) {
   const SteadyTime until = impl_->engine.deadline();
-  const auto append = [&](std::string& out) { redis::append_load(out, impl_->layout, key); };
-  const Result<Replies> replies = impl_->engine.read({redis::load_replies, append}, until);
-  if (!replies) return replies.error();
-  Result<std::optional<redis::Loaded>> loaded =
-      redis::decode_load(impl_->layout, *replies, impl_->clock->wall());
+  Result<std::optional<redis::Loaded>> loaded = impl_->load(key, until);
   if (!loaded) return std::move(loaded).error();
   if (!*loaded) return std::optional<Record>();
-  if ((*loaded)->record.frozen) {
+  if (!(*loaded)->successor.empty()) {
     const Result<bool> alive = internal::ends_alive(
         (*loaded)->successor, [&](const std::string& next) { return impl_->look_at(next, until); });
     if (!alive) return alive.error();
-    if (!*alive) return std::optional<Record>();
+    if (!*alive) (*loaded)->record.fields = Fields();
   }
   return std::optional<Record>(std::move((*loaded)->record));
 }
@@ -202,11 +212,11 @@ Result<Outcome> RedisStore::rekey(const StoreKey& from, const StoreKey& to, cons
                        });
 }
 
-Result<bool> RedisStore::erase(const StoreKey& key) {
+Result<bool> RedisStore::erase(const StoreKey& key, Grace grace) {
   const SteadyTime until = impl_->engine.deadline();
   std::vector<std::string> principals;
   return internal::end_chain(impl_->layout.key(key), [&](std::span<const std::string> chain) {
-    return impl_->end(chain, principals, until);
+    return impl_->end(chain, principals, grace, until);
   });
 }
 
@@ -238,17 +248,19 @@ Result<void> RedisStore::forget(std::string_view principal, std::span<const Stor
   constexpr std::size_t at_once = 1000;
   for (; !keys.empty(); keys = keys.subspan(std::min(at_once, keys.size()))) {
     const auto some = keys.first(std::min(at_once, keys.size()));
-    auto removed = impl_->remove(
-        [&](std::string& out) { redis::append_forget(out, impl_->layout, principal, some); },
-        until);
+    auto removed =
+        impl_->remove([&](std::string& out,
+                          CallBy) { redis::append_forget(out, impl_->layout, principal, some); },
+                      until);
     if (!removed) return removed;
   }
   return {};
 }
 
 Result<void> RedisStore::end_frozen(const StoreKey& key) {
-  return impl_->remove([&](std::string& out) { redis::append_unlink(out, impl_->layout, key); },
-                       impl_->engine.deadline());
+  return impl_->remove(
+      [&](std::string& out, CallBy by) { redis::append_strip(out, by, impl_->layout, key); },
+      impl_->engine.deadline());
 }
 
 std::shared_ptr<RedisStore> redis::make_store(std::shared_ptr<Connector> connector, Login login,

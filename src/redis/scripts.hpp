@@ -37,7 +37,9 @@ struct Scripts {
   Script update;
   Script rekey;
   Script erase;
+  Script strip;
   // Of the JSON layout.
+  Script json_create;
   Script json_update;
   Script json_rekey;
   Script json_erase;

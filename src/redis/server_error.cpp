@@ -121,6 +121,8 @@ bool is_wrong_server(std::string_view text) {
                                 meaning->word == "LOADING");
 }
 
+bool is_wrong_type(std::string_view text) { return first_word(text) == "WRONGTYPE"; }
+
 bool is_of_cluster(std::string_view text) {
   const Meaning* meaning = meaning_of(text);
   return is_select_in_cluster(text) || (meaning != nullptr && meaning->advice == no_cluster);

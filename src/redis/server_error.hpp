@@ -23,6 +23,9 @@ bool is_of_cluster(std::string_view text);
 
 bool is_unknown_command(std::string_view text);
 
+// The key holds something of another type than the command is for.
+bool is_wrong_type(std::string_view text);
+
 // The script is not in the server's cache: nothing was done, and EVAL will.
 bool is_noscript(std::string_view text);
 

@@ -145,6 +145,17 @@ void an_end_takes_the_entry_along(Trial& t) {
   t.expect(listed(t, ada, "moved") == std::vector<StoreKey>{to}, "only the new key is listed");
 }
 
+// Marks without anything to read are nothing that a principal has.
+void marks_are_not_listed(Trial& t) {
+  constexpr Grace mark{long_ttl, false};
+  const std::string ada = fresh_principal();
+  t.expect_ok(t.store().erase(signed_in(t, ada), mark), "erase");
+  expect_nothing_listed(t, ada, "after erase");
+  const StoreKey to = Trial::fresh_key();
+  t.expect_applied(t.store().rekey(signed_in(t, ada), to, {}, owned_by(ada), mark), "rekey");
+  t.expect(listed(t, ada, "moved") == std::vector<StoreKey>{to}, "only the new key is listed");
+}
+
 // Each form of change renews, and the entry must go along.
 void renewing_keeps_the_entry(Trial& t) {
   const std::string ada = fresh_principal();
@@ -192,7 +203,7 @@ void a_frozen_one_whose_session_has_ended_can_be_forgotten(Trial& t) {
   const StoreKey to = Trial::fresh_key();
   t.expect_applied(t.store().rekey(from, to, {}, owned_by(ada), {milliseconds(5000)}), "rekey");
   t.expect_ok(t.store().erase(to), "erase");
-  t.expect_absent(from, "the frozen one has ended with its successor");
+  t.expect_over(from, "the frozen one has ended with its successor");
   t.expect_ok(index_of(t).forget(ada, std::vector<StoreKey>{from, to}), "forget");
   expect_nothing_listed(t, ada, "afterwards");
 }
@@ -204,7 +215,7 @@ void a_frozen_one_can_end_alone(Trial& t) {
   t.expect_applied(t.store().rekey(from, to, {}, owned_by(ada), {milliseconds(5000)}), "rekey");
   t.expect(t.loaded(from, "before").frozen, "it is frozen");
   t.expect_ok(index_of(t).end_frozen(from), "end_frozen");
-  t.expect_absent(from, "the frozen one");
+  t.expect_over(from, "the frozen one");
   t.expect(!t.loaded(to, "its successor").fields.empty(), "the successor stays");
   t.expect_ok(index_of(t).end_frozen(from), "end_frozen again");
 }
@@ -233,7 +244,9 @@ void a_session_that_moves_is_never_missing(Trial& t) {
       std::vector<StoreKey> gone;
       for (const StoreKey& found : keys) {
         const auto record = t.store().load(found);
-        if (t.expect_ok(record, "load") && !*record) gone.push_back(found);
+        if (t.expect_ok(record, "load") && (!*record || (*record)->is_over())) {
+          gone.push_back(found);
+        }
       }
       t.expect_ok(index_of(t).forget(ada, gone), "forget");
     }
@@ -274,6 +287,7 @@ std::vector<ConformanceCase> principal_index_cases() {
       {"passing_to_another_lists_there", "index", passing_to_another_lists_there},
       {"the_oldest_comes_first", "index", the_oldest_comes_first},
       {"an_end_takes_the_entry_along", "index", an_end_takes_the_entry_along},
+      {"marks_are_not_listed", "index", marks_are_not_listed},
       {"renewing_keeps_the_entry", "index", renewing_keeps_the_entry, {"n"}},
       {"a_shorter_renewal_keeps_the_entry", "index", a_shorter_renewal_keeps_the_entry},
       {"forgetting_drops_what_has_ended", "index", forgetting_drops_what_has_ended},

@@ -65,6 +65,19 @@ void Trial::expect_absent(const StoreKey& key, std::string_view what) {
   expect(!record->has_value(), std::string(what) + ": there is a session");
 }
 
+void Trial::expect_over(const StoreKey& key, std::string_view what) {
+  const Result<std::optional<Record>> record = store().load(key);
+  if (!expect_ok(record, what)) return;
+  if (!expect(record->has_value(), std::string(what) + ": there is no mark")) return;
+  expect((*record)->is_over(), std::string(what) + ": there is more than a mark");
+}
+
+void Trial::expect_unreadable(const StoreKey& key, std::string_view what) {
+  const Result<std::optional<Record>> record = store().load(key);
+  if (!expect_ok(record, what)) return;
+  expect(!*record || (*record)->is_over(), std::string(what) + ": it can be read");
+}
+
 void Trial::expect_value(const StoreKey& key, std::string_view name,
                          std::optional<std::string_view> value, std::string_view what) {
   const Record record = loaded(key, what);
@@ -95,8 +108,8 @@ void Trial::together(int count, const std::function<void(int)>& function) {
 
 std::vector<ConformanceCase> conformance_cases() {
   std::vector<ConformanceCase> all;
-  for (auto& cases :
-       {record_cases(), change_cases(), deadline_cases(), rekey_cases(), race_cases()}) {
+  for (auto& cases : {record_cases(), change_cases(), deadline_cases(), rekey_cases(), mark_cases(),
+                      race_cases()}) {
     all.insert(all.end(), cases.begin(), cases.end());
   }
   return all;

@@ -69,6 +69,10 @@ class Trial {
   // The record, or one without fields and a failure.
   Record loaded(const StoreKey& key, std::string_view what);
   void expect_absent(const StoreKey& key, std::string_view what);
+  // There is a mark, and nothing to read in it.
+  void expect_over(const StoreKey& key, std::string_view what);
+  // There is nothing to read: no session, nor more than a mark.
+  void expect_unreadable(const StoreKey& key, std::string_view what);
   void expect_value(const StoreKey& key, std::string_view name,
                     std::optional<std::string_view> value, std::string_view what);
   // 0 < remaining <= at_most.
@@ -111,6 +115,7 @@ std::vector<ConformanceCase> record_cases();
 std::vector<ConformanceCase> change_cases();
 std::vector<ConformanceCase> deadline_cases();
 std::vector<ConformanceCase> rekey_cases();
+std::vector<ConformanceCase> mark_cases();
 std::vector<ConformanceCase> race_cases();
 
 }  // namespace websession::testing

@@ -206,21 +206,21 @@ TEST_F(EncryptedRace, ARekeyThatWasOvertakenIsAppliedOrGone) {
 }
 
 TEST_F(EncryptedRekey, ARepeatedRekeyGivesTheCountersAndWritesNothing) {
-  for (const Grace how_long : {grace, Grace{}}) {
-    ASSERT_TRUE(store->create(key, plain, minute));
+  for (const Grace how_long : {grace, Grace{grace.duration, false}, Grace{}}) {
+    const StoreKey from(SessionId::generate().value());
+    ASSERT_TRUE(store->create(from, plain, minute));
     Changes changes = setting("name", "Grace");
     changes.increment.push_back({"visits", 1});
-    ASSERT_EQ(store->rekey(key, other, changes, minute, how_long).value().counters,
+    ASSERT_EQ(store->rekey(from, other, changes, minute, how_long).value().counters,
               std::vector<std::int64_t>{4});
     const Fields before = memory->load(other).value().value().fields;
-    const Outcome again = store->rekey(key, other, changes, minute, how_long).value();
+    const Outcome again = store->rekey(from, other, changes, minute, how_long).value();
     EXPECT_EQ(again.status, Outcome::Status::applied);
     EXPECT_EQ(again.counters, std::vector<std::int64_t>{4});
     EXPECT_EQ(memory->load(other).value().value().fields, before);
-    EXPECT_EQ(store->rekey(key, StoreKey("third"), changes, minute, how_long).value().status,
+    EXPECT_EQ(store->rekey(from, StoreKey("third"), changes, minute, how_long).value().status,
               Outcome::Status::gone);
     EXPECT_TRUE(store->erase(other).value());
-    static_cast<void>(store->erase(key).value());
   }
 }
 

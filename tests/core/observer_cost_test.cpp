@@ -86,7 +86,7 @@ class PlainStore final : public SessionStore {
     sessions_.erase(from.secret());
     return Outcome{};
   }
-  Result<bool> erase(const StoreKey& key) override {
+  Result<bool> erase(const StoreKey& key, Grace) override {
     ++calls;
     return sessions_.erase(key.secret()) == 1;
   }

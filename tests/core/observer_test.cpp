@@ -86,9 +86,9 @@ class SlowStore final : public ForwardingStore {
     clock_->advance(milliseconds(4));
     return ForwardingStore::rekey(from, to, changes, lifetime, grace);
   }
-  Result<bool> erase(const StoreKey& key) override {
+  Result<bool> erase(const StoreKey& key, Grace grace) override {
     clock_->advance(milliseconds(5));
-    return ForwardingStore::erase(key);
+    return ForwardingStore::erase(key, grace);
   }
 
  private:

@@ -17,7 +17,9 @@ using CookieAction = Plan::CookieAction;
 
 const WallTime now{milliseconds(1'700'000'000'000)};
 
-PlanOptions defaults() { return {minutes(30), hours(12), minutes(3), seconds(10), false}; }
+PlanOptions defaults() {
+  return {minutes(30), hours(12), minutes(3), seconds(10), seconds(20), false};
+}
 
 PlanOptions rolling() {
   PlanOptions options = defaults();
@@ -74,7 +76,7 @@ std::vector<Row> rows() {
       {"an absolute timeout below the idle one",
        {},
        changed(),
-       {minutes(30), minutes(10), minutes(3), seconds(10), false},
+       {minutes(30), minutes(10), minutes(3), seconds(10), seconds(20), false},
        {Action::create, minutes(10), {}, CookieAction::send}},
 
       // Renewal is throttled.
@@ -94,12 +96,12 @@ std::vector<Row> rows() {
       {"renew_after zero, some gain",
        session(minutes(1), minutes(30) - milliseconds(1)),
        nothing(),
-       {minutes(30), hours(12), milliseconds(0), seconds(10), false},
+       {minutes(30), hours(12), milliseconds(0), seconds(10), seconds(20), false},
        {Action::touch, idle, {}, CookieAction::none}},
       {"renew_after zero, no gain",
        session(minutes(1), minutes(30)),
        nothing(),
-       {minutes(30), hours(12), milliseconds(0), seconds(10), false},
+       {minutes(30), hours(12), milliseconds(0), seconds(10), seconds(20), false},
        none},
       {"a touch never shortens", session(minutes(1), hours(5)), nothing(), defaults(), none},
 
@@ -156,12 +158,12 @@ std::vector<Row> rows() {
        session(minutes(1), minutes(30)),
        regenerate(),
        defaults(),
-       {Action::rekey, idle, seconds(10), CookieAction::send}},
+       {Action::rekey, idle, {seconds(10)}, CookieAction::send}},
       {"regenerate with changes",
        session(hours(11) + minutes(50), minutes(10)),
        {.has_attributes = true, .changed = true, .regenerate = true},
        defaults(),
-       {Action::rekey, minutes(10), seconds(10), CookieAction::send}},
+       {Action::rekey, minutes(10), {seconds(10)}, CookieAction::send}},
 
       // Signing in and out.
       {"a new visitor signs in",
@@ -173,17 +175,17 @@ std::vector<Row> rows() {
        session(minutes(1), minutes(30)),
        {.sign_in = true},
        defaults(),
-       {Action::rekey, idle, seconds(0), CookieAction::send}},
+       {Action::rekey, idle, {seconds(20), false}, CookieAction::send}},
       {"signing the same principal in again",
        session(minutes(1), minutes(30)),
        {.sign_in = true},
        defaults(),
-       {Action::rekey, idle, seconds(0), CookieAction::send}},
+       {Action::rekey, idle, {seconds(20), false}, CookieAction::send}},
       {"regenerate and signing in",
        session(minutes(1), minutes(30)),
        {.regenerate = true, .sign_in = true},
        defaults(),
-       {Action::rekey, idle, seconds(0), CookieAction::send}},
+       {Action::rekey, idle, {seconds(20), false}, CookieAction::send}},
       {"signing out",
        session(minutes(1), minutes(30)),
        {.changed = true, .sign_out = true},
@@ -193,7 +195,7 @@ std::vector<Row> rows() {
        session(minutes(1), minutes(30)),
        {.has_attributes = true, .changed = true, .sign_out = true},
        defaults(),
-       {Action::rekey, idle, seconds(0), CookieAction::send}},
+       {Action::rekey, idle, {seconds(20), false}, CookieAction::send}},
       {"signing out of nothing, with a stale cookie",
        {},
        brought({.sign_out = true}),
@@ -270,7 +272,8 @@ TEST(SessionPlan, FollowsTheTable) {
     const Plan plan = session_plan(row.loaded, row.wishes, row.options, now);
     EXPECT_EQ(static_cast<int>(plan.action), static_cast<int>(row.expected.action)) << row.rule;
     EXPECT_EQ(plan.ttl.count(), row.expected.ttl.count()) << row.rule;
-    EXPECT_EQ(plan.grace.count(), row.expected.grace.count()) << row.rule;
+    EXPECT_EQ(plan.grace.duration, row.expected.grace.duration) << row.rule;
+    EXPECT_EQ(plan.grace.readable, row.expected.grace.readable) << row.rule;
     EXPECT_EQ(static_cast<int>(plan.cookie), static_cast<int>(row.expected.cookie)) << row.rule;
   }
 }

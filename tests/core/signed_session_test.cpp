@@ -99,7 +99,7 @@ TEST_P(SignedSession, ASignedIdThatTheStoreDoesNotKnowIsNeverTakenUp) {
   const SessionManager m = manager({newer});
   std::string id;
   const std::string cookie = stored(m, &id);
-  ASSERT_TRUE(m.erase(SessionId::parse(id).value()).value());
+  ASSERT_TRUE(memory->erase(StoreKey(SessionId::parse(id).value())).value());
   Session session = open_session(m, cookie);
   EXPECT_TRUE(session.is_new());
   session.set("a", 2);

@@ -96,7 +96,6 @@ struct Expected {
   enum class Kind { absent, corrupt, record } kind = Kind::corrupt;
   std::map<std::string, Field> fields{};
   std::vector<std::string> expired{};
-  std::string successor{};
 };
 
 // The pairs of a hash; nullopt when it is none.
@@ -121,9 +120,7 @@ Expected expected(const Reply& flat, const Reply& ttl, bool adopt) {
   const auto pairs = pairs_of(flat);
   if (!pairs) return result;
   for (const auto& [name, text] : *pairs) {
-    if (name == "@frozen") {
-      result.successor = text;
-    } else if (!name.starts_with("@until.")) {
+    if (!name.starts_with("@until.")) {
       result.fields[name] = {name, text};
       if (name == "@created" && !parse_integer(text)) return result;
     }
@@ -161,8 +158,7 @@ void check_record(const redis::Loaded& loaded, const Expected& wanted, const Rep
   std::vector<std::string> expired = loaded.record.expired;
   std::sort(expired.begin(), expired.end());
   require(expired == wanted.expired, "what has expired is named");
-  require(loaded.successor == wanted.successor, "a frozen record has its successor");
-  require(loaded.record.frozen == !wanted.successor.empty(), "a record with a successor is frozen");
+  require(loaded.successor.empty() && !loaded.record.frozen, "a hash is a live session");
   require(loaded.record.remaining.count() == std::max<std::int64_t>(ttl.integer(), 0),
           "a record has the time to live that the server says");
 }
@@ -184,7 +180,7 @@ class OneRecordStore final : public SessionStore {
     require(!(from == to), "a new id is another");
     return update(to, changes, lifetime);
   }
-  Result<bool> erase(const StoreKey&) override { return true; }
+  Result<bool> erase(const StoreKey&, Grace) override { return true; }
 
  private:
   Record record_;
@@ -217,7 +213,7 @@ void check_session(const Record& record) {
   session->regenerate();
   const Result<Commit> commit = manager.commit(*session);
   require(commit.has_value(), "any record that can be opened can be changed");
-  require((commit->status == Commit::Status::gone) == record.frozen, "a frozen one is gone");
+  require(commit->status == Commit::Status::regenerated, "a live session gets a new id");
 }
 
 void check_load(const Reply& flat, const Reply& ttl, bool adopt) {
@@ -249,8 +245,9 @@ void check_load(const Reply& flat, const Reply& ttl, bool adopt) {
 
   const auto successor = redis::decode_successor(replies);
   if (!successor) return require_printable(successor.error());
-  require(successor->exists == (flat.integer() == 1), "a successor exists when there is one");
-  require(successor->successor.has_value() == (ttl.type() == Type::string), "its own one is a key");
+  require(!successor->exists || flat.type() == Type::error || flat.integer() > 0,
+          "a successor exists when there is one");
+  require(!successor->successor || ttl.type() == Type::string, "its own one is named by its mark");
 }
 
 void check_change(const Reply& reply, std::size_t increments) {

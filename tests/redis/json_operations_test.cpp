@@ -26,30 +26,26 @@ Errc code_of(const Result<T>& result) {
   return result ? Errc() : static_cast<Errc>(result.error().code.value());
 }
 
-TEST(JsonOperations, AFrozenRecordIsKeptWhereExpressDoesNotLook) {
+TEST(JsonOperations, AMarkIsKeptWhereExpressDoesNotLook) {
   const JsonKeys keys("sess:", StoreKey("abc"));
   EXPECT_EQ(keys.text, "sess:abc");
-  EXPECT_EQ(keys.frozen, "frozen:sess:abc");
+  EXPECT_EQ(keys.mark, "frozen:sess:abc");
 }
 
-TEST(JsonOperations, CreateIsOneSet) {
-  std::string out;
-  append_json_create(out, JsonKeys("s:", StoreKey("k")), "{}", {milliseconds(1500)});
-  EXPECT_EQ(out,
-            "*6\r\n$3\r\nSET\r\n$3\r\ns:k\r\n$2\r\n{}\r\n$2\r\nPX\r\n$4\r\n1500\r\n$2\r\nNX\r\n");
-  EXPECT_TRUE(decode_json_create(Reply({Type::status, 0, "OK"})));
-  EXPECT_EQ(code_of(decode_json_create(Reply())), Errc::key_exists);
+TEST(JsonOperations, CreateTellsWhenAKeyIsTaken) {
+  EXPECT_TRUE(decode_json_create(integer(1)));
+  EXPECT_EQ(code_of(decode_json_create(integer(0))), Errc::key_exists);
   EXPECT_EQ(code_of(decode_json_create(error("OOM command not allowed"))), Errc::rejected);
   EXPECT_FALSE(decode_json_create(error("OOM command not allowed")).error().maybe_applied);
-  EXPECT_EQ(code_of(decode_json_create(integer(1))), Errc::corrupt);
+  EXPECT_EQ(code_of(decode_json_create(Reply())), Errc::corrupt);
 }
 
 TEST(JsonOperations, WhatTheKeysHold) {
   const Held none = decode_held(array({nil, nil})).value();
-  EXPECT_FALSE(none.text || none.frozen || none.moved_to);
+  EXPECT_FALSE(none.text || none.mark || none.moved_to);
   const Held all = decode_held(array({text("a"), text("b"), text("c")})).value();
   EXPECT_EQ(all.text, "a");
-  EXPECT_EQ(all.frozen, "b");
+  EXPECT_EQ(all.mark, "b");
   EXPECT_EQ(all.moved_to, "c");
   for (const Reply& bad :
        {array({}), array({nil}), array({nil, nil, nil, nil}), integer(1), Reply(),
@@ -74,15 +70,33 @@ TEST(JsonOperations, ASwapIsAppliedOrTellsWhatIsThere) {
   EXPECT_EQ(code_of(decode_swap(Reply())), Errc::corrupt);
 }
 
-TEST(JsonOperations, AFrozenRecordBeginsWithItsSuccessor) {
+TEST(JsonOperations, AMarkTellsItsSuccessor) {
   const StoreKey to("next");
-  const std::string stored = frozen_head(to) + "{\"a\":\n1}";
-  const Result<FrozenRecord> record = parse_frozen(stored);
-  ASSERT_TRUE(record);
-  EXPECT_EQ(record->successor, to);
-  EXPECT_EQ(record->text, "{\"a\":\n1}");
-  EXPECT_EQ(code_of(parse_frozen("{}")), Errc::corrupt);
-  EXPECT_EQ(decode_json_erase(Reply({Type::string, 0, "next\n{}"}))->successor, to);
+  const std::string stored = head_of({.is_frozen = true, .successor = to}) + "{\"a\":\n1}";
+  const JsonMark frozen = parse_json_mark(stored).value();
+  EXPECT_TRUE(frozen.is_frozen);
+  EXPECT_FALSE(frozen.passed);
+  EXPECT_EQ(frozen.successor, to);
+  EXPECT_EQ(frozen.text, "{\"a\":\n1}");
+  const JsonMark passed = parse_json_mark(head_of({.passed = true, .successor = to})).value();
+  EXPECT_FALSE(passed.is_frozen);
+  EXPECT_TRUE(passed.passed);
+  EXPECT_EQ(passed.successor, to);
+  EXPECT_EQ(parse_json_mark(head_of({})).value().successor, std::nullopt);
+  for (const char* bad : {"", "{}", "next\n{}", "over same next", "over next\n", "same next\n"}) {
+    EXPECT_EQ(code_of(parse_json_mark(bad)), Errc::corrupt) << bad;
+  }
+}
+
+TEST(JsonOperations, AnEraseEndsOrIsLedOn) {
+  const auto erased = [](std::string_view mark) {
+    return decode_json_erase(Reply({Type::string, 0, mark})).value();
+  };
+  EXPECT_EQ(erased("frozen same next\n{}").successor, StoreKey("next"));
+  EXPECT_EQ(erased("over same next\n").successor, StoreKey("next"));
+  EXPECT_EQ(erased("over other next\n").successor, std::nullopt);
+  EXPECT_EQ(erased("over same \n").successor, std::nullopt);
+  EXPECT_FALSE(erased("over other next\n").any);
   EXPECT_TRUE(decode_json_erase(integer(2))->any);
   EXPECT_FALSE(decode_json_erase(integer(0))->any);
   EXPECT_EQ(code_of(decode_json_erase(Reply())), Errc::corrupt);

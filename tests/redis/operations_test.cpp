@@ -47,12 +47,64 @@ TEST(DecodeLoad, SortsOutTheHash) {
   EXPECT_FALSE(loaded.record.frozen);
 }
 
-TEST(DecodeLoad, AFrozenOneKnowsItsSuccessor) {
-  const Loaded loaded =
-      load(hash({"@created", "5", "@frozen", "sid_next"}), integer(500)).value().value();
+Result<std::optional<Loaded>> load_mark(Reply got, Reply time, const Layout& with = layout) {
+  const std::array<Reply, 2> replies{std::move(got), std::move(time)};
+  return decode_mark(with, replies, now);
+}
+const std::initializer_list<std::string_view> at_seven = {"7", "999"};  // 7 s and 999 µs
+
+TEST(DecodeMark, AFrozenOneHoldsTheOldStateAndItsSuccessor) {
+  const Loaded loaded = load_mark(text("@frozen 1 7500 same 8:sid_next\n8:1:@created51:2:a\n\n"
+                                       "1:1:bx8:4:@until.b1000"),
+                                  hash(at_seven))
+                            .value()
+                            .value();
   EXPECT_TRUE(loaded.record.frozen);
   EXPECT_EQ(loaded.successor, "sid_next");
-  EXPECT_FALSE(loaded.record.fields.contains("@frozen"));
+  EXPECT_EQ(loaded.record.fields, (Fields{{"@created", "5"}, {"a", "\n\n"}}));
+  EXPECT_EQ(loaded.record.remaining.count(), 500);
+}
+
+TEST(DecodeMark, OneThatIsOverHoldsNothing) {
+  for (const char* mark : {"@over 1 7500 same 8:sid_next\n", "@over 1 7500 other 0:\n"}) {
+    const Loaded loaded = load_mark(text(mark), hash(at_seven)).value().value();
+    EXPECT_TRUE(loaded.record.is_over()) << mark;
+    EXPECT_EQ(loaded.successor, "") << "nothing hangs on it";
+  }
+}
+
+// A late PEXPIRE may have lengthened the key's life.
+TEST(DecodeMark, TheEndThatIsWrittenInItCounts) {
+  EXPECT_FALSE(load_mark(text("@over 1 7000 other 0:\n"), hash(at_seven)).value().has_value());
+  EXPECT_TRUE(load_mark(text("@over 1 7001 other 0:\n"), hash(at_seven)).value().has_value());
+  EXPECT_FALSE(load_mark(Reply(), hash(at_seven)).value().has_value()) << "it has just ended";
+}
+
+TEST(DecodeMark, WhatIsNoneIsCorrupt) {
+  for (const std::string_view bad :
+       {"", "x", "{\"a\":1}", "@over", "@over 1 7500 other 0:", "@over 2 7500 other 0:\n",
+        "@over 1 x other 0:\n", "@over 1 7500 other 9:\n", "@over 1 7500 other -1:\n",
+        "@ended 1 7500 other 0:\n", "@frozen 1 7500 same 1:x\n1:1:a",
+        "@frozen 1 7500 same 1:x\n1:9223372036854775807:ab", "@frozen 1 7500 same 1:x\n1",
+        "@frozen 1 7500 same 1:x\n", "@frozen 1 7500 same 1:x\n8:1:@createdx",
+        "@frozen 1 7500 same 1:x\n8:1:@created58:1:@created5"}) {
+    const auto loaded = load_mark(text(bad), hash(at_seven));
+    ASSERT_FALSE(loaded) << bad;
+    EXPECT_EQ(loaded.error().code, Errc::corrupt) << bad;
+  }
+  const char* over = "@over 1 7500 other 0:\n";
+  EXPECT_FALSE(load_mark(text(over), hash({})));
+  EXPECT_FALSE(load_mark(text(over), hash({"x", "1"})));
+  EXPECT_FALSE(load_mark(text(over), hash({"-1", "0"})));
+  EXPECT_FALSE(load_mark(text(over), text("7")));
+  EXPECT_EQ(load_mark(error("WRONGTYPE x"), hash(at_seven)).error().code, Errc::corrupt);
+  EXPECT_EQ(load_mark(text("@over 1 7500 other 0:\n"), error("NOPERM x")).error().code,
+            Errc::rejected);
+}
+
+// A reply has a limit, which a session of nearly that size exceeds as a mark.
+TEST(DecodeMark, OneThatIsTooLargeToReadIsOver) {
+  EXPECT_TRUE(load_mark(Reply({Type::oversized, 0, {}}), hash(at_seven)).value()->record.is_over());
 }
 
 TEST(DecodeLoad, AbsentIsAValue) {
@@ -82,7 +134,6 @@ TEST(DecodeLoad, AHashThatNamesAFieldTwiceIsCorrupt) {
   };
   EXPECT_EQ(code({"@created", "5", "a", "1", "a", "2", "@until.a", "7"}), Errc::corrupt);
   EXPECT_EQ(code({"@created", "5", "@created", "5"}), Errc::corrupt);
-  EXPECT_EQ(code({"@created", "5", "@frozen", "x", "@frozen", "y"}), Errc::corrupt);
   EXPECT_EQ(code({"@created", "5", "@until.a", "7", "@until.a", "2000"}), Errc::corrupt);
 }
 

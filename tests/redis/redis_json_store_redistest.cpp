@@ -158,7 +158,8 @@ TEST_F(RedisJson, TheOldIdIsUnknownToExpressAtOnce) {
   EXPECT_EQ(text_of(from), "(nil)");
   EXPECT_EQ(probe->keys("sess:"), std::vector<std::string>{key_of(to)});
   const std::string frozen = "frozen:" + key_of(from);
-  EXPECT_EQ(probe->text({"GET", frozen}), to.secret() + "\n" + std::string(express_text));
+  EXPECT_EQ(probe->text({"GET", frozen}),
+            "frozen same " + to.secret() + "\n" + std::string(express_text));
   EXPECT_LE(probe->integer({"PTTL", frozen}), 10'000);
   EXPECT_GT(probe->integer({"TTL", key_of(to)}), 86'000) << "what was left stays left";
 
@@ -178,7 +179,8 @@ TEST_F(RedisJson, ExpressCannotThawTheOldIdWithinTheGrace) {
   EXPECT_EQ(store->update(from, setting("a", "1"), minute)->status, Outcome::Status::gone);
   EXPECT_EQ(store->rekey(from, fresh_key(), {}, minute, {})->status, Outcome::Status::gone);
   EXPECT_TRUE(store->erase(from).value());
-  EXPECT_EQ(probe->keys(""), std::vector<std::string>()) << "logging out ends all of them";
+  EXPECT_TRUE(store->load(from).value()->is_over()) << "logging out ends all of them";
+  EXPECT_FALSE(store->load(to).value());
 }
 
 // What another program writes between the read and the write of a change is not overwritten.
@@ -271,7 +273,8 @@ TEST_F(RedisJson, ASessionOfExpressIsSignedIn) {
     session.sign_in(principal, "Firefox");
     ASSERT_EQ(m.commit(session)->status, Commit::Status::regenerated);
     EXPECT_EQ(text_of(from), "(nil)");
-    EXPECT_EQ(probe->keys("frozen:"), std::vector<std::string>()) << "no grace for the old id";
+    EXPECT_TRUE(probe->text({"GET", "frozen:" + key_of(from)}).starts_with("over other "))
+        << "nothing of it can be read";
 
     const Session again = m.open({"sid=" + session.id()->secret()}).value();
     EXPECT_EQ(again.principal(), principal);
@@ -291,7 +294,7 @@ TEST_F(RedisJson, WhoeverSignsOutEndsTheSession) {
   ASSERT_EQ(m.commit(session)->status, Commit::Status::created);
   session.sign_out();
   EXPECT_EQ(m.commit(session)->status, Commit::Status::erased);
-  EXPECT_EQ(probe->keys(""), std::vector<std::string>());
+  EXPECT_EQ(probe->keys("sess:"), std::vector<std::string>());
 }
 
 TEST_F(RedisJson, WhatNeedsAnIndexSaysSo) {
@@ -326,8 +329,9 @@ TEST_F(RedisJson, NeedsTheRightsThatTheDocsTell) {
   EXPECT_EQ(store->rekey(key, to, {}, minute, {milliseconds(10'000)})->status,
             Outcome::Status::applied);
   EXPECT_TRUE(store->load(key).value()->frozen);
-  EXPECT_TRUE(store->erase(key).value());
-  EXPECT_EQ(probe->keys(""), std::vector<std::string>());
+  EXPECT_TRUE(store->erase(key, {milliseconds(10'000)}).value());
+  EXPECT_TRUE(store->load(key).value()->is_over());
+  EXPECT_TRUE(store->load(to).value()->is_over());
 }
 
 // P8: what a lost answer leaves open is said, and a rekey may be repeated.

@@ -91,7 +91,7 @@ TEST_F(RedisJsonOverFake, WhoeverIsSlowerStartsAgain) {
 TEST_F(RedisJsonOverFake, ASessionMayEndBetweenReadAndWrite) {
   answers = {held(bulk(session(1)), none), held(none, none)};
   EXPECT_EQ(store()->update(key, adding(), minute)->status, Status::gone);
-  answers = {held(bulk(session(1)), none), held(none, bulk("other\n" + session(1)))};
+  answers = {held(bulk(session(1)), none), held(none, bulk("frozen same other\n" + session(1)))};
   EXPECT_EQ(store()->update(key, adding(), minute)->status, Status::gone);
   answers = {held(bulk(session(1)), none, none), held(none, none, none)};
   EXPECT_EQ(store()->rekey(key, other, adding(), minute, {})->status, Status::gone);
@@ -122,7 +122,8 @@ TEST_F(RedisJsonOverFake, ALostAnswerIsAskedForAgainWhereThatIsHarmless) {
 
 TEST_F(RedisJsonOverFake, ARepeatedRekeyFindsThatItIsDone) {
   const auto s = store();
-  for (const std::string& old : {none, bulk("other\n" + session(1))}) {
+  for (const std::string& old :
+       {none, bulk("frozen same other\n" + session(1)), bulk("over other other\n")}) {
     answers = {held(bulk(session(1)), none, none), "", held(none, old, bulk(session(2)))};
     const Result<Outcome> moved = s->rekey(key, other, adding(), minute, {});
     ASSERT_TRUE(moved) << moved.error().message();

@@ -51,15 +51,24 @@ TEST_F(RedisLayout, ThePrefixIsAnOption) {
   EXPECT_EQ(probe->keys(""), std::vector<std::string>{"shop:session:" + key.secret()});
 }
 
-TEST_F(RedisLayout, AFrozenHashNamesItsSuccessor) {
+TEST_F(RedisLayout, AMarkIsATextThatBeginsReadably) {
   const auto store = connect();
   const StoreKey from = fresh_key();
   const StoreKey to = fresh_key();
   ASSERT_TRUE(store->create(from, fields({{"a", "1"}}), minute));
   ASSERT_TRUE(store->rekey(from, to, {}, minute, {milliseconds(10'000)}));
-  EXPECT_EQ(probe->text({"HGET", redis_key(from), "@frozen"}), redis_key(to));
+  const std::string successor = std::to_string(redis_key(to).size()) + ":" + redis_key(to) + "\n";
+  const std::string frozen = probe->text({"GET", redis_key(from)});
+  EXPECT_TRUE(frozen.starts_with("@frozen 1 1")) << frozen;
+  EXPECT_NE(frozen.find(" same " + successor), std::string::npos) << frozen;
+  EXPECT_NE(frozen.find("1:1:a1"), std::string::npos) << frozen;
   EXPECT_LE(probe->integer({"PTTL", redis_key(from)}), 10'000);
-  EXPECT_EQ(probe->text({"HGET", redis_key(to), "@frozen"}), "(nil)");
+  EXPECT_EQ(probe->text({"TYPE", redis_key(to)}), "hash");
+  ASSERT_TRUE(store->erase(to, {milliseconds(10'000)}));
+  const std::string over = probe->text({"GET", redis_key(to)});
+  EXPECT_TRUE(over.starts_with("@over 1 1")) << over;
+  EXPECT_TRUE(over.ends_with(" other 0:\n")) << over;
+  EXPECT_LE(probe->integer({"PTTL", redis_key(to)}), 10'000);
 }
 
 TEST_F(RedisLayout, RemovedAndExpiredAttributesLeaveNothing) {
@@ -216,7 +225,8 @@ TEST_F(RedisLayout, AVisitorWhoseRecordCannotBeReadIsServed) {
     const Commit commit = m.commit(logout).value();
     EXPECT_EQ(commit.status, Commit::Status::erased);
     EXPECT_NE(commit.headers.at(0).value.find("Max-Age=0"), std::string::npos);
-    EXPECT_EQ(probe->integer({"EXISTS", key}), is_hash ? 0 : 1) << "a string is another program's";
+    EXPECT_EQ(probe->text({"GET", key}).starts_with("@over "), is_hash)
+        << "a string is another program's";
   }
   EXPECT_TRUE(m.sessions_of("ada").value().empty());
 }

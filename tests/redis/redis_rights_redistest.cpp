@@ -134,7 +134,7 @@ TEST_F(RedisRights, NothingElseIsAllowed) {
       {"SHUTDOWN"},
       {"PERSIST", mine},
       {"DEL", mine},
-      {"SET", mine, "1"},
+      {"APPEND", mine, "1"},
       {"RENAME", mine, "other"},
       {"DUMP", mine},
       {"GET", "other"},

@@ -77,9 +77,9 @@ class SometimesWrong final : public SessionStore {
     if (is(Defect::keeps_moved)) grace.duration = std::chrono::minutes(1);
     return answer<Outcome>([&] { return store_.rekey(from, to, changes, lifetime, grace); });
   }
-  Result<bool> erase(const StoreKey& key) override {
+  Result<bool> erase(const StoreKey& key, Grace grace) override {
     if (is(Defect::keeps_erased)) return true;
-    return answer<bool>([&] { return store_.erase(key); });
+    return answer<bool>([&] { return store_.erase(key, grace); });
   }
 
  private:

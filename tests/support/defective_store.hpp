@@ -39,12 +39,22 @@ enum class Defect {
   rekey_says_key_exists_before_gone,
   rekey_follows_one_successor,
   frozen_is_renewed,
+  rekey_leaves_all_to_read,
+  rekey_leaves_all_to_others,
+  rekey_leaves_no_mark,
+  create_overwrites_marks,
   erase_leaves_successor,
   erase_leaves_frozen,
   erase_says_true_always,
+  erase_leaves_no_mark,
+  erase_leaves_all_to_read,
+  erase_follows_to_others,
+  erase_stops_at_what_is_over,
+  erase_keeps_the_mark_forever,
   load_adopts,
   load_shows_expired_attribute,
   load_hides_frozen_mark,
+  load_reads_through_marks,
   expect_sees_expired_attribute,
   increment_sees_expired_attribute,
   increment_forgets_deadline,
@@ -92,14 +102,15 @@ class DefectiveStore final : public SessionStore {
                                 Entry{{{"@created", "1"}}, clock_->steady() + ttl_max});
     }
     if (entry == nullptr) return std::optional<Record>();
-    if (!is(Defect::erase_leaves_frozen) && !ends_alive(*entry)) return std::optional<Record>();
     Record record;
-    record.fields = is(Defect::load_shows_expired_attribute)
-                        ? entry->fields
-                        : live_fields(entry->fields, clock_->wall());
+    if (is(Defect::erase_leaves_frozen) || ends_alive(*entry)) {
+      record.fields = is(Defect::load_shows_expired_attribute)
+                          ? entry->fields
+                          : live_fields(entry->fields, clock_->wall());
+    }
     record.remaining =
         std::chrono::ceil<std::chrono::milliseconds>(entry->expires_at - clock_->steady());
-    record.frozen = entry->successor && !is(Defect::load_hides_frozen_mark);
+    record.frozen = entry->is_mark && !is(Defect::load_hides_frozen_mark);
     return std::optional<Record>(std::move(record));
   }
 
@@ -109,9 +120,11 @@ class DefectiveStore final : public SessionStore {
     const SteadyTime end = clock_->steady() + lifetime.ttl;
     {
       const std::lock_guard lock(mutex_);
-      if (find(key) != nullptr && !is(Defect::create_overwrites)) {
-        return make_error(Errc::key_exists, "taken");
-      }
+      const Entry* present = find(key);
+      const Defect overwrites = present != nullptr && present->is_mark
+                                    ? Defect::create_overwrites_marks
+                                    : Defect::create_overwrites;
+      if (present != nullptr && !is(overwrites)) return make_error(Errc::key_exists, "taken");
       const bool second_step = is(Defect::ttl_in_a_second_step);
       entries_.insert_or_assign(
           key.secret(), Entry{maimed(fields), second_step ? clock_->steady() + ttl_max : end});
@@ -132,7 +145,7 @@ class DefectiveStore final : public SessionStore {
     }
     std::unique_lock lock(mutex_);
     Entry* entry = find_for_update(key, changes);
-    if (entry == nullptr || (entry->successor && !is(Defect::rekey_leaves_old_writable))) {
+    if (entry == nullptr || (entry->is_mark && !is(Defect::rekey_leaves_old_writable))) {
       if (entry != nullptr && is(Defect::frozen_is_renewed)) renew(*entry, lifetime);
       return Outcome{Outcome::Status::gone, {}};
     }
@@ -176,7 +189,7 @@ class DefectiveStore final : public SessionStore {
     if (is(Defect::rekey_says_key_exists_before_gone) && old != nullptr && present != nullptr) {
       return make_error(Errc::key_exists, "taken");
     }
-    if (old == nullptr || (old->successor && !is(Defect::rekey_leaves_old_writable))) {
+    if (old == nullptr || (old->is_mark && !is(Defect::rekey_leaves_old_writable))) {
       return Outcome{Outcome::Status::gone, {}};
     }
     if (present != nullptr && !is(Defect::rekey_overwrites)) {
@@ -203,22 +216,18 @@ class DefectiveStore final : public SessionStore {
     return std::move(applied->outcome);
   }
 
-  Result<bool> erase(const StoreKey& key) override {
+  Result<bool> erase(const StoreKey& key, Grace grace) override {
     if (down_) return outage();
     const std::lock_guard lock(mutex_);
-    std::string next = key.secret();
-    bool erased = false;
-    while (true) {
-      const auto found = entries_.find(next);
-      if (found == entries_.end()) break;
-      erased = erased || found->second.expires_at > clock_->steady();
-      const std::optional<std::string> successor = found->second.successor;
-      entries_.erase(found);
-      if (!successor || is(Defect::erase_leaves_successor)) break;
-      if (is(Defect::rekey_follows_one_successor) && next != key.secret()) break;
-      next = *successor;
+    StoreKey next = key;
+    Entry* entry = find(next);
+    while (entry != nullptr && leads_on(*entry, next == key)) {
+      next = StoreKey(*entry->successor);
+      entry = find(next);
     }
-    return erased || is(Defect::erase_says_true_always);
+    const bool is_session = entry != nullptr && !entry->is_mark;
+    if (is_session) end(next, *entry, grace);
+    return is_session || is(Defect::erase_says_true_always);
   }
 
  private:
@@ -226,7 +235,28 @@ class DefectiveStore final : public SessionStore {
     Fields fields;
     SteadyTime expires_at;
     std::optional<std::string> successor{};
+    bool is_mark = false;
+    bool passed = false;  // the successor is another principal's
   };
+
+  // Precondition: the entry is that of a session.
+  void end(const StoreKey& key, Entry& entry, Grace grace) {
+    if (grace.duration <= std::chrono::milliseconds(0) || is(Defect::erase_leaves_no_mark)) {
+      entries_.erase(key.secret());
+      return;
+    }
+    const bool forever = is(Defect::erase_keeps_the_mark_forever);
+    entry.is_mark = true;
+    entry.expires_at = clock_->steady() + (forever ? ttl_max : grace.duration);
+    if (!is(Defect::erase_leaves_all_to_read)) entry.fields = Fields();
+  }
+
+  [[nodiscard]] bool leads_on(const Entry& mark, bool first) const {
+    if (!mark.successor || is(Defect::erase_leaves_successor)) return false;
+    if (is(Defect::rekey_follows_one_successor) && !first) return false;
+    if (is(Defect::erase_stops_at_what_is_over) && mark.fields.empty()) return false;
+    return !mark.passed || is(Defect::erase_follows_to_others);
+  }
 
   [[nodiscard]] bool is(Defect defect) const { return defect_ == defect; }
 
@@ -245,7 +275,11 @@ class DefectiveStore final : public SessionStore {
 
   bool ends_alive(const Entry& entry) {
     const Entry* last = &entry;
-    while (last != nullptr && last->successor) last = find(StoreKey(*last->successor));
+    while (last != nullptr && last->is_mark) {
+      if (!last->successor) return is(Defect::erase_leaves_all_to_read);
+      if (last->fields.empty() && !is(Defect::load_reads_through_marks)) return false;
+      last = find(StoreKey(*last->successor));
+    }
     return last != nullptr;
   }
 
@@ -283,16 +317,23 @@ class DefectiveStore final : public SessionStore {
 
   void freeze(const StoreKey& from, const StoreKey& to, const Entry& copy, Grace grace,
               const Fields& after) {
-    if (grace.duration <= std::chrono::milliseconds(0) &&
-        !is(Defect::rekey_keeps_old_without_grace)) {
+    const bool passes = copy.fields.find(user_field) != after.find(user_field);
+    const bool readable = (grace.readable || is(Defect::rekey_leaves_all_to_read)) &&
+                          (!passes || is(Defect::rekey_leaves_all_to_others));
+    const bool leaves_none = !readable && is(Defect::rekey_leaves_no_mark);
+    if ((grace.duration <= std::chrono::milliseconds(0) &&
+         !is(Defect::rekey_keeps_old_without_grace)) ||
+        leaves_none) {
       entries_.erase(from.secret());
       return;
     }
-    SteadyTime end = std::min(copy.expires_at, clock_->steady() + grace.duration);
+    SteadyTime end = clock_->steady() + grace.duration;
+    if (readable) end = std::min(copy.expires_at, end);
     if (is(Defect::rekey_leaves_old_forever)) end = clock_->steady() + ttl_max;
     if (is(Defect::rekey_keeps_old_without_grace)) end = copy.expires_at;
     const Fields& state = is(Defect::rekey_shows_new_state_in_old) ? after : copy.fields;
-    entries_.insert_or_assign(from.secret(), Entry{state, end, to.secret()});
+    entries_.insert_or_assign(from.secret(), Entry{readable ? state : Fields(), end, to.secret(),
+                                                   /*is_mark=*/true, passes});
   }
 
   static Fields without_deadlines(const Fields& fields) {

@@ -28,7 +28,9 @@ class ForwardingStore : public SessionStore {
                         Lifetime lifetime, Grace grace) override {
     return inner_->rekey(from, to, changes, lifetime, grace);
   }
-  Result<bool> erase(const StoreKey& key) override { return inner_->erase(key); }
+  Result<bool> erase(const StoreKey& key, Grace grace) override {
+    return inner_->erase(key, grace);
+  }
 
  protected:
   [[nodiscard]] SessionStore& inner() const { return *inner_; }

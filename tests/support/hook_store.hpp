@@ -49,9 +49,9 @@ class HookStore final : public ForwardingIndexedStore {
                         Lifetime lifetime, Grace grace) override {
     return write([&] { return ForwardingStore::rekey(from, to, changes, lifetime, grace); });
   }
-  Result<bool> erase(const StoreKey& key) override {
+  Result<bool> erase(const StoreKey& key, Grace grace) override {
     run(before_erase);
-    return ForwardingStore::erase(key);
+    return ForwardingStore::erase(key, grace);
   }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {

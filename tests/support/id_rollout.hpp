@@ -38,7 +38,7 @@ class InterruptedStore final : public SessionStore {
                         Lifetime lifetime, Grace grace) override {
     return next().rekey(from, to, changes, lifetime, grace);
   }
-  Result<bool> erase(const StoreKey& key) override { return next().erase(key); }
+  Result<bool> erase(const StoreKey& key, Grace grace) override { return next().erase(key, grace); }
 
  private:
   SessionStore& next() {

@@ -61,7 +61,10 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
   void drop_ended() {
     const std::lock_guard lock(mutex_);
     for (auto& [name, keys] : index_) {
-      std::erase_if(keys, [this](const StoreKey& key) { return !inner_.load(key).value(); });
+      std::erase_if(keys, [this](const StoreKey& key) {
+        const auto record = inner_.load(key).value();
+        return !record || record->is_over();
+      });
     }
   }
   template <class Write>
@@ -107,8 +110,8 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
     if (defect_ != Defect::rekey_leaves_the_entry) drop_ended();
     return moved;
   }
-  Result<bool> erase(const StoreKey& key) override {
-    auto erased = inner_.erase(key);
+  Result<bool> erase(const StoreKey& key, Grace grace) override {
+    auto erased = inner_.erase(key, grace);
     if (defect_ != Defect::erase_leaves_the_entry) drop_ended();
     return erased;
   }

@@ -63,8 +63,8 @@ class FaultStore final : public SessionStore, public PrincipalIndex {
                         Lifetime lifetime, Grace grace) override {
     return pass<Result<Outcome>>([&] { return inner_->rekey(from, to, changes, lifetime, grace); });
   }
-  Result<bool> erase(const StoreKey& key) override {
-    return pass<Result<bool>>([&] { return inner_->erase(key); });
+  Result<bool> erase(const StoreKey& key, Grace grace = {}) override {
+    return pass<Result<bool>>([&] { return inner_->erase(key, grace); });
   }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {

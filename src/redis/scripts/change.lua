@@ -129,7 +129,8 @@ local function ask_for(user) return {'principal', user} end
 local function applied(key)
   local answer = {'applied'}
   for i, counter in ipairs(counters) do
-    answer[i + 1] = redis.call('HGET', key, counter.name) or '0'
+    local text = redis.pcall('HGET', key, counter.name)
+    answer[i + 1] = type(text) == 'string' and text or '0'
   end
   return answer
 end

@@ -8,10 +8,11 @@ local attributes_max, name, deadline_name, step = tonumber(ARGV[3]), ARGV[4], AR
 if not ttl or ttl < 1 or ttl > 34560000000 or not now or not attributes_max then
   error('bad argument')
 end
-local head = call('HMGET', key, '@created', '@frozen', deadline_name, name)
-if not head[1] or head[2] then return {'gone'} end
+local head = redis.pcall('HMGET', key, '@created', deadline_name, name)
+if head.err then return head.err:find('WRONGTYPE', 1, true) and {'gone'} or head end  -- a mark
+if not head[1] then return {'gone'} end
 
-if not head[4] and attributes_max > 0 and call('HLEN', key) >= attributes_max then
+if not head[3] and attributes_max > 0 and call('HLEN', key) >= attributes_max then
   local function stays() return false end
   if outgrows(call('HGETALL', key), stays, {name, step}, 1, 0, attributes_max) then
     return {'too_large'}
@@ -27,8 +28,8 @@ end
 -- The first write to the session is one that Redis refuses as a whole: when the counter holds
 -- something else, when it would overflow, or (if it was not the index) when memory is short. After
 -- it nothing can fail.
-local deadline = head[3]
-if deadline and (not head[4] or (tonumber(deadline) or 0) <= now) then
+local deadline = head[2]
+if deadline and (not head[3] or (tonumber(deadline) or 0) <= now) then
   call('HSET', key, name, step)
   call('HDEL', key, deadline_name)
 else

@@ -1,31 +1,35 @@
--- Ends a session with the frozen ones that lead to it, and their entries in their principals' indexes.
--- Follows unindex.lua.
--- KEYS: a chain of sessions, each the successor of the one before it; then the indexes. ARGV: adopt ('1':
--- take hashes without @created), number of sessions, the principals of the indexes.
--- Gives the number of keys that were there. Or, when somebody is missing among the KEYS, a list: the
--- successor of the last session ('': none), then principals. Nothing was ended then, and the caller
+-- Ends the session that a chain of marks leads to, and its entry in its principal's index.
+-- Follows mark.lua and unindex.lua.
+-- KEYS: a chain of keys, each the successor of the one before it; then the indexes. ARGV: adopt ('1':
+-- take hashes without @created), number of keys in the chain, how long a mark stays in ms, the
+-- principals of the indexes.
+-- Gives 1; or 0 when the chain leads to no session. Or, when somebody is missing among the KEYS, a list:
+-- the successor of the last one ('': none), then a principal. Nothing was ended then, and the caller
 -- asks again with these added.
 local adopt, sessions = ARGV[1] == '1', tonumber(ARGV[2]) or error('bad argument')
+local grace, last = tonumber(ARGV[3]) or error('bad argument'), KEYS[sessions]
 local known = {}
-for i = 3, #ARGV do known[ARGV[i]] = true end
+for i = 4, #ARGV do known[ARGV[i]] = true end
 
-local chain, missing = {}, {''}
-for i = 1, sessions do
-  local head = redis.call('HMGET', KEYS[i], '@created', '@frozen', '@user')
-  local user = head[3]
-  if i == sessions and head[2] then missing[1] = head[2] end
-  -- A hash that is no session is none of ours to delete, but for the adopting.
-  if head[1] or head[2] or adopt then
-    chain[#chain + 1] = KEYS[i]
-    if user and not known[user] then
-      known[user] = true
-      missing[#missing + 1] = user
-    end
-  end
+local head = redis.pcall('HMGET', last, '@created', '@user')
+if is_no_hash(head) then
+  local mark = mark_under(last)
+  if not mark then return head end
+  if mark.relation == 'same' and mark.successor ~= '' then return {mark.successor} end
+  return 0
 end
-if #missing > 1 or missing[1] ~= '' then return missing end
-if #chain == 0 then return 0 end
+if head.err then return head end
+-- A hash that is no session is none of ours to delete, but for the adopting.
+if not head[1] and not adopt then return 0 end
+if head[2] and not known[head[2]] then return {'', head[2]} end
 
-local ended = redis.call('UNLINK', unpack(chain))
+-- From here on nothing can fail. UNLINK comes first: after it Redis no longer checks its memory limit.
+if redis.call('UNLINK', last) == 0 then return 0 end
+if grace >= 1 then put_mark(last, grace, 'other', '') end
+local chain = {}
+for i = 1, sessions do
+  chain[i] = KEYS[i]
+  if i < sessions then strip_mark(KEYS[i]) end
+end
 for i = sessions + 1, #KEYS do unlist_sessions(KEYS[i], chain) end
-return ended
+return 1

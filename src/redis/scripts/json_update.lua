@@ -1,5 +1,5 @@
 -- Replaces the text of a session, if it still is what was read.
--- KEYS[1] the session, KEYS[2] its frozen record. ARGV: the text that was read, the new one (empty:
+-- KEYS[1] the session, KEYS[2] its mark. ARGV: the text that was read, the new one (empty:
 -- as it is), the time to live in ms.
 -- Gives 1; or, when anything has changed meanwhile, what the keys hold now.
 local call, key, ttl = redis.call, KEYS[1], tonumber(ARGV[3])

@@ -1,18 +1,22 @@
--- Moves a session from KEYS[1] to KEYS[2]. Follows index.lua, unindex.lua, limits.lua and
--- change.lua, whose keys and arguments these are; after them comes the grace in ms. The old hash keeps its state, frozen, for the grace.
-local grace = take_number()
+-- Moves a session from KEYS[1] to KEYS[2], and leaves a mark. Follows mark.lua, index.lua, unindex.lua,
+-- limits.lua and change.lua, whose keys and arguments these are; after them come the grace in ms, and
+-- whether the old state can be read meanwhile ('1').
+local grace, readable = take_number(), take() == '1'
 local left = redis.call('PTTL', KEYS[1])
-local head = left == -2 and {} or redis.call('HMGET', KEYS[1], '@created', '@frozen', '@user')
+local head = left == -2 and {} or redis.pcall('HMGET', KEYS[1], '@created', '@user')
 local to_exists = redis.call('EXISTS', KEYS[2]) == 1
+local mark = is_no_hash(head) and mark_under(KEYS[1])
 
 -- Asked for again: the first time has done it all.
-if head[2] == KEYS[2] or left == -2 and to_exists then return applied(KEYS[2]) end
-if left == -2 or head[2] or not head[1] and not adopt then return {'gone'} end
+if mark and mark.successor == KEYS[2] or left == -2 and to_exists then return applied(KEYS[2]) end
+if is_no_hash(head) then return {'gone'} end
+if head.err then return head end
+if left == -2 or not head[1] and not adopt then return {'gone'} end
 
 local refused = refusal()
 if refused then return refused end
 if to_exists then return {'key_exists'} end
-local user = head[3]
+local user = head[2]
 if user and user ~= former then return ask_for(user) end
 
 -- The new hash: what is live now, with the changes on top.
@@ -54,12 +58,27 @@ if type(expiry) == 'table' then
   return expiry
 end
 write(KEYS[2])
-if grace >= 1 then
-  redis.call('HSET', KEYS[1], '@frozen', KEYS[2])
-  if left == -1 or grace < left then redis.call('PEXPIRE', KEYS[1], grace) end
-  if user then shorten_entry(KEYS[#KEYS], KEYS[1], left == -1 and grace or math.min(grace, left)) end
-else
+local user_after = user
+if kept['@user'] then
+  user_after = kept['@user']
+elseif dropped['@user'] then
+  user_after = false
+end
+readable = readable and user == user_after
+if grace < 1 then
   redis.call('UNLINK', KEYS[1])
-  if user then unlist_sessions(KEYS[#KEYS], {KEYS[1]}) end
+else
+  if readable and left >= 0 then grace = math.max(1, math.min(grace, left)) end
+  local relation = user == user_after and 'same' or 'other'
+  local failed = put_mark(KEYS[1], grace, relation, KEYS[2], readable and flat)
+  if failed then
+    redis.call('UNLINK', KEYS[2])
+    return failed
+  end
+end
+if user and grace >= 1 and readable then
+  shorten_entry(KEYS[#KEYS], KEYS[1], grace)
+elseif user then
+  unlist_sessions(KEYS[#KEYS], {KEYS[1]})
 end
 return applied(KEYS[2])

@@ -3,14 +3,15 @@
 -- KEYS: the session; its principal's index, if there is one. ARGV: time to live in ms, the most bytes and
 -- attributes (limits.lua), number of names to remove, the names, then names and texts of the fields to
 -- set. A name is not in both.
--- Gives 1; or 0 when there is no such session or it is frozen; or 2 when it would grow too large.
+-- Gives 1; or 0 when there is no such session (any more); or 2 when it would grow too large.
 local call, key, ttl, last = redis.call, KEYS[1], tonumber(ARGV[1]), ARGV[4] + 4
 local bytes_max, attributes_max = tonumber(ARGV[2]), tonumber(ARGV[3])
 if not ttl or ttl < 1 or ttl > 34560000000 or not bytes_max or not attributes_max then
   error('bad argument')
 end
-local head = call('HMGET', key, '@created', '@frozen', unpack(ARGV, 5, last))
-if not head[1] or head[2] then return 0 end
+local head = redis.pcall('HMGET', key, '@created', unpack(ARGV, 5, last))
+if head.err then return head.err:find('WRONGTYPE', 1, true) and 0 or head end  -- a mark (mark.lua)
+if not head[1] then return 0 end
 local left, grows = call('PTTL', key), #ARGV > last
 -- Most writes are small, and cost this one call.
 local large = bytes_max > 0
@@ -35,7 +36,7 @@ if KEYS[2] and (left < ttl or grows) then
 end
 if grows then call('HSET', key, unpack(ARGV, last + 1)) end
 for i = 5, last do
-  if head[i - 2] then call('HDEL', key, ARGV[i]) end
+  if head[i - 3] then call('HDEL', key, ARGV[i]) end
 end
 if left < ttl and grows then call('PEXPIRE', key, ARGV[1]) end
 return 1

@@ -1,9 +1,11 @@
--- Changes a session, and never makes one. Follows index.lua, unindex.lua, limits.lua and
--- change.lua, whose keys and arguments these are.
+-- Changes a session, and never makes one. Follows mark.lua, index.lua, unindex.lua, limits.lua
+-- and change.lua, whose keys and arguments these are.
 local left = redis.call('PTTL', KEYS[1])
 if left == -2 then return {'gone'} end
-local head = redis.call('HMGET', KEYS[1], '@created', '@frozen', '@user')
-if head[2] or not head[1] and not adopt then return {'gone'} end
+local head = redis.pcall('HMGET', KEYS[1], '@created', '@user')
+if is_no_hash(head) then return {'gone'} end
+if head.err then return head end
+if not head[1] and not adopt then return {'gone'} end
 
 local refused = refusal()
 if refused then return refused end
@@ -20,14 +22,14 @@ if clear then
     if is_cleared(name) then doom(name) end
   end
 end
-local deleted, passes = {}, kept['@user'] and kept['@user'] ~= head[3]
+local deleted, passes = {}, kept['@user'] and kept['@user'] ~= head[2]
 for _, name in ipairs(doomed) do
   if not kept[name] then
     deleted[#deleted + 1] = name
     passes = passes or name == '@user'
   end
 end
-passes = passes and head[3]  -- from whom to somebody else, or to nobody
+passes = passes and head[2]  -- from whom to somebody else, or to nobody
 if passes and passes ~= former then return ask_for(passes) end
 
 local large = bytes_max > 0

@@ -1,0 +1,160 @@
+// Requests that were under way while their session was replaced or ended, over the in-memory store.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "faulty_memory.hpp"
+#include "late_requests.hpp"
+#include "websession/encrypted_store.hpp"
+#include "websession/session_manager.hpp"
+
+namespace websession::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Status = Commit::Status;
+
+class LateRequests : public ::testing::Test, protected FaultyMemory {
+ protected:
+  SessionManager manager(SessionOptions options = {}) {
+    options.clock = clock;
+    return SessionManager::make(store, options).value();
+  }
+};
+
+TEST_F(LateRequests, DoNoHarm) { expect_late_requests_do_no_harm(manager()); }
+
+TEST_F(LateRequests, DoNoHarmWithHashedIds) {
+  for (const IdStorage storage :
+       {IdStorage::plain_and_hashed, IdStorage::hashed, IdStorage::hashed_only}) {
+    SessionOptions options;
+    options.id_storage = storage;
+    expect_late_requests_do_no_harm(manager(options));
+  }
+}
+
+TEST_F(LateRequests, DoNoHarmToEncryptedSessions) {
+  EncryptionOptions encryption;
+  encryption.keys = KeyRing::make({std::string(32, 'k')}).value();
+  encryption.countable = {"n"};
+  SessionOptions options;
+  options.clock = clock;
+  expect_late_requests_do_no_harm(
+      SessionManager::make(EncryptedStore::make(store, encryption).value(), options).value());
+}
+
+// The mark is remembered for ten seconds, or as long as the grace.
+TEST_F(LateRequests, AreStrangersAfterAWhile) {
+  for (const milliseconds grace : {milliseconds(0), milliseconds(1'000), milliseconds(30'000)}) {
+    SessionOptions options;
+    options.regenerate_grace = grace;
+    const SessionManager m = manager(options);
+    Session session = open_session(m);
+    session.sign_in("ada");
+    const std::string cookie = cookie_of(m.commit(session).value());
+    session.sign_out();
+    ASSERT_EQ(m.commit(session).value().status, Status::erased);
+    clock->advance(std::max(grace, milliseconds(seconds(10))) - milliseconds(1));
+    EXPECT_TRUE(open_session(m, cookie).ended());
+    clock->advance(milliseconds(1));
+    Session stranger = open_session(m, cookie);
+    EXPECT_FALSE(stranger.ended());
+    stranger.set("a", 1);
+    EXPECT_EQ(m.commit(stranger).value().status, Status::created);
+  }
+}
+
+// Among several cookies of the name the one that is over is as good as unknown.
+TEST_F(LateRequests, AnotherCookieThatIsKnownCounts) {
+  const SessionManager m = manager();
+  Session session = open_session(m);
+  session.set("a", 1);
+  const std::string before = cookie_of(m.commit(session).value());
+  session.sign_in("ada");
+  const std::string after = cookie_of(m.commit(session).value());
+  for (const std::string& header : {before + "; " + after, after + "; " + before}) {
+    const Session found = open_session(m, header);
+    EXPECT_FALSE(found.ended()) << header;
+    EXPECT_EQ(found.principal(), "ada") << header;
+  }
+}
+
+// A double click on "log in": both were sent with the cookie of the anonymous session. Whichever
+// answer the browser heeds, the visitor is signed in.
+TEST_F(LateRequests, ADoubleClickOnTheLoginLocksNobodyOut) {
+  const SessionManager m = manager();
+  Session cart = open_session(m);
+  cart.set("cart", 3);
+  const std::string cookie = cookie_of(m.commit(cart).value());
+  for (const bool opened_before : {true, false}) {
+    Session first = open_session(m, cookie);
+    std::optional<Session> second;
+    if (opened_before) second = open_session(m, cookie);
+    first.sign_in("ada");
+    const Commit one = m.commit(first).value();
+    if (!opened_before) second = open_session(m, cookie);
+    second->sign_in("ada");
+    const Commit two = m.commit(*second).value();
+    for (const Commit& commit : {one, two}) {
+      ASSERT_TRUE(sends_cookie(commit));
+      EXPECT_EQ(open_session(m, cookie_of(commit)).principal(), "ada");
+    }
+  }
+}
+
+// Who was ended from afar a moment ago can begin a sign-in that needs a session first.
+TEST_F(LateRequests, CanStartOverDeliberately) {
+  const SessionManager m = manager();
+  Session visitor = open_session(m);
+  visitor.set("a", 1);
+  const std::string cookie = cookie_of(m.commit(visitor).value());
+  ASSERT_TRUE(m.erase(*visitor.id()).value());
+  Session form = open_session(m, cookie);
+  ASSERT_TRUE(form.ended());
+  form.start_over();
+  EXPECT_FALSE(form.ended());
+  EXPECT_EQ(form.increment("tries").value(), 1);
+  form.set("address", "ada@example.org");
+  const Commit commit = m.commit(form).value();
+  EXPECT_EQ(commit.status, Status::created);
+  EXPECT_EQ(open_session(m, cookie_of(commit)).value("tries", 0), 1);
+  visitor = open_session(m, cookie_of(commit));
+  visitor.start_over();
+  EXPECT_EQ(visitor.value("tries", 0), 1) << "one that lives stays";
+}
+
+// A login that polls: the page asks for news with the old cookie while the form is on its way.
+TEST_F(LateRequests, APollDuringTheLoginDoesNotSignOut) {
+  const SessionManager m = manager();
+  Session visitor = open_session(m);
+  visitor.set("seen", 1);
+  const std::string cookie = cookie_of(m.commit(visitor).value());
+  visitor.sign_in("ada");
+  ASSERT_EQ(m.commit(visitor).value().status, Status::regenerated);
+  Session poll = open_session(m, cookie);
+  poll.set("seen", poll.value("seen", 0) + 1);
+  const Commit commit = m.commit(poll).value();
+  EXPECT_EQ(commit.status, Status::gone);
+  EXPECT_FALSE(sends_cookie(commit));
+}
+
+// Its end was asked for, and its answer lost: the cookie goes with the next try.
+TEST_F(LateRequests, ALostAnswerToALogoutIsNoLateOne) {
+  const SessionManager m = manager();
+  Session session = open_session(m);
+  session.set("a", 1);
+  ASSERT_TRUE(m.commit(session));
+  Session leaving = open_session(m, "sid=" + session.id()->secret());
+  leaving.invalidate();
+  store->fail_call(1, make_error(Errc::timeout, "lost"), FaultStore::Moment::after);
+  ASSERT_FALSE(m.commit(leaving));
+  const Commit again = m.commit(leaving).value();
+  EXPECT_EQ(again.status, Status::erased);
+  EXPECT_TRUE(sends_cookie(again));
+}
+
+}  // namespace
+}  // namespace websession::testing
