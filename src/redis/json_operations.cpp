@@ -53,7 +53,9 @@ Result<JsonMark> parse_json_mark(std::string_view text) {
   mark.passed = take_word(text, other_word);
   const bool related = mark.passed || take_word(text, same_word);
   const std::size_t size = text.find(head_end);
-  if (!known || !related || size == std::string_view::npos) {
+  const bool has_text = size != std::string_view::npos && size + 1 < text.size();
+  const bool fits = mark.is_frozen ? size > 0 && !mark.passed : !has_text;
+  if (!known || !related || size == std::string_view::npos || !fits) {
     return make_error(Errc::corrupt, "the mark of a replaced id cannot be read");
   }
   if (size > 0) mark.successor.emplace(std::string(text.substr(0, size)));

@@ -1,4 +1,4 @@
-// Replies of a Redis that keeps sessions as JSON texts, and records of replaced ids. The input is
+// Replies of a Redis that keeps sessions as JSON texts, and marks of replaced ids. The input is
 // the bytes that a server sends.
 
 #include <algorithm>
@@ -22,14 +22,14 @@ using redis::Held;
 using redis::Reply;
 using Type = Reply::Type;
 
-void check_frozen(std::string_view record) {
-  const Result<redis::FrozenRecord> frozen = redis::parse_frozen(record);
-  require(frozen.has_value() == (record.find('\n') != std::string_view::npos),
-          "a record has an end of its head");
-  if (!frozen) return require_printable(frozen.error());
-  require(redis::frozen_head(frozen->successor) + std::string(frozen->text) == record,
-          "a record is its head and the old text");
-  require(frozen->successor.secret().find('\n') == std::string::npos, "the head is one line");
+void check_mark(std::string_view text) {
+  const Result<redis::JsonMark> mark = redis::parse_json_mark(text);
+  if (!mark) return require_printable(mark.error());
+  require(redis::head_of(*mark) + std::string(mark->text) == text,
+          "a mark is its head and the old text");
+  require(mark->is_frozen || mark->text.empty(), "only a frozen one holds a text");
+  require(!mark->successor || mark->successor->secret().find('\n') == std::string::npos,
+          "the head is one line");
 }
 
 void check_part(const std::optional<std::string>& held, const Reply::Element& element) {
@@ -41,10 +41,10 @@ void check_held(const Held& held, const Reply& reply) {
   const auto parts = reply.elements();
   require(parts.size() == 2 || parts.size() == 3, "two keys were asked for, or three");
   check_part(held.text, parts[0]);
-  check_part(held.frozen, parts[1]);
+  check_part(held.mark, parts[1]);
   if (parts.size() == 3) check_part(held.moved_to, parts[2]);
   if (held.text) (void)redis::parse_document(*held.text);
-  if (held.frozen) check_frozen(*held.frozen);
+  if (held.mark) check_mark(*held.mark);
 }
 
 // An error that a reply gives, and whether the command may have been applied.
@@ -74,7 +74,7 @@ void check_reads(const Reply& reply) {
 
 void check_writes(const Reply& reply) {
   const Result<void> created = redis::decode_json_create(reply);
-  require(created.has_value() == (reply.type() == Type::status),
+  require(created.has_value() == (reply.type() == Type::integer && reply.integer() == 1),
           "a session is made when it says OK");
   if (!created) require_printable(created.error());
 
@@ -91,7 +91,7 @@ void check_writes(const Reply& reply) {
   if (!erased) return check_error(erased, reply, true);
   require(erased->any == (reply.type() == Type::integer && reply.integer() > 0),
           "a session is erased when it says so");
-  require(erased->successor.has_value() == (reply.type() == Type::string), "a chain is a record");
+  require(!erased->successor || reply.type() == Type::string, "a mark leads on");
 }
 
 }  // namespace
@@ -99,7 +99,7 @@ void check_writes(const Reply& reply) {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   constexpr std::size_t record_bytes_max = 1024;
   const std::string_view bytes = fuzz::Input(data, size).rest();
-  check_frozen(bytes);
+  check_mark(bytes);
   std::vector<Reply> replies;
   (void)redis::ReplyParser(record_bytes_max).feed(bytes, replies);
   for (const Reply& reply : replies) {
