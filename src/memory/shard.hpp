@@ -64,10 +64,10 @@ struct Shared {
       : clock(std::move(time)), budget(sessions_max, bytes_max) {}
 
   std::shared_ptr<const Clock> clock;
+  std::atomic<std::size_t> marks = 0;  // of the records that the budget counts as sessions
   Budget budget;
   FirstDue first_due;
   Principals principals;
-  std::atomic<std::size_t> marks = 0;  // of the records that the budget counts as sessions
 };
 
 // Its records, and queues of them by expiry. A renewal does not move a record in its queue; it is
