@@ -275,7 +275,9 @@ TEST_F(ConnectRedis, ExpressOverwritesWhatChangesWhileItsRequestRuns) {
   EXPECT_TRUE(manager->erase(visitor.id).value());
   post("/release", "");
   late.join();
-  EXPECT_EQ(find(visitor.id).value("step", 0), 2) << "it has come back";
+  EXPECT_FALSE(manager->find(visitor.id).value()) << "its mark counts, for ten seconds";
+  probe->text({"DEL", "frozen:sess:" + visitor.id.secret()});
+  EXPECT_EQ(find(visitor.id).value("step", 0), 2) << "then it has come back";
 }
 
 }  // namespace
