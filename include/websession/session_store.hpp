@@ -127,7 +127,7 @@ class SessionStore {
   virtual Result<std::optional<Record>> load(const StoreKey& key) = 0;
 
   // Stores a new session. `fields` must hold `@created`.
-  // Errors: key_exists (nothing is overwritten, no mark either), invalid_argument.
+  // Errors: key_exists (nothing is overwritten), invalid_argument. Nor is a mark overwritten.
   virtual Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) = 0;
 
   // Changes a session; it never creates one. The time to live becomes `lifetime` unless more is
