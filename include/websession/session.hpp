@@ -133,7 +133,8 @@ class Session {
 
   // Asks the commit for a new id, against session fixation (OWASP ASVS 5.0 7.2.4): call it whenever
   // privileges change. The old id reads the old state for SessionOptions::regenerate_grace, unless
-  // the same request signs in or out.
+  // the same request signs in or out, and through at most 16 further new ids. Each one makes a
+  // record of its own for the grace, so let nobody ask for any number of them.
   void regenerate();
   // Asks the commit to sign the principal in (a user's or an account's id: 1 to 256 bytes, no
   // control bytes): a new id, and the old one ends at once, so nothing that was known before is

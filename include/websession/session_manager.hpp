@@ -232,7 +232,9 @@ class SessionManager {
   // 10 seconds and one call of the store: never with a part of it, but with `timeout`, or
   // `overloaded` when the first two meet more than 10,000 sessions that are alive.
 
-  // The sessions, the newest first; `current` is marked, and may be null.
+  // The sessions, the newest first; `current` is marked, and may be null. One that takes new ids
+  // meanwhile is there as well. Not there: records that cannot be read (SessionOptions::
+  // on_unreadable), though they end with the others.
   [[nodiscard]] Result<std::vector<SessionInfo>> sessions_of(
       std::string_view principal, const Session* current = nullptr) const;
   // Ends the session that has this handle. False: the principal has none such (any more).

@@ -124,6 +124,7 @@ class SessionStore {
 
   // The session, or its mark; nullopt when there is neither. A frozen record is over, and has no
   // fields, once its successor has ended, or, if that is frozen as well, the last one of the chain.
+  // A chain of more than 16 is not followed: the first ones are over.
   virtual Result<std::optional<Record>> load(const StoreKey& key) = 0;
 
   // Stores a new session. `fields` must hold `@created`.
@@ -154,7 +155,7 @@ class SessionStore {
   // Ends a session, and leaves a mark without anything to read for the grace. A mark is followed to
   // its successor, to the end of the chain, unless the session passed to another principal, or to
   // none, on the way: then it is somebody else's. Fails for no size, nor for what the index holds.
-  // False: there was nothing to end.
+  // False: there was nothing to end. Error: corrupt, when a chain has more than 16.
   virtual Result<bool> erase(const StoreKey& key, Grace grace = {}) = 0;
 };
 

@@ -76,19 +76,39 @@ struct Listing {
   bool complete = true;  // false: there may be more
 };
 
+// Whether all of these keys are among the others.
+bool are_among(const std::vector<StoreKey>& keys, const std::vector<StoreKey>& others) {
+  const auto sorted = [](const std::vector<StoreKey>& all) {
+    std::vector<std::string_view> texts;
+    texts.reserve(all.size());
+    for (const StoreKey& key : all) texts.emplace_back(key.secret());
+    std::sort(texts.begin(), texts.end());
+    return texts;
+  };
+  const std::vector<std::string_view> some = sorted(keys);
+  const std::vector<std::string_view> all = sorted(others);
+  return std::includes(all.begin(), all.end(), some.begin(), some.end());
+}
+
 // Entries whose session is gone are dropped from the index. If they hid others, which the index did
 // not give for want of room, it is asked again.
+//
+// So it is when a key was found to hold no session (any more): that may have moved on to a key
+// which the list did not have yet. When a later list has no new key, each session that was alive by
+// then had its key looked at before.
 Result<Listing> list(SessionStore& store, PrincipalIndex& index, std::string_view principal,
                      const Deadline& deadline) {
+  Result<std::vector<StoreKey>> keys = index.entries(principal);
   while (true) {
-    const Result<std::vector<StoreKey>> keys = index.entries(principal);
     if (!keys) return keys.error();
     Listing listing;
     std::vector<StoreKey> gone;
+    bool may_have_moved = false;
     for (const StoreKey& key : *keys) {
       if (auto in_time = deadline.check(); !in_time) return std::move(in_time).error();
       Result<Listed> listed = look_up(store, key, principal);
       if (!listed) return std::move(listed).error();
+      may_have_moved = may_have_moved || listed->kind != Listed::Kind::session;
       if (listed->kind == Listed::Kind::gone) {
         gone.push_back(key);
       } else {
@@ -101,7 +121,12 @@ Result<Listing> list(SessionStore& store, PrincipalIndex& index, std::string_vie
       }
     }
     listing.complete = keys->size() < PrincipalIndex::entries_max;
-    if (listing.complete || gone.empty()) return listing;
+    const bool hidden = !listing.complete && !gone.empty();
+    if (!hidden && !may_have_moved) return listing;
+    Result<std::vector<StoreKey>> now = index.entries(principal);
+    if (!now) return now.error();
+    if (!hidden && are_among(*now, *keys)) return listing;
+    keys = std::move(now);
   }
 }
 
@@ -111,8 +136,8 @@ Error too_many_to_list() {
                     "sign_out_everywhere ends them");
 }
 
-// Ends what is listed under the key. True: it was a session of the principal, and not a replaced
-// id.
+// Ends what is listed under the key, and leaves what it leads to. True: it was a session of the
+// principal, and not a replaced id.
 Result<bool> end_listed(SessionStore& store, PrincipalIndex& index, const StoreKey& key,
                         std::string_view principal, Grace mark) {
   const Result<Listed> listed = look_up(store, key, principal);
@@ -124,6 +149,21 @@ Result<bool> end_listed(SessionStore& store, PrincipalIndex& index, const StoreK
     return false;
   }
   return store.erase(key, mark);
+}
+
+// The same, along with what it leads to: whoever takes new ids all the time is caught up with.
+Result<bool> end_chain_of(SessionStore& store, PrincipalIndex& index, const StoreKey& key,
+                          std::string_view principal, Grace mark) {
+  const Result<Listed> listed = look_up(store, key, principal);
+  if (!listed) return listed.error();
+  if (listed->kind == Listed::Kind::gone || listed->kind == Listed::Kind::other) return false;
+  Result<bool> ended = store.erase(key, mark);
+  if (ended || listed->kind != Listed::Kind::frozen || ended.error().code != Errc::corrupt) {
+    return ended;
+  }
+  // The chain is longer than is followed; its end has an entry of its own.
+  if (auto over = index.end_frozen(key); !over) return std::move(over).error();
+  return false;
 }
 
 Error too_many_sessions() {
@@ -218,7 +258,9 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
     const Result<std::vector<StoreKey>> keys = shared_->index->entries(principal);
     if (!keys) return keys.error();
     std::vector<StoreKey> done;
-    for (const StoreKey& key : *keys) {
+    // The newest first: the end of a chain, if somebody takes new ids meanwhile.
+    for (auto entry = keys->rbegin(); entry != keys->rend(); ++entry) {
+      const StoreKey& key = *entry;
       if (is_kept(key)) continue;
       if (auto in_time = deadline.check(); !in_time) {
         Error error = std::move(in_time).error();
@@ -226,7 +268,9 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
         error.maybe_applied = true;
         return error;
       }
-      const Result<bool> over = end_listed(store, *shared_->index, key, principal, shared_->mark());
+      // What a replaced id leads to may be the session to keep.
+      const auto& end = keeps ? end_listed : end_chain_of;
+      const Result<bool> over = end(store, *shared_->index, key, principal, shared_->mark());
       if (!over) return over.error();
       if (*over) ++ended;
       done.push_back(key);

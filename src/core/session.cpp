@@ -132,7 +132,7 @@ void Session::State::leave() {
 
 void Session::State::begin_anew() {
   stored.reset();
-  unread.reset();
+  unread.clear();
   is_over = false;
   next_id.reset();
   cleared = false;
@@ -215,7 +215,7 @@ internal::Plan Session::State::plan() const {
   wishes.sign_in = signs_in();
   wishes.sign_out = signs_out();
   wishes.brought_cookie = brought_cookie;
-  wishes.unread = unread.has_value();
+  wishes.unread = !unread.empty();
   return session_plan(loaded, wishes, shared->plan, shared->clock->wall());
 }
 
@@ -369,7 +369,7 @@ bool Session::ended() const noexcept { return state_->is_over; }
 void Session::start_over() noexcept {
   if (!state_->is_over) return;
   state_->is_over = false;
-  state_->unread.reset();
+  state_->unread.clear();
 }
 
 std::chrono::milliseconds Session::expires_in() const {

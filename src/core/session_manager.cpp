@@ -165,13 +165,13 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   std::size_t tried = 0;
   std::optional<Session> session;
   std::optional<Error> outage;
-  std::optional<SessionId> unread;
+  std::vector<SessionId> unread;
   std::optional<SessionId> over;
   const auto is_passed_over = [this](const Result<std::optional<Session>>& loaded) {
     return !loaded && loaded.error().code == Errc::corrupt &&
            shared_->options.on_unreadable == Unreadable::fresh_session;
   };
-  for (std::size_t i = 0; i < std::min(considered, values.size()) && !session && !outage; ++i) {
+  for (std::size_t i = 0; i < std::min(considered, values.size()) && !session; ++i) {
     const std::optional<SessionId> id =
         shared_->signer ? shared_->signer->verify(values[i])
                         : SessionId::parse(values[i], shared_->options.id_format);
@@ -181,6 +181,10 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
       continue;
     }
     if (++tried > cookies_tried_max) break;
+    if (outage) {  // nobody knows which of them is the visitor's: logging out means all
+      unread.push_back(*id);
+      continue;
+    }
     bool is_over = false;
     Result<std::optional<Session>> found = load(*id, is_over);
     // A reply that made no sense and broke its connection is not sent again.
@@ -190,12 +194,12 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
       if (is_over && !over) over = *id;  // unknown, if another cookie of the name is known
     } else if (shared_->options.on_outage == Outage::anonymous && is_outage(found.error())) {
       shared_->tell(SessionEvent::Kind::degraded, *id);
-      unread = *id;
+      unread.push_back(*id);
       outage = std::move(found).error();
       outage->detail = "the session could not be loaded: " + outage->detail;
     } else if (is_passed_over(found) && store_makes_sense()) {
       shared_->tell(SessionEvent::Kind::unreadable, *id);
-      if (!unread) unread = *id;  // another cookie of the name may be that of a session
+      unread.push_back(*id);  // another cookie of the name may be that of a session
     } else {
       return std::move(found).error();
     }
@@ -204,7 +208,8 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
     session = Session(std::make_unique<Session::State>());
     session->state_->shared = shared_;
     session->state_->is_over = over && !outage;
-    session->state_->unread = std::move(over && !outage ? over : unread);
+    if (session->state_->is_over) unread = {*std::move(over)};
+    session->state_->unread = std::move(unread);
     session->state_->outage = std::move(outage);
   }
   session->state_->brought_cookie = !values.empty();
@@ -240,7 +245,7 @@ Result<void> SessionManager::store_new(Session::State& state, const Fields& attr
     if (created) {
       state.stored = {*std::move(id), complete, now, shared_->clock->steady() + ttl};
       state.stored->seen = shared_->store.form_of_new();
-      state.unread.reset();
+      state.unread.clear();
       state.is_over = false;
       return {};
     }
@@ -345,10 +350,15 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
 Result<bool> SessionManager::end(Session::State& state) const {
   const Grace mark = shared_->mark();
   if (!state.stored) {
-    Result<bool> erased = shared_->store.erase(*state.unread, mark);
-    // What no verb can read has nothing left to end.
-    const bool is_none = !erased && erased.error().code == Errc::corrupt;
-    return is_none ? Result<bool>(false) : erased;
+    bool any = false;
+    for (const SessionId& id : state.unread) {
+      const Result<bool> erased = shared_->store.erase(id, mark);
+      // What no verb can read has nothing left to end. (But for a chain of marks without an end.)
+      const bool is_none = !erased && erased.error().code == Errc::corrupt && !state.is_over;
+      if (!erased && !is_none) return erased.error();
+      any = any || (erased && *erased);
+    }
+    return any;
   }
   Result<bool> ended = shared_->store.erase(state.stored->id, state.stored->seen, mark);
   if (!ended) {
@@ -376,10 +386,10 @@ Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& 
   const Changes changes = state.changes();
   const Result<Fields> after = state.with(changes);
   if (!after) return after.error();
-  if (state.unread && state.must_end()) {  // before another session takes its place
+  if (!state.unread.empty() && state.must_end()) {  // before another session takes its place
     const Result<bool> ended = end(state);
     if (!ended) return ended.error();
-    state.unread.reset();
+    state.unread.clear();
   }
   Result<Commit::Status> status = execute(state, plan, changes, *after);
   if (status && *status == Commit::Status::gone && state.signs_in()) status = sign_in_anew(state);
@@ -447,7 +457,7 @@ Result<Commit> SessionManager::carry_out(Session::State& state) const {
   if (state.is_late()) {
     if (state.must_end()) return end_after_all(state, Status::gone);
     if (!state.has_wishes()) return Commit{};
-    shared_->tell(SessionEvent::Kind::gone, *state.unread);
+    shared_->tell(SessionEvent::Kind::gone, state.unread.front());
     state.life = Life::gone;
     return Commit{Status::gone, {}};
   }
@@ -493,7 +503,7 @@ Result<Commit> SessionManager::end_after_all(Session::State& state,
   // Replaced by a parallel request, it was found under its new id. Or it had ended before: then the
   // cookie may be that of another sign-in by now.
   // (A session that could not be read has no other one.)
-  const bool is_ours = *ended || (state.unread && !state.is_over);
+  const bool is_ours = *ended || (!state.unread.empty() && !state.is_over);
   state.life = is_ours ? Life::erased : Life::gone;
   if (!is_ours) return Commit{Commit::Status::gone, {}};
   return Commit{Commit::Status::erased, cookie_headers(state, true)};

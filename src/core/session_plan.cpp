@@ -52,7 +52,9 @@ Plan session_plan(const std::optional<Loaded>& loaded, Wishes wishes, const Plan
     // Whoever signs in, again too, or out must not leave an old id with anything to read, whatever
     // the application keeps in place of a principal.
     const bool signs = wishes.sign_in || wishes.sign_out;
-    const Grace grace = signs ? Grace{options.mark, false} : Grace{options.regenerate_grace, true};
+    const bool readable = !signs && options.regenerate_grace > milliseconds(0);
+    const Grace grace =
+        readable ? Grace{options.regenerate_grace, true} : Grace{options.mark, false};
     return {Action::rekey, ttl, grace, CookieAction::send};
   }
   const CookieAction rolling = options.rolling ? CookieAction::send : CookieAction::none;

@@ -110,8 +110,8 @@ struct Session::State {
   Life life = Life::alive;
   std::optional<Error> first_error{};
   std::optional<Error> outage{};      // degraded: why the session could not be loaded
-  std::optional<SessionId> unread{};  // what the cookie named, when that could not be loaded
-  bool is_over = false;               // the store had only a mark of that (Session::ended)
+  std::vector<SessionId> unread{};  // what the cookies named, when that could not be loaded
+  bool is_over = false;             // the store had only a mark of that (Session::ended)
   bool brought_cookie = false;
   bool https = false;
   // The id of a regenerate whose answer was lost: trying again with it is safe, a new one is not.
@@ -155,7 +155,7 @@ struct Session::State {
   }
   // Whether the end of what is stored was asked for, with or without a new session after it.
   [[nodiscard]] bool must_end() const {
-    return (life == Life::invalidated || has_left) && (stored || unread);
+    return (life == Life::invalidated || has_left) && (stored || !unread.empty());
   }
   // After a commit: what was asked for is done.
   void forget_wishes();

@@ -11,8 +11,9 @@
 
 namespace websession::internal {
 
-// Regenerations that fit into a grace: a longer chain is not followed.
-inline constexpr std::size_t successors_max = 64;
+// Regenerations that fit into a grace: a longer chain is not followed. Whoever regenerates all the
+// time must not make one request cost hundreds of round trips.
+inline constexpr std::size_t successors_max = 16;
 
 // What can be read under a key.
 template <class Key>

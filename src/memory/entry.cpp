@@ -17,7 +17,7 @@ Kind kind_of(const Fields& fields) noexcept {
 Entry::Entry(std::size_t key_size, Fields all, SteadyTime end) noexcept
     : fields(std::move(all)),
       expires_at(end),
-      key_size_(static_cast<std::uint32_t>(key_size) & key_size_max),
+      key_size_(static_cast<std::uint32_t>(key_size)),
       kind_(static_cast<std::uint32_t>(kind_of(fields)) & 1U) {}
 
 bool Entry::fits_cell(std::size_t key_size) noexcept {

@@ -61,14 +61,22 @@ class Entry {
   Fields fields;
   SteadyTime expires_at;
   std::unique_ptr<const StoreKey> successor{};  // of one that was replaced
-  std::uint32_t place = 0;                      // in its queue
+
+  // In its queue.
+  [[nodiscard]] std::uint32_t place() const noexcept { return place_; }
+  void set_place(std::size_t place) noexcept {
+    place_ = static_cast<std::uint32_t>(place) & place_max;
+  }
+  static constexpr std::uint32_t place_max = (1U << 29U) - 1;
 
  private:
   Entry(std::size_t key_size, Fields all, SteadyTime end) noexcept;
   static bool fits_cell(std::size_t key_size) noexcept;
 
-  static constexpr std::uint32_t key_size_max = (1U << 29U) - 1;
-  std::uint32_t key_size_ : 29;
+  static constexpr std::uint32_t key_size_max = INT32_MAX;
+  // The index reads keys without the shard's lock, so this shares no word with what changes.
+  const std::uint32_t key_size_;
+  std::uint32_t place_ : 29 = 0;
   std::uint32_t kind_ : 1;
   std::uint32_t state_ : 2 = 0;
 };

@@ -32,7 +32,7 @@ void ExpiryQueue::push(Entry& entry) noexcept {
 }
 
 void ExpiryQueue::erase(const Entry& entry) noexcept {
-  const std::size_t place = entry.place;
+  const std::size_t place = entry.place();
   const Item last = items_.back();
   items_.pop_back();
   if (place < items_.size()) settle(place, last);
@@ -43,12 +43,12 @@ void ExpiryQueue::erase(const Entry& entry) noexcept {
 }
 
 void ExpiryQueue::move_to_expiry(const Entry& entry) noexcept {
-  settle(entry.place, {entry.expires_at, items_[entry.place].entry});
+  settle(entry.place(), {entry.expires_at, items_[entry.place()].entry});
 }
 
 void ExpiryQueue::put(std::size_t place, const Item& item) noexcept {
   items_[place] = item;
-  item.entry->place = static_cast<std::uint32_t>(place);
+  item.entry->set_place(place);
 }
 
 void ExpiryQueue::rise(std::size_t place, const Item& item) noexcept {

@@ -25,7 +25,7 @@ class ExpiryQueue {
 
   // When an entry is due here: when it expires, or earlier. Precondition: it is in the queue.
   [[nodiscard]] SteadyTime due(const Entry& entry) const noexcept {
-    return items_[entry.place].due;
+    return items_[entry.place()].due;
   }
 
   // Makes sure that the next push needs no memory.

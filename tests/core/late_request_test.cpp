@@ -141,6 +141,27 @@ TEST_F(LateRequests, APollDuringTheLoginDoesNotSignOut) {
   EXPECT_FALSE(sends_cookie(commit));
 }
 
+// Without a grace the old id reads nothing, but whoever logs out with it means the session.
+TEST_F(LateRequests, WithoutAGraceLoggingOutEndsTheSessionAllTheSame) {
+  SessionOptions options;
+  options.regenerate_grace = milliseconds(0);
+  const SessionManager m = manager(options);
+  for (const bool opened_before : {true, false}) {
+    Session session = open_session(m);
+    session.sign_in("ada");
+    const std::string old = cookie_of(m.commit(session).value());
+    std::optional<Session> late;
+    if (opened_before) late = open_session(m, old);
+    session.regenerate();
+    const std::string next = cookie_of(m.commit(session).value());
+    if (!opened_before) late = open_session(m, old);
+    EXPECT_NE(late->ended(), opened_before);
+    late->sign_out();
+    EXPECT_EQ(m.commit(*late).value().status, Status::erased);
+    EXPECT_TRUE(open_session(m, next).ended());
+  }
+}
+
 // Its end was asked for, and its answer lost: the cookie goes with the next try.
 TEST_F(LateRequests, ALostAnswerToALogoutIsNoLateOne) {
   const SessionManager m = manager();

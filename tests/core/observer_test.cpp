@@ -390,8 +390,13 @@ TEST_F(Observed, CallsOfTheIndexAreTold) {
   ASSERT_TRUE(m.commit(session));
   session.regenerate();
   ASSERT_TRUE(m.commit(session));
+  Session kept = open_session(m, "");
+  kept.sign_in("ada");
+  ASSERT_TRUE(m.commit(kept));
+  kept.regenerate();  // the old id can be read, and must not be
+  ASSERT_TRUE(m.commit(kept));
   observer->calls.clear();
-  ASSERT_EQ(m.sign_out_everywhere("ada").value(), 1U);
+  ASSERT_EQ(m.sign_out_everywhere("ada", &kept).value(), 1U);
   std::vector<StoreVerb> verbs;
   for (const Recorder::Call& call : observer->calls) verbs.push_back(call.verb);
   EXPECT_EQ(std::count(verbs.begin(), verbs.end(), StoreVerb::entries), 2);

@@ -147,6 +147,22 @@ TEST_F(OutageTest, ADegradedSessionCanBeEnded) {
   EXPECT_EQ(memory->size(), 0U);
 }
 
+// Nobody could look which of several cookies is the visitor's.
+TEST_F(OutageTest, LoggingOutEndsWhateverTheCookiesName) {
+  const SessionManager m = manager(Outage::anonymous);
+  const std::string planted = "sid=" + SessionId::generate().value().secret();
+  for (const bool first : {false, true}) {
+    const std::string own = stored();
+    fail_all(Errc::timeout);
+    Session session = degraded(m, first ? own + "; " + planted : planted + "; " + own);
+    store->recover();
+    session.sign_out();
+    EXPECT_EQ(m.commit(session).value().status, Status::erased);
+    EXPECT_TRUE(m.open({own, true}).value().is_new());
+  }
+  EXPECT_EQ(memory->size(), 0U);
+}
+
 TEST_F(OutageTest, DirectOperationsFail) {
   const SessionManager m = manager(Outage::anonymous);
   const std::string cookie = stored();

@@ -42,9 +42,13 @@ class CrowdedStore final : public ForwardingIndexedStore {
     return all;
   }
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
-    for (const StoreKey& key : keys) {
-      // They are forgotten in the order in which they were listed.
-      if (!dead_.empty() && dead_.front() == key) dead_.pop_front();
+    // Those that were listed go together.
+    const auto is_forgotten = [keys](const StoreKey& dead) {
+      return std::find(keys.begin(), keys.end(), dead) != keys.end();
+    };
+    if (!dead_.empty() && is_forgotten(dead_.front())) {
+      const std::size_t listed = std::min(dead_.size(), entries_max);
+      dead_.erase(dead_.begin(), dead_.begin() + static_cast<std::ptrdiff_t>(listed));
     }
     return ForwardingIndexedStore::forget(principal, keys);
   }

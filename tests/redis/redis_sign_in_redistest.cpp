@@ -357,6 +357,17 @@ TEST_F(RedisSignIn, RacesARegenerateIsNoWayOut) {
 TEST_F(RedisSignIn, RacesNorIsOneWithoutGrace) {
   SignInRaces(connect(), options()).regenerate_keeps_nothing_alive();
 }
+TEST_F(RedisSignIn, RacesAListMissesNoneThatMoves) {
+  SignInRaces(connect(), options()).a_list_misses_none_that_moves();
+}
+TEST_F(RedisSignIn, RacesTheLimitMissesNoneThatMoves) {
+  for (const TooManySessions policy : {TooManySessions::end_oldest, TooManySessions::refuse_new}) {
+    SessionOptions limited = options();
+    limited.max_sessions_per_principal = 1;
+    limited.when_too_many = policy;
+    SignInRaces(connect(), limited).the_limit_misses_none_that_moves();
+  }
+}
 TEST_F(RedisSignIn, RacesAWriteDoesNotResurrect) {
   SignInRaces(connect(), options()).a_write_does_not_resurrect();
 }

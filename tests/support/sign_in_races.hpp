@@ -36,6 +36,11 @@ class SignInRaces {
   void a_write_does_not_resurrect();
   void the_kept_one_survives();
 
+  // While a list is made, a session of it takes a new id, once at each of its steps.
+  void a_list_misses_none_that_moves();
+  // The same while a sign-in is held to the limit of one session. Precondition: it is the limit.
+  void the_limit_misses_none_that_moves();
+
   // And this one lets `threads` sign in, regenerate and renew at random while sign_out_everywhere
   // is called again and again. The clock has to go on, and the grace to be short: replaced ids
   // would pile up.
@@ -153,6 +158,57 @@ inline void SignInRaces::regenerate_keeps_nothing_alive() {
       const auto left = hooks_->load(key).value();
       EXPECT_TRUE(!left || left->is_over());
     }
+  }
+}
+
+inline void SignInRaces::a_list_misses_none_that_moves() {
+  for (const Hook hook : {&HookStore::before_entries, &HookStore::after_entries,
+                          &HookStore::before_load, &HookStore::before_forget}) {
+    const std::string ada = fresh_principal();
+    const SessionId first = signed_in(ada);
+    signed_in(ada);
+    SessionId latest = first;
+    const auto move = [&] {
+      if (!is_there(latest)) return;
+      Session session = opened(direct_, latest);
+      session.regenerate();
+      EXPECT_EQ(direct_.commit(session).value().status, Commit::Status::regenerated);
+      latest = id_of(session);
+    };
+    (*hooks_).*hook = [&] {
+      move();
+      (*hooks_).*hook = move;
+    };
+    EXPECT_EQ(hooked_.sessions_of(ada).value().size(), 2U);
+    (*hooks_).*hook = nullptr;
+    EXPECT_EQ(hooked_.sign_out_everywhere(ada).value(), 2U);
+  }
+}
+
+inline void SignInRaces::the_limit_misses_none_that_moves() {
+  for (const Hook hook :
+       {&HookStore::after_write, &HookStore::before_entries, &HookStore::after_entries,
+        &HookStore::before_load, &HookStore::before_erase}) {
+    const std::string ada = fresh_principal();
+    SessionId latest = signed_in(ada);
+    const auto move = [&] {
+      if (!is_there(latest)) return;
+      Session session = opened(direct_, latest);
+      session.regenerate();
+      EXPECT_EQ(direct_.commit(session).value().status, Commit::Status::regenerated);
+      latest = id_of(session);
+    };
+    (*hooks_).*hook = [&] {
+      move();
+      (*hooks_).*hook = move;
+    };
+    Session second = hooked_.open({}).value();
+    second.sign_in(ada);
+    const Result<Commit> commit = hooked_.commit(second);
+    (*hooks_).*hook = nullptr;
+    const bool signed_in = commit && commit->status == Commit::Status::created;
+    EXPECT_EQ(count(ada), 1U) << "the one that moved, or the new one";
+    EXPECT_NE(signed_in, is_there(latest)) << "not both";
   }
 }
 
