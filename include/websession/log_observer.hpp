@@ -14,7 +14,7 @@ namespace websession {
 // Writes one line for each failed call of the store and each event that somebody should look at:
 //
 //   websession: load failed: unavailable: Redis at 127.0.0.1:6379: Connection refused
-//   [r3Xk0a9-QbTe] websession: cookie_bad_signature (and 41 more since the last such line)
+//   websession: unreadable [r3Xk0a9-QbTe] (and 41 more since the last such line)
 //
 // A line of one kind (the verb and the error, or the event) is written at most every 10 seconds, so
 // a store that is away fills no disk; the next one says how many were left out. What is in brackets
