@@ -107,8 +107,8 @@ class OneTimeCodes {
   //
   // `purpose`: 1 to 64 bytes, no control bytes. Errors: invalid_argument (purpose, options, a
   // session that was invalidated, a CodeLimit and nothing that the code is about), too_large (codes
-  // for 16 other purposes are there; parallel requests may exceed it by their number), gone, no_randomness, those of the store. After an error the
-  // code before may be over, too.
+  // for 16 other purposes are there; parallel requests may exceed it by their number), gone,
+  // no_randomness, those of the store. After an error the code before may be over, too.
   [[nodiscard]] Result<std::string> issue(Session& session, std::string_view purpose,
                                           const CodeOptions& options = {}) const;
 

@@ -109,7 +109,7 @@ struct Session::State {
   bool has_left = false;
   Life life = Life::alive;
   std::optional<Error> first_error{};
-  std::optional<Error> outage{};      // degraded: why the session could not be loaded
+  std::optional<Error> outage{};    // degraded: why the session could not be loaded
   std::vector<SessionId> unread{};  // what the cookies named, when that could not be loaded
   bool is_over = false;             // the store had only a mark of that (Session::ended)
   bool brought_cookie = false;
