@@ -21,6 +21,11 @@ struct Field {
   std::optional<WallTime> deadline{};  // after which the attribute is absent
 };
 
+// Same names, texts and deadlines. (Declared here, since a shared library would hide a friend that
+// is declared in its class only.)
+class Fields;
+bool operator==(const Fields& a, const Fields& b) noexcept;
+
 // An immutable set of fields, ordered by name, in one block of memory. Cheap to copy (copies share
 // the block), so a snapshot can be handed to many threads.
 //
@@ -65,7 +70,6 @@ class Fields {
   // The size of the block, which copies share.
   [[nodiscard]] std::size_t block_bytes() const noexcept;
 
-  // Same names, texts and deadlines.
   friend bool operator==(const Fields& a, const Fields& b) noexcept;
 
  private:
