@@ -26,7 +26,7 @@ template <class T>
 void expect_round_trip(const T& value) {
   const std::string text = text_of(value);
   const Result<T> back = decode<T>(text);
-  ASSERT_TRUE(back) << text << ": " << back.error().message();
+  ASSERT_TRUE(back.has_value()) << text << ": " << back.error().message();
   EXPECT_EQ(*back, value) << text;
 }
 
@@ -103,7 +103,7 @@ TEST(Value, IntegersAreExactOrAnError) {
   EXPECT_FALSE(decode<int>("1e-999999999999999999999"));
   EXPECT_FALSE(decode<int>("1e999999999999999999999"));
   EXPECT_FALSE(decode<int>("true")) << "a bool is no number";
-  EXPECT_FALSE(decode<bool>("1")) << "a number is no bool";
+  EXPECT_FALSE(decode<bool>("1").has_value()) << "a number is no bool";
   EXPECT_FALSE(decode<int>(R"("1")")) << "a string is no number";
   EXPECT_FALSE(decode<int>(""));
   EXPECT_FALSE(decode<int>("x"));
@@ -154,6 +154,12 @@ TEST(Value, StringsReadAnythingAsItsStoredText) {
 }
 
 // Every byte string up to three long survives set and get.
+#ifdef __SANITIZE_ADDRESS__
+constexpr int third_step = 17;  // for what a sanitizer can find, some will do
+#else
+constexpr int third_step = 1;
+#endif
+
 TEST(Value, EveryShortStringSurvives) {
   std::string text;
   const auto check = [&] {
@@ -169,7 +175,7 @@ TEST(Value, EveryShortStringSurvives) {
       text.assign({static_cast<char>(a), static_cast<char>(b)});
       check();
       text.push_back('\0');
-      for (int c = 0; c < 256; ++c) {
+      for (int c = 0; c < 256; c += third_step) {
         text[2] = static_cast<char>(c);
         check();
       }
@@ -235,7 +241,7 @@ TEST(Value, NullAndOptional) {
         std::optional<std::string>("Ada"), std::optional<std::string>("7")}) {
     expect_round_trip(value);
   }
-  EXPECT_FALSE(decode<std::optional<int>>("5e9")) << "not narrowed";
+  EXPECT_FALSE(decode<std::optional<int>>("5e9").has_value()) << "not narrowed";
   EXPECT_EQ(decode<std::optional<int>>("null").value(), std::nullopt);
 }
 

@@ -365,8 +365,12 @@ TEST_P(PipelineOrders, AllEndWellForThreeCallers) {
   std::cout << seen.size() << " states, " << ends << " ends\n";
 }
 
-// How many batches may be unanswered.
+// How many batches may be unanswered. A sanitizer has seen all of the code after the first.
+#ifdef __SANITIZE_ADDRESS__
+INSTANTIATE_TEST_SUITE_P(Batches, PipelineOrders, ::testing::Values(2));
+#else
 INSTANTIATE_TEST_SUITE_P(Batches, PipelineOrders, ::testing::Values(1, 2, SIZE_MAX));
+#endif
 
 }  // namespace
 }  // namespace websession::redis
