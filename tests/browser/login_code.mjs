@@ -9,6 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { chromium } from "playwright-core";
 
 import { devices } from "./devices.mjs";
+import { late } from "./late.mjs";
 import { looks } from "./looks.mjs";
 import { outages } from "./outages.mjs";
 import { safety } from "./safety.mjs";
@@ -73,5 +74,5 @@ describe("login_code", () => {
   after(async () => {
     await world.browser?.close();
   });
-  for (const cases of [signingIn, devices, safety, outages, looks]) cases(scenario, world);
+  for (const cases of [signingIn, late, devices, safety, outages, looks]) cases(scenario, world);
 });

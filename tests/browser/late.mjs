@@ -1,0 +1,122 @@
+// Requests that were under way while their visitor signed in: a poll, another tab, a second click.
+import assert from "node:assert/strict";
+import https from "node:https";
+
+import { patience, waitFor } from "./support.mjs";
+
+// In front of the site: passes on what it is sent, but holds what has "?late" in its address. So the
+// site sees such a request after others that were sent later, with the cookie of when it was sent.
+class HoldingProxy {
+  #server;
+  #held = [];
+
+  static async start({ deployment, url }) {
+    const proxy = new HoldingProxy();
+    const site = new URL(url);
+    const passOn = (request, response) => {
+      const { method, url: path, headers } = request;
+      const onward = https.request({
+        host: "127.0.0.1", port: site.port, servername: site.hostname, path, method, headers,
+        ca: deployment.file("ca.pem"),
+      });
+      onward.on("response", (answer) => {
+        response.writeHead(answer.statusCode, answer.rawHeaders);
+        answer.pipe(response);
+      });
+      onward.on("error", () => response.destroy());
+      request.pipe(onward);
+    };
+    const credentials = { cert: deployment.file("server.pem"), key: deployment.file("server.key") };
+    proxy.#server = https.createServer(credentials, (request, response) => {
+      if (request.url.includes("?late")) {
+        proxy.#held.push(() => passOn(request, response));
+      } else {
+        passOn(request, response);
+      }
+    });
+    proxy.#server.listen(0, "127.0.0.1");
+    await new Promise((resolve) => proxy.#server.once("listening", resolve));
+    proxy.url = `https://${site.hostname}:${proxy.#server.address().port}`;
+    return proxy;
+  }
+
+  async holdsOne() {
+    await waitFor("a request to hold", () => this.#held.length === 1);
+  }
+  release() {
+    for (const passOn of this.#held.splice(0)) passOn();
+  }
+  stop() {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+export function late(scenario, world) {
+  const { mailbox } = world;
+
+  // Whether `send` is a request of the page or of another tab: it is under way before the sign-in,
+  // and comes to the site after it. `send` returns what is there when its answer has come.
+  const outlives = (what, send) => scenario(what, async (arrive) => {
+    const address = `ada.${what.replaceAll(" ", ".")}@example.org`;
+    const proxy = await HoldingProxy.start(world);
+    try {
+      const ada = await arrive();
+      ada.home = proxy.url;
+      await ada.open();
+      await ada.askForCode(address);
+      const before = await ada.cookie();
+      const answered = await send(ada, proxy);
+      await proxy.holdsOne();
+      await ada.enterCode(await mailbox.nextCode(address));
+      assert.equal(await ada.heading(), `Hello, ${address}`);
+      const signedIn = await ada.cookie();
+      assert.notEqual(signedIn.value, before.value);
+      proxy.release();
+      await answered();
+      assert.deepEqual(await ada.cookie(), signedIn, "the late answer leaves the cookie alone");
+      await ada.page.reload();
+      assert.equal(await ada.heading(), `Hello, ${address}`);
+    } finally {
+      proxy.stop();
+    }
+  });
+
+  outlives("a poll does not sign out", async (ada, proxy) => {
+    // Of another page: that of the form ends with its own requests.
+    const poll = await ada.context.newPage();
+    await poll.goto(`${proxy.url}/icon.svg`);
+    const answer = poll.evaluate(async () => {
+      const response = await fetch("/?late");
+      return [response.status, await response.text()];
+    });
+    return async () => {
+      const [status, text] = await answer;
+      assert.equal(status, 200);
+      assert.match(text, /load this page again/);
+      await poll.close();
+    };
+  });
+
+  outlives("a second tab does not sign out", async (ada, proxy) => {
+    const tab = await ada.context.newPage();
+    const loaded = tab.goto(`${proxy.url}/?late`, { timeout: patience });
+    return async () => {
+      await loaded;
+      assert.match(await tab.innerText("body"), /load this page again/);
+      await tab.goto(proxy.url);
+      assert.match(await tab.innerText("h1"), /^Hello, /);
+      await tab.close();
+    };
+  });
+
+  scenario("a double click on the sign-in signs in", async (arrive) => {
+    const address = "ada.double@example.org";
+    const ada = await arrive();
+    await ada.open();
+    await ada.askForCode(address);
+    await ada.page.locator("input[name=code]").fill(await mailbox.nextCode(address));
+    await ada.page.getByRole("button", { name: "Sign in", exact: true }).dblclick();
+    await waitFor("the page to load", async () => (await ada.heading()) === `Hello, ${address}`);
+  });
+}
