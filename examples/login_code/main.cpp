@@ -54,10 +54,7 @@ Result<websession::SessionManager> make_sessions(const Options& options) {
     session_options.cookie.secure = websession::Secure::always;
   }
   session_options.max_sessions_per_principal = 20;  // the oldest ends when there are more
-  session_options.on_warning = [](std::string_view text) {
-    std::cerr << "warning: " << text << "\n";
-  };
-  session_options.cache_headers = false;  // Site::finish says no-store on every page
+  session_options.cache_headers = false;            // Site::finish says no-store on every page
   session_options.observer = std::make_shared<websession::LogObserver>();  // to stderr
   return websession::SessionManager::make(*store, session_options);
 }

@@ -254,8 +254,9 @@ Frame Site::frame(Session& session) const {
 // For whoever watches the server: can it do its work? Looks for a session that cannot be there.
 void Site::health(Response& res) const {
   const auto answer = parts_.sessions.find(SessionId::generate().value());
-  res.status = answer ? 200 : 503;
-  res.set_content(answer ? "ok\n" : "the session store does not answer\n", "text/plain");
+  res.status = answer.has_value() ? 200 : 503;
+  res.set_content(answer.has_value() ? "ok\n" : "the session store does not answer\n",
+                  "text/plain");
 }
 
 void Site::add_files(httplib::Server& server) const {

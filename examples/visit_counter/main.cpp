@@ -163,7 +163,6 @@ int run(const Arguments& arguments) {
     options.cookie.name = "__Host-sid";
     options.cookie.secure = websession::Secure::always;
   }
-  options.on_warning = [](std::string_view text) { std::cerr << "warning: " << text << "\n"; };
   options.observer =
       std::make_shared<websession::LogObserver>();  // to stderr, when something fails
   const auto manager = websession::SessionManager::make(*store, options).value();

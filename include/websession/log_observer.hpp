@@ -11,7 +11,8 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
-// Writes one line for each failed call of the store and each event that somebody should look at:
+// Writes one line for each failed call of the store, each event that somebody should look at, and
+// each warning about the set-up:
 //
 //   websession: load failed: unavailable: Redis at 127.0.0.1:6379: Connection refused
 //   websession: unreadable [r3Xk0a9-QbTe] (and 41 more since the last such line)
@@ -39,6 +40,7 @@ class LogObserver final : public Observer {
  protected:
   void on_session(const SessionEvent& event) override;
   void on_store_call(const StoreCall& call) override;
+  void on_warning(const Warning& warning) override;
 
  private:
   struct Lines;

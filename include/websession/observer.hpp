@@ -2,8 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "websession/config.hpp"
 #include "websession/result.hpp"
@@ -63,6 +65,11 @@ struct StoreCall {
   const Error* error = nullptr;  // none: it succeeded; found nothing, gone and conflict included
 };
 
+// About the set-up, such as a Secure cookie on plain http. Each is given once by a manager.
+struct Warning {
+  std::string_view text{};  // says what to do
+};
+
 // The words of a log line or a metric, as the enumerators are spelled.
 [[nodiscard]] std::string_view to_text(SessionEvent::Kind kind) noexcept;
 [[nodiscard]] std::string_view to_text(StoreVerb verb) noexcept;
@@ -97,10 +104,12 @@ class Observer {
   // For those who have something to tell: stores, and observers that pass it on to others.
   void tell(const SessionEvent& event) noexcept;
   void tell(const StoreCall& call) noexcept;
+  void tell(const Warning& warning) noexcept;
 
  protected:
   virtual void on_session(const SessionEvent&) {}
   virtual void on_store_call(const StoreCall&) {}
+  virtual void on_warning(const Warning&) {}
 
   // Names a session in a log: 12 characters of A-Z a-z 0-9 - _, a salted hash (HMAC-SHA256) of what
   // the store knows it by. The same for the same session as long as it keeps its id. Computed only
@@ -110,6 +119,25 @@ class Observer {
 
  private:
   std::string salt_;
+};
+
+// Tells several observers, in their order:
+//
+//   options.observer = std::make_shared<websession::ObserverList>(
+//       std::vector<std::shared_ptr<websession::Observer>>{log, counters});
+//
+// Each labels sessions by its own salt. None of them may be null.
+class ObserverList final : public Observer {
+ public:
+  explicit ObserverList(std::vector<std::shared_ptr<Observer>> observers);
+
+ protected:
+  void on_session(const SessionEvent& event) override;
+  void on_store_call(const StoreCall& call) override;
+  void on_warning(const Warning& warning) override;
+
+ private:
+  const std::vector<std::shared_ptr<Observer>> observers_;
 };
 
 }  // namespace websession

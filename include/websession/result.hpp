@@ -3,6 +3,8 @@
 // Result is a subset of std::expected's names (C++23), so that it can become that one day.
 #pragma once
 
+#include <concepts>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -62,9 +64,18 @@ class Exception : public std::runtime_error {
 namespace internal {
 // Throws an Exception. Not inline, so that this header compiles without exceptions.
 [[noreturn]] void raise(const Error& error);
+
+template <class T>
+inline constexpr bool is_asked = std::same_as<T, bool>;
+template <class T>
+inline constexpr bool is_asked<std::optional<T>> = true;
 }  // namespace internal
 
-// Either a T or an Error.
+// Either a T or an Error. Converts to bool, as has_value(), unless T is a bool or an optional:
+// `if (session.consume("token", typed))` must not ask for errors only. Write
+//
+//   if (session.consume("token", typed).value())     // throws an Exception on an error
+//   if (result.has_value() && *result)
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -74,7 +85,7 @@ class [[nodiscard]] Result {
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
   [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
-  explicit operator bool() const noexcept { return has_value(); }
+  explicit operator bool() const noexcept requires(!internal::is_asked<T>) { return has_value(); }
 
   // Throws Exception when there is no value.
   T& value() & { return require(), *std::get_if<0>(&state_); }

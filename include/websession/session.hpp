@@ -55,8 +55,11 @@ class SessionSnapshot {
   std::string value(std::string_view name, std::nullptr_t) const = delete;
   [[nodiscard]] bool contains(std::string_view name) const { return attributes_.contains(name); }
   // The names and stored texts of all attributes.
-  [[nodiscard]] const Fields& attributes() const noexcept { return attributes_; }
-  [[nodiscard]] const std::optional<std::string>& principal() const noexcept { return principal_; }
+  [[nodiscard]] const Fields& attributes() const& noexcept { return attributes_; }
+  [[nodiscard]] const std::optional<std::string>& principal() const& noexcept { return principal_; }
+  // By value: `for (auto [name, text] : session.snapshot().attributes())` must not dangle.
+  [[nodiscard]] Fields attributes() && { return std::move(attributes_); }
+  [[nodiscard]] std::optional<std::string> principal() && { return std::move(principal_); }
 
  private:
   friend class Session;
@@ -88,20 +91,20 @@ class Session {
     const std::optional<std::string_view> text = find(name);
     if (!text) return std::optional<T>();
     Result<T> value = decode<T>(*text);
-    if (!value) return with_name(std::move(value).error(), name);
+    if (!value.has_value()) return with_name(std::move(value).error(), name);
     return std::optional<T>(*std::move(value));
   }
 
   // The attribute's value, or `fallback` when it is absent, or is no T: of another type, or out of
   // T's range (5e9 is no int). The second is most likely a mistake, which the observer hears of
-  // (SessionEvent::Kind::value_mismatch), and SessionOptions::on_warning once.
+  // (SessionEvent::Kind::value_mismatch, and a Warning once).
   template <class T>
   requires(!std::convertible_to<const T&, std::string_view>) [[nodiscard]] T
       value(std::string_view name, const T& fallback) const {
     const std::optional<std::string_view> text = find(name);
     if (!text) return fallback;
     Result<T> value = decode<T>(*text);
-    if (value) return *std::move(value);
+    if (value.has_value()) return *std::move(value);
     report_mismatch(name);
     return fallback;
   }
@@ -195,10 +198,11 @@ class Session {
   // The id; nullptr while the session has not been stored. A secret.
   [[nodiscard]] const SessionId* id() const noexcept;
 
-  // Direct operations act in the store at once, atomically across requests, and renew the session.
-  // They are not undone when the handler throws. On a session that is not stored yet, or an
-  // attribute with a change that waits for the commit, they act on that local state and ride on the
-  // commit. Errors: gone (the session ended meanwhile), invalid_argument, those of the store.
+  // Direct operations act in the store at once, atomically across requests, and renew the session
+  // if that is due (SessionOptions::renew_after). They are not undone when the handler throws. On a
+  // session that is not stored yet, or an attribute with a change that waits for the commit, they
+  // act on that local state and ride on the commit. Errors: gone (the session ended meanwhile),
+  // invalid_argument, those of the store.
 
   // Adds to an integer attribute (absent counts as 0) and gives the new value.
   Result<std::int64_t> increment(std::string_view name, std::int64_t by = 1);

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -85,8 +84,9 @@ struct SessionOptions {
   // one would never be reached, and is refused: set both for sessions that last longer than 12 h.
   std::chrono::milliseconds idle_timeout = std::chrono::minutes(30);
   std::chrono::milliseconds absolute_timeout = std::chrono::hours(12);
-  // A request renews the time to live only when that lengthens it by at least this much. None: a
-  // tenth of the idle timeout. Zero: every request writes.
+  // A request, whether it writes or not, renews the time to live only when that lengthens it by at
+  // least this much; so a session may end so much before its idle timeout. None: a tenth of the
+  // idle timeout. Zero: every request writes.
   std::optional<std::chrono::milliseconds> renew_after{};
   // How long the old id can still be read after regenerate, so that parallel requests don't break.
   std::chrono::milliseconds regenerate_grace = std::chrono::seconds(10);
@@ -106,11 +106,8 @@ struct SessionOptions {
   // sign-in makes up for it.
   TooManySessions when_too_many = TooManySessions::end_oldest;
 
-  // Takes warnings about the set-up, such as a Secure cookie on plain http; each is given once. May
-  // be called from any thread. Never given an id or a value. What it throws is dropped.
-  std::function<void(std::string_view)> on_warning{};
-  // Is told what happens to sessions, and of every call of the store (observer.hpp). None: costs
-  // nothing.
+  // Is told what happens to sessions, of every call of the store, and of what looks wrong in the
+  // set-up (observer.hpp; for a start, a LogObserver). None: costs nothing.
   std::shared_ptr<Observer> observer{};
   Outage on_outage = Outage::fail;
   Unreadable on_unreadable = Unreadable::fresh_session;
@@ -255,8 +252,11 @@ class SessionManager {
   struct Shared;
   explicit SessionManager(std::shared_ptr<const Shared> shared) noexcept;
 
-  // `is_over`: there is only a mark of it.
-  [[nodiscard]] Result<std::optional<Session>> load(const SessionId& id, bool& is_over) const;
+  struct Loaded {
+    std::optional<Session> session{};
+    bool is_over = false;  // there is only a mark of it
+  };
+  [[nodiscard]] Result<Loaded> load(const SessionId& id) const;
   [[nodiscard]] bool store_makes_sense() const;
   [[nodiscard]] Result<void> store_new(Session::State& state, const Fields& attributes) const;
   [[nodiscard]] Result<Outcome> rekey(Session::State& state, const Changes& changes,

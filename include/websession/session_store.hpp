@@ -29,6 +29,9 @@ struct Lifetime {
   // list the session there, others and those who pass calls on need not look at it. Empty: nobody
   // has signed in. Has to be valid during the call.
   std::string_view principal{};
+  // An update renews only when that lengthens the time to live by at least this much. Zero: by
+  // anything. So most writes leave it, and the index, alone.
+  std::chrono::milliseconds renew_after{};
 };
 inline constexpr std::chrono::milliseconds ttl_max = std::chrono::hours(24 * 400);
 
@@ -131,8 +134,8 @@ class SessionStore {
   // Errors: key_exists (nothing is overwritten), invalid_argument. Nor is a mark overwritten.
   virtual Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) = 0;
 
-  // Changes a session; it never creates one. The time to live becomes `lifetime` unless more is
-  // left. Empty changes only renew. On a conflict nothing is renewed either.
+  // Changes a session; it never creates one. The time to live becomes `lifetime` if a renewal is
+  // due (is_renewal_due). Empty changes only renew. On a conflict nothing is renewed either.
   // Errors: invalid_argument (bad changes; a counter that is no integer or would overflow);
   // too_large (the session would grow beyond Changes::bytes_max or attributes_max). A store may
   // count the bytes approximately: what fits exactly is never refused, and no session ever grows
@@ -143,11 +146,12 @@ class SessionStore {
   // Moves a session to a new key in one step: `to` gets what `from` holds at that moment, with the
   // changes on top. Under `from` a mark stays for the grace: with the old state (never longer than
   // it had left), or only that it is over. The time to live of `to` is the larger one of `lifetime`
-  // and what `from` had left. Gone when `from` is absent or marked for another successor, whatever
-  // is under `to`. Repeating a
-  // rekey with the same two keys is `applied` and writes nothing, so a lost answer may be asked for
-  // again; draw `to` from a CSPRNG for it (the counters are then what `to` holds). After a grace of
-  // zero that is told by `from` being absent while `to` is there.
+  // and what `from` had left.
+  //
+  // A rekey may be repeated after a lost answer: with the same two keys it is `applied`, writes
+  // nothing, and gives the counters that `to` holds by then. It knows itself by the mark under
+  // `from`; where no mark is left, by `to` being there while `from` is not, so draw `to` from a
+  // CSPRNG. Gone when both are absent, or `from` is marked for another successor.
   // Errors: key_exists (`to` is another session), and those of update.
   virtual Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                                 Lifetime lifetime, Grace grace) = 0;
@@ -167,10 +171,14 @@ inline constexpr std::string_view user_field = "@user";    // the principal, onc
 inline constexpr std::string_view label_field = "@label";  // what the principal knows it by
 
 // Refuse what no store may accept, with invalid_argument. That is a create without a valid
-// `@created`, names of the store's own (`@until.*`, `@frozen`), a removed `@created`, a deadline
+// `@created`, names of the store's own (`@until.*`), a removed `@created`, a deadline
 // for `@created` or `@user`, a name in two lists, a time to live out of range.
 Result<void> validate(const Fields& fields, Lifetime lifetime);
 Result<void> validate(const Changes& changes, Lifetime lifetime);
+
+// Whether an update renews a session that has so much time left: it never shortens.
+[[nodiscard]] bool is_renewal_due(const Lifetime& lifetime,
+                                  std::chrono::milliseconds left) noexcept;
 
 // What apply gives.
 struct Applied {
@@ -181,6 +189,10 @@ struct Applied {
 // What `changes` make of `stored` at the time `now`; pure. Errors: those of SessionStore::update.
 // Precondition: a name stands at most once in set, remove and increment together (validate).
 Result<Applied> apply(const Fields& stored, const Changes& changes, WallTime now);
+
+// Whether `after` is another principal's than `before`, or nobody's: then what is left under the
+// old key says so (SessionStore::erase does not follow it).
+bool passes_on(const Fields& before, const Fields& after);
 
 // The fields that have not expired.
 Fields live_fields(const Fields& stored, WallTime now);

@@ -306,7 +306,7 @@ Result<Vector> read_array(std::string_view text) {
   Vector values;
   for (const std::string_view part : *parts) {
     Result<typename Vector::value_type> value = read_json<typename Vector::value_type>(part);
-    if (!value) return std::move(value).error();
+    if (!value.has_value()) return std::move(value).error();
     values.push_back(*std::move(value));
   }
   return values;
@@ -321,7 +321,7 @@ Result<Map> read_object(std::string_view text) {
     Result<std::string> name = unquoted((*parts)[i]);
     if (!name) return std::move(name).error();
     auto value = read_json<typename Map::mapped_type>((*parts)[i + 1]);
-    if (!value) return std::move(value).error();
+    if (!value.has_value()) return std::move(value).error();
     map.insert_or_assign(*std::move(name), *std::move(value));
   }
   return map;

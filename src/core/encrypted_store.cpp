@@ -331,7 +331,7 @@ Result<Outcome> EncryptedStore::Impl::settle(const Try& attempt) const {
   const SteadyTime until = clock->steady() + retry_for;
   for (int tries = 1;; ++tries) {
     Attempt made = attempt();
-    if (!made) return std::move(made).error();
+    if (!made.has_value()) return std::move(made).error();
     if (*made) return **std::move(made);
     if (tries == tries_max || clock->steady() >= until) break;
     pause_before_try(tries);
@@ -346,11 +346,11 @@ Attempt EncryptedStore::Impl::try_update(const StoreKey& key, SessionCipher& cip
                                          const Changes& changes, const Changes& sealed,
                                          Lifetime lifetime) const {
   const Result<std::optional<Record>> record = inner->load(key);
-  if (!record) return record.error();
+  if (!record.has_value()) return record.error();
   if (!*record || (*record)->frozen) return final_outcome({Outcome::Status::gone});
   const Fields& stored = (*record)->fields;
   if (auto genuine = check_identity(cipher, stored); !genuine) return std::move(genuine).error();
-  if (Attempt found = conflict(cipher, stored, changes); !found || *found) return found;
+  if (Attempt found = conflict(cipher, stored, changes); !found.has_value() || *found) return found;
 
   Changes guarded = sealed;
   for (const Changes::Expect& expect : changes.expect) {
@@ -399,7 +399,7 @@ Attempt EncryptedStore::Impl::try_rekey(const StoreKey& from, const StoreKey& to
                                         const Changes& changes, const Changes& sealed,
                                         Lifetime lifetime, Grace grace) const {
   const Result<std::optional<Record>> record = inner->load(from);
-  if (!record) return record.error();
+  if (!record.has_value()) return record.error();
   if (!*record || (*record)->frozen) {
     // Gone, unless this rekey was made before. The inner store knows, and writes nothing in either
     // case; nor in a third one, since no session is made of what is expected here.
@@ -415,7 +415,8 @@ Attempt EncryptedStore::Impl::try_rekey(const StoreKey& from, const StoreKey& to
   if (auto genuine = check_identity(from_cipher, stored); !genuine) {
     return std::move(genuine).error();
   }
-  if (Attempt found = conflict(from_cipher, stored, changes); !found || *found) return found;
+  if (Attempt found = conflict(from_cipher, stored, changes); !found.has_value() || *found)
+    return found;
   Changes guarded = sealed;
   std::erase_if(guarded.set, [](const Changes::Set& set) { return set.name == identity_field; });
   for (const Changes::Expect& expect : changes.expect) {
@@ -443,7 +444,7 @@ Result<std::shared_ptr<EncryptedStore>> EncryptedStore::make(std::shared_ptr<Ses
     }
   }
   if (options.retry_for < milliseconds(0) || options.retry_for > std::chrono::minutes(1)) {
-    return invalid("retry_for: is 0 to 1 minute");
+    return invalid("retry_for: must be 0 to 1 minute");
   }
   return std::shared_ptr<EncryptedStore>(
       new EncryptedStore(std::make_unique<Impl>(std::move(inner), std::move(options))));
@@ -451,7 +452,7 @@ Result<std::shared_ptr<EncryptedStore>> EncryptedStore::make(std::shared_ptr<Ses
 
 Result<std::optional<Record>> EncryptedStore::load(const StoreKey& key) {
   Result<std::optional<Record>> record = impl_->inner->load(key);
-  if (!record || !*record) return record;
+  if (!record.has_value() || !*record) return record;
   if ((*record)->is_over()) return record;  // nothing is in it
   if (internal::is_count_key(key)) return record;
   SessionCipher cipher(impl_->keys, key);
@@ -483,7 +484,7 @@ Result<Outcome> EncryptedStore::update(const StoreKey& key, const Changes& chang
     return impl_->inner->update(key, *sealed, lifetime);
   }
   const Result<std::optional<Changes>> foretold = impl_->foretold(cipher, changes, *sealed);
-  if (!foretold) return foretold.error();
+  if (!foretold.has_value()) return foretold.error();
   if (*foretold) {
     Result<Outcome> outcome = impl_->inner->update(key, **foretold, lifetime);
     const bool conflict = outcome && outcome->status == Outcome::Status::conflict;

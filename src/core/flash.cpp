@@ -89,14 +89,14 @@ Result<bool> remove(Session& session, std::span<const Message> messages) {
 Result<std::vector<Message>> take_stored(Session& session, std::vector<Message> messages) {
   if (messages.empty()) return messages;
   const Result<bool> all = remove(session, messages);
-  if (!all) return all.error();
+  if (!all.has_value()) return all.error();
   if (*all) return messages;
   std::vector<Message> taken;
   if (messages.size() == 1) return taken;
   for (Message& message : messages) {
     const Result<bool> ours = remove(session, {&message, 1});
-    if (!ours && taken.empty()) return ours.error();
-    if (!ours) break;  // what was taken is to be shown; the others stay
+    if (!ours.has_value() && taken.empty()) return ours.error();
+    if (!ours.has_value()) break;  // what was taken is to be shown; the others stay
     if (*ours) taken.push_back(std::move(message));
   }
   return taken;

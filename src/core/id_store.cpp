@@ -59,9 +59,9 @@ template <class Ask>
 auto ask_in_turn(Forms forms, KeyForm& seen, const Ask& ask) {
   while (true) {
     auto answer = ask(forms.front());
-    const bool is_there = answer && !is_absent(*answer);
+    const bool is_there = answer.has_value() && !is_absent(*answer);
     if (is_there) seen = forms.front();
-    if (!answer || is_there || forms.size() == 1) return answer;
+    if (!answer.has_value() || is_there || forms.size() == 1) return answer;
     forms = forms.subspan(1);
   }
 }
@@ -94,7 +94,7 @@ Result<std::optional<IdStore::Found>> IdStore::load(const SessionId& id) const {
   KeyForm seen{};
   Result<std::optional<Record>> record = ask_in_turn(
       forms(storage_), seen, [&](KeyForm form) { return store_->load(key_of(id, form)); });
-  if (!record) return std::move(record).error();
+  if (!record.has_value()) return std::move(record).error();
   if (!*record) return std::optional<Found>();
   const bool due = storage_ == IdStorage::hashed && seen == KeyForm::plain && !(*record)->frozen &&
                    !(*record)->fields.contains(settling_field);

@@ -106,4 +106,9 @@ void LogObserver::on_store_call(const StoreCall& call) {
                              [&] { return label(call.session); });
 }
 
+void LogObserver::on_warning(const Warning& warning) {
+  const std::lock_guard lock(lines_->mutex);
+  lines_->write("warning: " + std::string(warning.text), {}, 0);
+}
+
 }  // namespace websession

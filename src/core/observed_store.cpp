@@ -22,7 +22,7 @@ class ObservedStore : public SessionStore {
 
   Result<std::optional<Record>> load(const StoreKey& key) override {
     auto record = timed(StoreVerb::load, key, [&] { return store_->load(key); });
-    if (record) tell(kind_of(*record), key);
+    if (record.has_value()) tell(kind_of(*record), key);
     return record;
   }
 
@@ -58,7 +58,7 @@ class ObservedStore : public SessionStore {
 
   Result<bool> erase(const StoreKey& key, Grace grace) override {
     auto erased = timed(StoreVerb::erase, key, [&] { return store_->erase(key, grace); });
-    if (erased && *erased) tell(Kind::erased, key);
+    if (erased.has_value() && *erased) tell(Kind::erased, key);
     return erased;
   }
 
@@ -68,7 +68,7 @@ class ObservedStore : public SessionStore {
     const SteadyTime start = clock_->steady();
     std::invoke_result_t<const Call&> result = call();
     StoreCall told{verb, session, clock_->steady() - start};
-    if (!result) told.error = &result.error();
+    if (!result.has_value()) told.error = &result.error();
     observer_->tell(told);
     return result;
   }

@@ -103,10 +103,30 @@ void Observer::tell(const StoreCall& call) noexcept {
   }
 }
 
+void Observer::tell(const Warning& warning) noexcept {
+  try {
+    on_warning(warning);
+  } catch (...) {  // NOLINT(bugprone-empty-catch)
+  }
+}
+
 std::string Observer::label(const SessionRef& session) const {
   if (session.key_ == nullptr || salt_.empty()) return {};
   const std::string hash = internal::hmac_sha256(salt_, session.key_->secret());
   return internal::encode_base64(std::string_view(hash).substr(0, label_bytes));
+}
+
+ObserverList::ObserverList(std::vector<std::shared_ptr<Observer>> observers)
+    : observers_(std::move(observers)) {}
+
+void ObserverList::on_session(const SessionEvent& event) {
+  for (const auto& observer : observers_) observer->tell(event);
+}
+void ObserverList::on_store_call(const StoreCall& call) {
+  for (const auto& observer : observers_) observer->tell(call);
+}
+void ObserverList::on_warning(const Warning& warning) {
+  for (const auto& observer : observers_) observer->tell(warning);
 }
 
 }  // namespace websession

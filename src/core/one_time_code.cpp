@@ -117,21 +117,21 @@ Result<void> check_purpose(std::string_view purpose) {
 
 Result<void> check_options(const CodeOptions& options) {
   if (options.digits < digits_min || options.digits > digits_max) {
-    return invalid("digits: is 6 to 12; fewer could be guessed");
+    return invalid("digits: must be 6 to 12; fewer could be guessed");
   }
   if (options.valid_for < std::chrono::seconds(1) || options.valid_for > valid_for_max) {
-    return invalid("valid_for: is 1 second to 1 day");
+    return invalid("valid_for: must be 1 second to 1 day");
   }
   if (options.attempts < 1 || options.attempts > attempts_max) {
-    return invalid("attempts: is 1 to 20; more would help whoever guesses");
+    return invalid("attempts: must be 1 to 20; more would help whoever guesses");
   }
   return {};
 }
 
 Result<void> check_limit(const CodeLimit& limit) {
-  if (limit.tries < 1 || limit.tries > tries_max) return invalid("tries: is 1 to 10,000");
+  if (limit.tries < 1 || limit.tries > tries_max) return invalid("tries: must be 1 to 10,000");
   if (limit.window < window_min || limit.window > window_max) {
-    return invalid("window: is 1 minute to 30 days");
+    return invalid("window: must be 1 minute to 30 days");
   }
   return {};
 }
@@ -263,7 +263,7 @@ Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpos
     if (const auto known = settled(*code, SessionAccess::clock(session).wall())) return *known;
     if (round == 0) {
       const Result<bool> may = may_try(session, purpose, about);
-      if (!may) return may.error();
+      if (!may.has_value()) return may.error();
       if (!*may) return CodeCheck{CodeCheck::Status::limited};
     }
 
@@ -279,7 +279,7 @@ Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpos
     const int tries_left = static_cast<int>(next.tries_left);
     const Result<bool> counted =
         SessionAccess::replace(session, name, *text, next.text(), code->end + kept_after_end);
-    if (!counted) return counted.error();
+    if (!counted.has_value()) return counted.error();
     // The answer is given only now that nobody else can use up the same try.
     if (*counted && correct) return CodeCheck{CodeCheck::Status::correct};
     if (*counted) return CodeCheck{CodeCheck::Status::wrong, tries_left};

@@ -50,7 +50,7 @@ struct Listed {
 
 Result<Listed> look_up(SessionStore& store, const StoreKey& key, std::string_view principal) {
   Result<std::optional<Record>> record = store.load(key);
-  if (!record) {
+  if (!record.has_value()) {
     if (record.error().code == Errc::corrupt) return Listed{key, Listed::Kind::unreadable};
     return std::move(record).error();
   }
@@ -58,7 +58,7 @@ Result<Listed> look_up(SessionStore& store, const StoreKey& key, std::string_vie
   if (principal_of((*record)->fields) != principal) return Listed{key, Listed::Kind::other};
   if ((*record)->frozen) return Listed{key, Listed::Kind::frozen};
   const Result<std::optional<WallTime>> created = internal::created_of((*record)->fields);
-  if (!created || !*created) return Listed{key, Listed::Kind::unreadable};
+  if (!created.has_value() || !*created) return Listed{key, Listed::Kind::unreadable};
   return Listed{key, Listed::Kind::session, (*record)->fields, **created,
                 internal::remaining_of(**record)};
 }
@@ -158,7 +158,8 @@ Result<bool> end_chain_of(SessionStore& store, PrincipalIndex& index, const Stor
   if (!listed) return listed.error();
   if (listed->kind == Listed::Kind::gone || listed->kind == Listed::Kind::other) return false;
   Result<bool> ended = store.erase(key, mark);
-  if (ended || listed->kind != Listed::Kind::frozen || ended.error().code != Errc::corrupt) {
+  if (ended.has_value() || listed->kind != Listed::Kind::frozen ||
+      ended.error().code != Errc::corrupt) {
     return ended;
   }
   // The chain is longer than is followed; its end has an entry of its own.
@@ -242,7 +243,7 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
   const Deadline deadline(*shared_->clock);
   if (keeps) {
     const auto kept = shared_->store.load(*keep->id());
-    if (!kept) return kept.error();
+    if (!kept.has_value()) return kept.error();
     const bool alive =
         *kept && !(*kept)->record.frozen && principal_of((*kept)->record.fields) == principal;
     if (!alive) {
@@ -271,7 +272,7 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
       // What a replaced id leads to may be the session to keep.
       const auto& end = keeps ? end_listed : end_chain_of;
       const Result<bool> over = end(store, *shared_->index, key, principal, shared_->mark());
-      if (!over) return over.error();
+      if (!over.has_value()) return over.error();
       if (*over) ++ended;
       done.push_back(key);
     }
@@ -337,7 +338,7 @@ Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
       const StoreKey& surplus = sessions[ended].key;
       if (!deadline.check()) return done;
       const Result<bool> erased = shared_->store.by_key().erase(surplus, shared_->mark());
-      if (!erased) return done;
+      if (!erased.has_value()) return done;
       if (!shared_->store.is_key_of(surplus, state.stored->id)) continue;
       done = Commit::Status::gone;
       state.life = Session::State::Life::gone;

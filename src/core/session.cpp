@@ -219,16 +219,17 @@ internal::Plan Session::State::plan() const {
   return session_plan(loaded, wishes, shared->plan, shared->clock->wall());
 }
 
-void Session::State::settle(Fields fields, internal::milliseconds ttl) {
+void Session::State::settle(Fields fields, const Lifetime& lifetime) {
   stored->fields = std::move(fields);
-  note_renewal(ttl);
+  note_renewal(lifetime);
 }
 
-void Session::State::note_renewal(internal::milliseconds ttl) {
+void Session::State::note_renewal(const Lifetime& lifetime) {
   stored->expired.clear();
   stored->is_created_wrong = false;
   stored->fresh = false;
-  stored->expires_at = std::max(stored->expires_at, shared->clock->steady() + ttl);
+  if (!is_renewal_due(lifetime, remaining())) return;
+  stored->expires_at = shared->clock->steady() + lifetime.ttl;
 }
 
 void Session::State::note(const Changes& seen) {
@@ -260,7 +261,7 @@ Result<Outcome> Session::State::write_now(Changes changes) {
   const auto ttl = internal::time_to_live(stored->created, shared->plan, shared->clock->wall());
   stored->fresh = false;
   Result<Outcome> outcome =
-      shared->store.update(stored->id, stored->seen, changes, {ttl, stored_principal()});
+      shared->store.update(stored->id, stored->seen, changes, lifetime(ttl, stored_principal()));
   if (!outcome) return outcome;
   switch (outcome->status) {
     case Outcome::Status::gone:
@@ -283,7 +284,7 @@ Result<Outcome> Session::State::write_now(Changes changes) {
     seen.set.push_back({name, std::to_string(outcome->counters.at(i)), deadline});
   }
   note(seen);
-  note_renewal(ttl);
+  note_renewal(lifetime(ttl, {}));
   return outcome;
 }
 
@@ -379,7 +380,10 @@ std::chrono::milliseconds Session::expires_in() const {
     const WallTime now = state_->shared->clock->wall();
     return internal::time_to_live(now, state_->shared->plan, now);
   }
-  return std::max(plan.ttl, state_->remaining());
+  const std::chrono::milliseconds left = state_->remaining();
+  const bool moves = plan.action == internal::Plan::Action::rekey;
+  const Lifetime next = moves ? Lifetime{plan.ttl} : state_->lifetime(plan.ttl, {});
+  return is_renewal_due(next, left) ? plan.ttl : left;
 }
 
 const SessionId* Session::id() const noexcept {
@@ -418,7 +422,7 @@ Error Session::with_name(Error error, std::string_view name) {
 
 void Session::report_mismatch(std::string_view name) const {
   const SessionManager::Shared& shared = *state_->shared;
-  if (!shared.options.observer && !shared.options.on_warning) return;
+  if (!shared.options.observer) return;
   const std::string attribute = shown(name);
   shared.tell_mismatch(id(), attribute);
   shared.warn_once(shared.warned_of_mismatch,
@@ -434,7 +438,7 @@ void Session::put(std::string_view name, Result<std::string> text,
   if (valid && !text) valid = text.error();
   if (valid && expires_in &&
       (*expires_in < std::chrono::milliseconds(1) || *expires_in > ttl_max)) {
-    valid = invalid("expires_in is 1 ms to 400 days");
+    valid = invalid("expires_in: must be 1 ms to 400 days");
   }
   if (valid && state_->is_oversized(name, *text)) {
     valid = make_error(Errc::too_large, "the value is larger than a whole session may be");

@@ -131,7 +131,7 @@ Result<std::string> SessionAccess::secret(Session& session, std::string_view nam
   if (!bytes) return bytes;
   std::string ours = encode_base64(*bytes);
   const Result<bool> first = replace(session, name, std::nullopt, ours, std::nullopt);
-  if (!first) return first.error();
+  if (!first.has_value()) return first.error();
   if (*first) return ours;
   // Another request was first, and has shown its secret to someone: it holds.
   return std::string(find(session, name).value_or(""));

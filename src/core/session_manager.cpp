@@ -37,24 +37,25 @@ Result<void> validate(const SessionOptions& options) {
   };
   constexpr milliseconds second = std::chrono::seconds(1);
   if (out_of_range(options.idle_timeout, second)) {
-    return invalid("idle_timeout: is 1 second to 400 days");
+    return invalid("idle_timeout: must be 1 second to 400 days");
   }
   if (out_of_range(options.absolute_timeout, second)) {
-    return invalid("absolute_timeout: is 1 second to 400 days");
+    return invalid("absolute_timeout: must be 1 second to 400 days");
   }
   if (options.idle_timeout > options.absolute_timeout) {
     return invalid(
-        "idle_timeout: is longer than absolute_timeout (12 hours unless set), which would end the "
-        "session first; set both, as in: options.idle_timeout = std::chrono::hours(24 * 7); "
-        "options.absolute_timeout = std::chrono::hours(24 * 30)");
+        "idle_timeout: must not be longer than absolute_timeout (30 minutes and 12 hours unless "
+        "set), "
+        "which would end the session first; set both, as in: options.idle_timeout = "
+        "std::chrono::hours(24 * 7); options.absolute_timeout = std::chrono::hours(24 * 30)");
   }
   if (options.renew_after &&
       (*options.renew_after < milliseconds(0) || *options.renew_after > options.idle_timeout)) {
-    return invalid("renew_after: is 0 to idle_timeout");
+    return invalid("renew_after: must be 0 to idle_timeout");
   }
   if (out_of_range(options.regenerate_grace, milliseconds(0)) ||
       options.regenerate_grace > std::chrono::minutes(5)) {
-    return invalid("regenerate_grace: is 0 to 5 minutes; the old id works that long");
+    return invalid("regenerate_grace: must be 0 to 5 minutes; the old id works that long");
   }
   if (!options.id_namespace.empty() && options.id_storage == IdStorage::plain) {
     return invalid(
@@ -64,11 +65,11 @@ Result<void> validate(const SessionOptions& options) {
   if (options.session_bytes_max == 0) return invalid("session_bytes_max: must not be 0");
   if (options.name_bytes_max == 0) return invalid("name_bytes_max: must not be 0");
   if (options.attributes_max == 0 || options.attributes_max > 1000) {
-    return invalid("attributes_max: is 1 to 1,000");
+    return invalid("attributes_max: must be 1 to 1,000");
   }
   const std::optional<std::size_t>& sessions_max = options.max_sessions_per_principal;
   if (sessions_max && (*sessions_max == 0 || *sessions_max > 1000)) {
-    return invalid("max_sessions_per_principal: is 1 to 1,000");
+    return invalid("max_sessions_per_principal: must be 1 to 1,000");
   }
   return {};
 }
@@ -122,18 +123,17 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
 
 const SessionOptions& SessionManager::options() const noexcept { return shared_->options; }
 
-Result<std::optional<Session>> SessionManager::load(const SessionId& id, bool& is_over) const {
+Result<SessionManager::Loaded> SessionManager::load(const SessionId& id) const {
   Result<std::optional<internal::IdStore::Found>> found = shared_->store.load(id);
-  if (!found) return std::move(found).error();
-  if (!*found) return std::optional<Session>();
-  is_over = (*found)->record.is_over();
-  if (is_over) return std::optional<Session>();
+  if (!found.has_value()) return std::move(found).error();
+  if (!*found) return Loaded();
+  if ((*found)->record.is_over()) return Loaded{std::nullopt, true};
   Record& record = (*found)->record;
   Result<std::optional<WallTime>> created = internal::created_of(record.fields);
-  if (!created) return std::move(created).error();
+  if (!created.has_value()) return std::move(created).error();
   const WallTime now = shared_->clock->wall();
   if (internal::absolute_left(*created, shared_->plan, now) <= milliseconds(0)) {
-    return std::optional<Session>();  // the option was shortened, or a clock is off: it is over
+    return Loaded();  // the option was shortened, or a clock is off: it is over
   }
   const bool ahead = *created && internal::is_ahead(**created, now);
   if (ahead) *created = now;
@@ -147,14 +147,14 @@ Result<std::optional<Session>> SessionManager::load(const SessionId& id, bool& i
                    std::move(record.expired)};
   state->stored->seen = (*found)->seen;
   state->stored->is_created_wrong = ahead;
-  return std::optional<Session>(Session(std::move(state)));
+  return Loaded{Session(std::move(state))};
 }
 
 // Whether the store can say that it knows nothing of an id that nobody has. A server that makes no
 // sense at all cannot.
 bool SessionManager::store_makes_sense() const {
   const Result<SessionId> nobodys = SessionId::generate();
-  return nobodys && shared_->store.load(*nobodys);
+  return nobodys && shared_->store.load(*nobodys).has_value();
 }
 
 Result<Session> SessionManager::open(const RequestInfo& request) const {
@@ -167,7 +167,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   std::optional<Error> outage;
   std::vector<SessionId> unread;
   std::optional<SessionId> over;
-  const auto is_passed_over = [this](const Result<std::optional<Session>>& loaded) {
+  const auto is_passed_over = [this](const Result<Loaded>& loaded) {
     return !loaded && loaded.error().code == Errc::corrupt &&
            shared_->options.on_unreadable == Unreadable::fresh_session;
   };
@@ -185,13 +185,12 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
       unread.push_back(*id);
       continue;
     }
-    bool is_over = false;
-    Result<std::optional<Session>> found = load(*id, is_over);
+    Result<Loaded> found = load(*id);
     // A reply that made no sense and broke its connection is not sent again.
-    if (is_passed_over(found)) found = load(*id, is_over);
+    if (is_passed_over(found)) found = load(*id);
     if (found) {
-      session = *std::move(found);
-      if (is_over && !over) over = *id;  // unknown, if another cookie of the name is known
+      session = std::move(found->session);
+      if (found->is_over && !over) over = *id;  // unknown, if another cookie of the name is known
     } else if (shared_->options.on_outage == Outage::anonymous && is_outage(found.error())) {
       shared_->tell(SessionEvent::Kind::degraded, *id);
       unread.push_back(*id);
@@ -254,8 +253,9 @@ Result<void> SessionManager::store_new(Session::State& state, const Fields& attr
 }
 
 Result<std::optional<Session>> SessionManager::find(const SessionId& id) const {
-  bool is_over = false;
-  return load(id, is_over);
+  Result<Loaded> found = load(id);
+  if (!found) return std::move(found).error();
+  return std::move(found->session);
 }
 
 Result<bool> SessionManager::erase(const SessionId& id) const {
@@ -313,7 +313,7 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
     }
     case Plan::Action::erase: {
       const Result<bool> ended = end(state);
-      if (!ended) return ended.error();
+      if (!ended.has_value()) return ended.error();
       // Ended before, or passed on: the cookie may be that of another sign-in by now.
       if (!*ended && state.stored) return Status::gone;
       return Status::erased;
@@ -325,10 +325,10 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
   }
   const bool moves = plan.action == Plan::Action::rekey;
   const std::string_view principal = principal_of(after);
-  const Result<Outcome> outcome = moves
-                                      ? rekey(state, changes, plan, principal)
-                                      : shared_->store.update(state.stored->id, state.stored->seen,
-                                                              changes, {plan.ttl, principal});
+  const Lifetime lifetime = moves ? Lifetime{plan.ttl} : state.lifetime(plan.ttl, principal);
+  const Result<Outcome> outcome =
+      moves ? rekey(state, changes, plan, principal)
+            : shared_->store.update(state.stored->id, state.stored->seen, changes, lifetime);
   if (!outcome) {
     state.stored->fresh = false;
     return outcome.error();
@@ -340,7 +340,7 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
   }
   if (!state.stored->created) state.stored->created = shared_->clock->wall();  // adopted
   if (state.transition) state.stored->created = state.transition->at;
-  state.settle(after, plan.ttl);
+  state.settle(after, lifetime);
   if (moves) return Status::regenerated;
   return plan.action == Plan::Action::touch ? Status::renewed : Status::updated;
 }
@@ -354,21 +354,22 @@ Result<bool> SessionManager::end(Session::State& state) const {
     for (const SessionId& id : state.unread) {
       const Result<bool> erased = shared_->store.erase(id, mark);
       // What no verb can read has nothing left to end. (But for a chain of marks without an end.)
-      const bool is_none = !erased && erased.error().code == Errc::corrupt && !state.is_over;
-      if (!erased && !is_none) return erased.error();
-      any = any || (erased && *erased);
+      const bool is_none =
+          !erased.has_value() && erased.error().code == Errc::corrupt && !state.is_over;
+      if (!erased.has_value() && !is_none) return erased.error();
+      any = any || (erased.has_value() && *erased);
     }
     return any;
   }
   Result<bool> ended = shared_->store.erase(state.stored->id, state.stored->seen, mark);
-  if (!ended) {
+  if (!ended.has_value()) {
     state.maybe_ended = state.maybe_ended || ended.error().maybe_applied;
     return ended;
   }
   *ended = *ended || state.maybe_ended;
   if (!state.next_id) return ended;
   Result<bool> moved = shared_->store.erase(*state.next_id, mark);
-  if (!moved) {
+  if (!moved.has_value()) {
     state.maybe_ended = true;
     return moved;
   }
@@ -388,7 +389,7 @@ Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& 
   if (!after) return after.error();
   if (!state.unread.empty() && state.must_end()) {  // before another session takes its place
     const Result<bool> ended = end(state);
-    if (!ended) return ended.error();
+    if (!ended.has_value()) return ended.error();
     state.unread.clear();
   }
   Result<Commit::Status> status = execute(state, plan, changes, *after);
@@ -402,7 +403,7 @@ Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& 
 Result<Commit::Status> SessionManager::sign_in_anew(Session::State& state) const {
   if (state.must_end()) {
     const Result<bool> ended = end(state);
-    if (!ended) return ended.error();
+    if (!ended.has_value()) return ended.error();
   }
   state.begin_anew();
   const Changes changes = state.changes();
@@ -491,7 +492,7 @@ Result<Commit> SessionManager::end_after_all(Session::State& state,
                                              const Result<Commit::Status>& status) const {
   using Life = Session::State::Life;
   const Result<bool> ended = end(state);
-  if (!ended) return ended.error();
+  if (!ended.has_value()) return ended.error();
   state.first_error.reset();
   state.forget_wishes();
   if (!status) {

@@ -31,14 +31,8 @@ struct SessionManager::Shared {
   // What stays of a session that ends.
   [[nodiscard]] Grace mark() const noexcept { return {plan.mark, false}; }
 
-  // An exception of the callback is dropped: by then the store has done its part, and a visitor
-  // must not lose the cookie because a log is full.
   void warn_once(std::atomic<bool>& warned, std::string_view text) const noexcept {
-    if (!options.on_warning || warned.exchange(true)) return;
-    try {
-      options.on_warning(text);
-    } catch (...) {  // NOLINT(bugprone-empty-catch)
-    }
+    if (options.observer && !warned.exchange(true)) options.observer->tell(Warning{text});
   }
 
   // What the store's calls do not tell already.
@@ -180,9 +174,13 @@ struct Session::State {
   void add_created(Changes& changes) const;
   // Adds the transition's own fields.
   void add_transition(Changes& changes) const;
-  // Takes over what a write has made of the session, and that every write renews it.
-  void settle(Fields fields, internal::milliseconds ttl);
-  void note_renewal(internal::milliseconds ttl);
+  // What an update gives.
+  [[nodiscard]] Lifetime lifetime(internal::milliseconds ttl, std::string_view principal) const {
+    return {ttl, principal, shared->plan.renew_after};
+  }
+  // Takes over what a write has made of the session, and that it has renewed it if that was due.
+  void settle(Fields fields, const Lifetime& lifetime);
+  void note_renewal(const Lifetime& lifetime);
   // A direct operation in the store. A conflict shows in the snapshot if there is one expectation:
   // of several it would not say which one failed.
   Result<Outcome> write_now(Changes changes);

@@ -16,9 +16,7 @@ bool is_expired(const Field& field, WallTime now) {
   return field.deadline && *field.deadline <= now;
 }
 
-bool kept_by_store(std::string_view name) {
-  return name == "@frozen" || name.starts_with("@until.");
-}
+bool kept_by_store(std::string_view name) { return name.starts_with("@until."); }
 
 Error name_error(std::string_view name, std::string_view problem) {
   return make_error(Errc::invalid_argument,
@@ -190,6 +188,15 @@ Result<void> validate(const Changes& changes, Lifetime lifetime) {
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice != names.end()) return name_error(*twice, "is changed twice");
   return {};
+}
+
+bool passes_on(const Fields& before, const Fields& after) {
+  return before.find(user_field) != after.find(user_field);
+}
+
+bool is_renewal_due(const Lifetime& lifetime, std::chrono::milliseconds left) noexcept {
+  const std::chrono::milliseconds least(1);
+  return lifetime.ttl - left >= std::max(lifetime.renew_after, least);
 }
 
 Fields live_fields(const Fields& stored, WallTime now) {

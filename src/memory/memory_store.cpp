@@ -247,7 +247,8 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_update(Room& room, const Store
     room.fill(0, more);
     shared.budget.give(0, growth(after, before));
   }
-  entry->expires_at = std::max(entry->expires_at, shard.now() + lifetime.ttl);
+  const auto left = std::chrono::floor<milliseconds>(entry->expires_at - shard.now());
+  if (is_renewal_due(lifetime, left)) entry->expires_at = shard.now() + lifetime.ttl;
   return std::move(applied->outcome);
 }
 
@@ -281,7 +282,7 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
   if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
 
   const bool marks_old = grace.duration > milliseconds(0);
-  const bool passes = old->fields.find(user_field) != applied->fields.find(user_field);
+  const bool passes = passes_on(old->fields, applied->fields);
   const bool keeps_old = marks_old && grace.readable && !passes;
   const std::size_t size = Entry::bytes(to.secret().size(), applied->fields);
   const std::size_t mark =

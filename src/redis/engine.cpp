@@ -22,13 +22,14 @@ Result<void> validate(const RedisOptions& options) {
   const auto out_of_range = [](milliseconds time) {
     return time < milliseconds(1) || time > std::chrono::minutes(1);
   };
-  if (out_of_range(options.connect_timeout)) return invalid("connect_timeout: is 1 ms to 1 minute");
+  if (out_of_range(options.connect_timeout))
+    return invalid("connect_timeout: must be 1 ms to 1 minute");
   if (out_of_range(options.operation_timeout)) {
-    return invalid("operation_timeout: is 1 ms to 1 minute");
+    return invalid("operation_timeout: must be 1 ms to 1 minute");
   }
   if (options.pending_max == 0) return invalid("pending_max: must not be 0");
   if (options.connections == 0 || options.connections > 64) {
-    return invalid("connections: is 1 to 64");
+    return invalid("connections: must be 1 to 64");
   }
   if (options.record_bytes_max < 1024) return invalid("record_bytes_max: must be 1,024 or more");
   const bool printable = std::all_of(options.client_name.begin(), options.client_name.end(),

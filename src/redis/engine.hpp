@@ -75,7 +75,7 @@ class Engine {
     }
     using Decoded = decltype(decode(std::declval<const Reply&>(), false));
     Decoded result = replies ? decode((*replies)[0], repeated) : Decoded(replies.error());
-    if (result || !repeated) return result;
+    if (result.has_value() || !repeated) return result;
     Error error = std::move(result).error();
     error.maybe_applied = true;
     return error;

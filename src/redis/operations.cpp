@@ -68,13 +68,15 @@ void write_list(Sink& sink, const List& list) {
   for (const auto& word : list) sink.word(word);
 }
 
+// One field, whether it has a deadline or not (timed.lua).
 template <class Sink, class FieldLike>
 void write_field(Sink& sink, const FieldLike& field) {
-  sink.word(field.name);
-  sink.word(field.value);
   if (field.deadline) {
     sink.word(until_prefix, field.name);
-    sink.number(unix_ms(*field.deadline));
+    sink.word(std::to_string(unix_ms(*field.deadline)) + ":", field.value);
+  } else {
+    sink.word(field.name);
+    sink.word(field.value);
   }
 }
 
@@ -105,6 +107,7 @@ void write_changes(Sink& sink, const Layout& layout, const Changes& changes, Lif
                    std::size_t bytes_max, std::string_view former, WallTime now) {
   sink.number(unix_ms(now));
   sink.number(lifetime.ttl.count());
+  sink.number(renewal_due_at(lifetime));
   sink.word(layout.adopt_foreign_hashes ? "1" : "0");
   sink.word(changes.clear ? "1" : "0");
   write_size(sink, bytes_max);
@@ -122,10 +125,7 @@ void write_changes(Sink& sink, const Layout& layout, const Changes& changes, Lif
     sink.number(increment.by);
     sink.number(overflow_limit(increment.by));
   }
-  const auto with_deadline =
-      std::count_if(changes.set.begin(), changes.set.end(),
-                    [](const Changes::Set& set) { return set.deadline.has_value(); });
-  sink.number(static_cast<std::int64_t>(changes.set.size()) + with_deadline);
+  write_size(sink, changes.set.size());
   for (const Changes::Set& set : changes.set) write_field(sink, set);
   write_list(sink, changes.remove);
   write_list(sink, changes.reap);
@@ -156,18 +156,17 @@ Form form_of(const Layout& layout, const Changes& changes) {
 template <class Sink>
 void write_set(Sink& sink, const Changes& changes, Lifetime lifetime) {
   sink.number(lifetime.ttl.count());
+  sink.number(renewal_due_at(lifetime));
   write_size(sink, bytes_max_for(changes));
   write_size(sink, changes.attributes_max);
-  const auto without_deadline =
-      std::count_if(changes.set.begin(), changes.set.end(),
-                    [](const Changes::Set& set) { return !set.deadline.has_value(); });
-  sink.number(static_cast<std::int64_t>(2 * changes.remove.size()) + without_deadline);
+  write_size(sink, 2 * changes.remove.size() + changes.set.size());
   for (const std::string& name : changes.remove) {
     sink.word(name);
     sink.word(until_prefix, name);
   }
+  // An attribute is in one form or the other.
   for (const Changes::Set& set : changes.set) {
-    if (!set.deadline) sink.word(until_prefix, set.name);
+    sink.word(set.deadline ? std::string_view() : until_prefix, set.name);
   }
   for (const Changes::Set& set : changes.set) write_field(sink, set);
 }
@@ -177,10 +176,10 @@ template <class Sink>
 void write_count(Sink& sink, const Changes& changes, Lifetime lifetime, WallTime now) {
   const Changes::Increment& increment = changes.increment.front();
   sink.number(lifetime.ttl.count());
+  sink.number(renewal_due_at(lifetime));
   sink.number(unix_ms(now));
   write_size(sink, changes.attributes_max);
   sink.word(increment.name);
-  sink.word(until_prefix, increment.name);
   sink.number(increment.by);
 }
 
@@ -229,12 +228,11 @@ class Hash {
   bool has_created = false;
 
  private:
-  Result<void> take_out_own();
-  void apply_deadlines(WallTime now);
+  Result<void> take_deadlines(WallTime now);
+  Result<void> find_created();
 
   std::array<std::byte, 4096> stack_;
   std::pmr::monotonic_buffer_resource memory_{stack_.data(), stack_.size()};
-  std::pmr::vector<std::pair<std::string_view, WallTime>> deadlines_{&memory_};
 };
 
 Result<void> Hash::sort_out(std::span<const Reply::Element> flat, WallTime now) {
@@ -250,48 +248,46 @@ Result<void> Hash::sort_out(std::span<const Reply::Element> flat, WallTime now) 
       std::adjacent_find(fields.begin(), fields.end(),
                          [](const Field& a, const Field& b) { return a.name == b.name; });
   if (twice != fields.end()) return unexpected_reply();
-  if (auto taken = take_out_own(); !taken) return taken;
-  apply_deadlines(now);
+  if (auto taken = take_deadlines(now); !taken) return taken;
+  return find_created();
+}
+
+// A field with a deadline (timed.lua) becomes the attribute that it is. Precondition: the fields
+// are in order, and stay so; those with a deadline stand together.
+Result<void> Hash::take_deadlines(WallTime now) {
+  const auto is_timed = [](const Field& field) { return field.name.starts_with(until_prefix); };
+  const auto first = std::find_if(fields.begin(), fields.end(), is_timed);
+  const auto last = std::find_if_not(first, fields.end(), is_timed);
+  std::pmr::vector<Field> timed(first, last, &memory_);
+  fields.erase(first, last);
+  for (Field field : timed) {
+    field.name.remove_prefix(until_prefix.size());
+    const std::size_t colon = field.value.find(':');
+    if (colon != std::string_view::npos) field.deadline = parse_time(field.value.substr(0, colon));
+    if (!field.deadline) {
+      return make_error(Errc::corrupt, "an attribute's deadline (@until.) is not a number");
+    }
+    field.value.remove_prefix(colon + 1);
+    const auto place = std::lower_bound(fields.begin(), fields.end(), field, in_order);
+    // Another program's: it counts, and knows no deadline.
+    if (place != fields.end() && place->name == field.name) continue;
+    if (*field.deadline <= now) {
+      expired.emplace_back(field.name);
+    } else {
+      fields.insert(place, field);
+    }
+  }
   return {};
 }
 
-// What the store keeps for itself is not among the fields of a record.
-Result<void> Hash::take_out_own() {
-  auto kept = fields.begin();
-  for (const Field& field : fields) {
-    if (field.name.starts_with(until_prefix)) {
-      const std::optional<WallTime> deadline = parse_time(field.value);
-      if (!deadline) {
-        return make_error(Errc::corrupt, "an attribute's deadline (@until.) is not a number");
-      }
-      deadlines_.emplace_back(field.name.substr(until_prefix.size()), *deadline);
-    } else {
-      if (field.name == created_field && !parse_time(field.value)) {
-        return make_error(Errc::corrupt, "a session's @created is not a number");
-      }
-      has_created = has_created || field.name == created_field;
-      *kept++ = field;
-    }
+Result<void> Hash::find_created() {
+  const auto created =
+      std::lower_bound(fields.begin(), fields.end(), Field{created_field, {}}, in_order);
+  has_created = created != fields.end() && created->name == created_field;
+  if (has_created && !parse_time(created->value)) {
+    return make_error(Errc::corrupt, "a session's @created is not a number");
   }
-  fields.erase(kept, fields.end());
   return {};
-}
-
-// Precondition: the fields are in order, and stay so.
-void Hash::apply_deadlines(WallTime now) {
-  for (const auto& [attribute, deadline] : deadlines_) {
-    const auto field =
-        std::lower_bound(fields.begin(), fields.end(), Field{attribute, {}}, in_order);
-    const bool is_there = field != fields.end() && field->name == attribute;
-    const bool is_expired = deadline <= now;
-    if (is_expired) expired.emplace_back(attribute);
-    if (!is_there) continue;
-    if (is_expired) {
-      fields.erase(field);
-    } else {
-      field->deadline = deadline;
-    }
-  }
 }
 
 }  // namespace
@@ -307,6 +303,11 @@ Script::Script(std::string_view source) : source_(source) {
     sha1_ += hex[digest[i] >> 4U];
     sha1_ += hex[digest[i] & 15U];
   }
+}
+
+std::int64_t renewal_due_at(const Lifetime& lifetime) noexcept {
+  const auto least = std::max<std::int64_t>(lifetime.renew_after.count(), 1);
+  return std::max<std::int64_t>(lifetime.ttl.count() - least, -1);
 }
 
 void append_load(std::string& out, const Layout& layout, const StoreKey& key) {

@@ -30,7 +30,7 @@ Result<void> validate(const RedisJsonOptions& options) {
   const ExpressCookie& cookie = options.cookie;
   if (options.prefix.empty()) return invalid("prefix: must not be empty");
   if (cookie.max_age && (*cookie.max_age < milliseconds(1) || *cookie.max_age > ttl_max)) {
-    return invalid("cookie.max_age: is 1 ms to 400 days");
+    return invalid("cookie.max_age: must be 1 ms to 400 days");
   }
   SetCookie as_sent{"sid", "x", cookie.path, cookie.domain};
   if (auto text = serialize(as_sent); !text) return std::move(text).error();
@@ -58,7 +58,7 @@ Result<Next> next_of(std::string_view text, const Changes& changes, WallTime now
   if (!applied) return std::move(applied).error();
   Next next{std::move(applied->outcome)};
   if (next.outcome.status != Status::applied) return next;
-  next.passes = document->fields.find(user_field) != applied->fields.find(user_field);
+  next.passes = passes_on(document->fields, applied->fields);
   const bool is_new_here = !applied->fields.contains(created_field);
   if (changes.empty() && !is_new_here) {
     next.text = "";
@@ -136,18 +136,18 @@ struct RedisJsonStore::Impl {
     if (mark->is_frozen && mark->successor) {
       const Result<bool> alive = internal::ends_alive(
           *mark->successor, [&](const StoreKey& next) { return look_at(next, until); });
-      if (!alive) return alive.error();
+      if (!alive.has_value()) return alive.error();
       mark->is_frozen = *alive;
     }
     const auto append = [&where](std::string& out) { redis::append_left(out, where.mark); };
     const Result<Replies> replies = engine.read(Commands(1, append), until);
     if (!replies) return replies.error();
     const Result<std::optional<milliseconds>> left = redis::decode_left((*replies)[0]);
-    if (!left) return left.error();
+    if (!left.has_value()) return left.error();
     if (!*left) return std::optional<Record>();
     if (!mark->is_frozen) return std::optional<Record>(Record{{}, **left, true});
     Result<std::optional<Record>> found = record(mark->text, **left);
-    if (found) (*found)->frozen = true;
+    if (found.has_value()) (*found)->frozen = true;
     return found;
   }
 
@@ -176,7 +176,7 @@ struct RedisJsonStore::Impl {
             maybe_applied = maybe_applied || repeated;
             return redis::decode_swap(reply);
           });
-      if (!swapped) return failed(std::move(swapped).error());
+      if (!swapped.has_value()) return failed(std::move(swapped).error());
       if (!*swapped) return next->outcome;
       found = **std::move(swapped);
     }
@@ -226,7 +226,7 @@ Result<std::optional<Record>> RedisJsonStore::load(const StoreKey& key) {
   if (!held) return std::move(held).error();
   if (held->mark) return impl_->load_mark(keys, *held->mark, until);
   Result<std::optional<milliseconds>> left = redis::decode_left((*replies)[1]);
-  if (!left) return std::move(left).error();
+  if (!left.has_value()) return std::move(left).error();
   if (!held->text || !*left) return std::optional<Record>();
   return impl_->record(*held->text, **left);
 }

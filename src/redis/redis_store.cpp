@@ -159,12 +159,12 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect(std::string_view url,
 Result<std::optional<Record>> RedisStore::load(const StoreKey& key) {
   const SteadyTime until = impl_->engine.deadline();
   Result<std::optional<redis::Loaded>> loaded = impl_->load(key, until);
-  if (!loaded) return std::move(loaded).error();
+  if (!loaded.has_value()) return std::move(loaded).error();
   if (!*loaded) return std::optional<Record>();
   if (!(*loaded)->successor.empty()) {
     const Result<bool> alive = internal::ends_alive(
         (*loaded)->successor, [&](const std::string& next) { return impl_->look_at(next, until); });
-    if (!alive) return alive.error();
+    if (!alive.has_value()) return alive.error();
     if (!*alive) (*loaded)->record.fields = Fields();
   }
   return std::optional<Record>(std::move((*loaded)->record));

@@ -69,7 +69,11 @@ Result<void> take_credentials(std::string_view& rest, RedisUrl& url) {
   if (!user) return invalid("the user name has a bad percent-encoding");
   url.user = *user;
   if (colon == std::string_view::npos) {
-    if (!url.user.empty()) return invalid("there is a user name without a password");
+    if (!url.user.empty()) {
+      return invalid(
+          "there is a user name without a password; a password alone is written "
+          "redis://:password@host");
+    }
     return {};
   }
   url.password = percent_decoded(credentials.substr(colon + 1));
@@ -162,7 +166,7 @@ Result<RedisUrl> parse_redis_url(std::string_view url) {
     if (parsed) parsed->tls = true;
     return parsed;
   }
-  return invalid("must start with redis://, rediss:// or unix://");
+  return invalid("must start with redis://, rediss:// or unix://, as in redis://127.0.0.1:6379");
 }
 
 }  // namespace websession::redis

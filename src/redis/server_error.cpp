@@ -79,6 +79,19 @@ const Meaning* meaning_of(std::string_view text) {
   return nullptr;
 }
 
+// "the command 'hlen'", of "NOPERM … to run the 'hlen' command"; empty when it is about a key.
+std::string refused_command(std::string_view text) {
+  constexpr std::string_view before = "to run the '";
+  const std::size_t at = text.find(before);
+  if (at == std::string_view::npos) return {};
+  text.remove_prefix(at + before.size());
+  const auto end = std::find_if(text.begin(), text.end(), [](char c) {
+    return (c < 'a' || c > 'z') && c != '|';  // nothing that an id could be in
+  });
+  const std::string command(text.begin(), end);
+  return command.empty() ? command : ", the command '" + command.substr(0, 24) + "'";
+}
+
 bool is_select_in_cluster(std::string_view text) {
   return text.starts_with("ERR SELECT is not allowed in cluster mode");
 }
@@ -97,8 +110,9 @@ Error server_error(std::string_view text, bool from_script) {
         "with no command renamed, and without a proxy that knows only some of them");
   }
   if (const Meaning* meaning = meaning_of(text)) {
-    Error error = make_error(
-        meaning->code, std::string(meaning->advice) + " (" + std::string(meaning->word) + ")");
+    std::string word(meaning->word);
+    if (word == "NOPERM") word += refused_command(text);
+    Error error = make_error(meaning->code, std::string(meaning->advice) + " (" + word + ")");
     error.maybe_applied = from_script && meaning->partly_applied;
     return error;
   }

@@ -51,10 +51,10 @@ Result<void> load_authorities(SSL_CTX* context, const TlsOptions& options) {
 Result<void> load_identity(SSL_CTX* context, const TlsOptions& options) {
   if (options.certificate_file.empty() && options.key_file.empty()) return {};
   if (options.certificate_file.empty()) {
-    return invalid("tls.certificate_file: is missing beside tls.key_file");
+    return invalid("tls.certificate_file: must be given with tls.key_file");
   }
   if (options.key_file.empty()) {
-    return invalid("tls.key_file: is missing beside tls.certificate_file");
+    return invalid("tls.key_file: must be given with tls.certificate_file");
   }
   // OpenSSL would ask for a passphrase on the terminal.
   SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return -1; });

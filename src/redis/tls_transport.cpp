@@ -76,7 +76,7 @@ class TlsTransport final : public Transport {
       Result<std::size_t> size = decrypt(buffer);
       if (!size || *size > 0) return size;
       Result<bool> full = send_answers();
-      if (!full) return std::move(full).error();
+      if (!full.has_value()) return std::move(full).error();
       lock.unlock();
       if (!wait_for(socket_.get(), *full ? POLLIN | POLLOUT : POLLIN, deadline)) return timed_out();
       lock.lock();
@@ -88,7 +88,7 @@ class TlsTransport final : public Transport {
     const std::lock_guard lock(mutex_);
     Result<std::size_t> size = decrypt(buffer);
     if (!size || *size > 0) return size;
-    if (auto full = send_answers(); !full) return std::move(full).error();
+    if (auto full = send_answers(); !full.has_value()) return std::move(full).error();
     if (auto taken = take_in(); !taken) return std::move(taken).error();
     return decrypt(buffer);
   }

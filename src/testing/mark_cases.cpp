@@ -81,7 +81,8 @@ void rekey_can_leave_nothing_to_read(Trial& t) {
   t.expect_value(to, "n", "2", "the new id");
   const Result<Outcome> again = t.store().rekey(from, to, adding("n", 1), {long_ttl}, mark);
   t.expect_applied(again, "the same rekey again");
-  t.expect(again && again->counters == std::vector<std::int64_t>{2}, "it counts no more");
+  t.expect(again && again->counters == std::vector<std::int64_t>{2},
+           "the same rekey again gives the counter that the new id holds (2), and does not count");
   expect_ends(t, from, true, "erase of the old id ends the new one");
   t.expect_over(to, "the new id");
 }

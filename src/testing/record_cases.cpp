@@ -41,8 +41,6 @@ void create_refuses_bad_input(Trial& t) {
                  "create without @created");
   t.expect_error(t.store().create(key, {{"@created", "soon"}}, {long_ttl}), Errc::invalid_argument,
                  "create with a bad @created");
-  t.expect_error(t.store().create(key, t.session({{"@frozen", "x"}}), {long_ttl}),
-                 Errc::invalid_argument, "create with the store's own mark");
   t.expect_error(t.store().create(key, t.session({{"@until.a", "1"}}), {long_ttl}),
                  Errc::invalid_argument, "create with the store's own deadline");
   t.expect_error(t.store().create(key, t.session(), {milliseconds(0)}), Errc::invalid_argument,
@@ -107,6 +105,26 @@ void touch_only_renews(Trial& t) {
   const Record after = t.loaded(key, "load after touch");
   t.expect(after.fields == before, "a touch changes no field");
   t.expect(after.remaining > short_ttl && after.remaining <= long_ttl, "a touch renews");
+}
+
+// Of each form of change.
+void a_write_renews_when_that_is_due(Trial& t) {
+  const Lifetime not_due{long_ttl, {}, long_ttl};
+  const Lifetime due{long_ttl, {}, long_ttl - 2 * short_ttl};
+  Changes clear;
+  clear.clear = true;
+  for (const Changes& changes : {Changes(), setting("b", "2"), removing("a"), adding("n", 1),
+                                 expecting("a", {"1"}, setting("a", "2")), clear}) {
+    const StoreKey key = t.stored({{"a", "1"}, {"n", "1"}}, short_ttl);
+    t.expect_applied(t.store().update(key, changes, not_due), "an update that is not to renew");
+    t.expect_remaining(key, short_ttl, "a renewal that was not due");
+  }
+  for (const Changes& changes : {Changes(), setting("b", "2"), removing("a"), adding("n", 1),
+                                 expecting("a", {"1"}, setting("a", "2")), clear}) {
+    const StoreKey key = t.stored({{"a", "1"}, {"n", "1"}}, short_ttl);
+    t.expect_applied(t.store().update(key, changes, due), "an update that is to renew");
+    t.expect(t.loaded(key, "load").remaining > short_ttl, "a renewal that was due");
+  }
 }
 
 void no_write_shortens(Trial& t) {
@@ -183,6 +201,7 @@ std::vector<ConformanceCase> record_cases() {
       {"expired_never_comes_back", "P1", expired_never_comes_back},
       {"every_write_has_an_expiry", "P3", every_write_has_an_expiry},
       {"touch_only_renews", "P6", touch_only_renews},
+      {"a_write_renews_when_that_is_due", "P6", a_write_renews_when_that_is_due, {"n"}},
       {"no_write_shortens", "P6", no_write_shortens},
       {"any_bytes_survive", "P2", any_bytes_survive},
       {"many_attributes", "P2", many_attributes},

@@ -89,7 +89,9 @@ void repeated_rekey_is_applied(Trial& t) {
     t.expect_applied(t.store().rekey(from, to, changes, {long_ttl}, how_long), "rekey");
     const Result<Outcome> again = t.store().rekey(from, to, changes, {long_ttl}, how_long);
     t.expect_applied(again, "the same rekey again");
-    t.expect(again && again->counters == std::vector<std::int64_t>{2}, "the counter as it is");
+    t.expect(
+        again && again->counters == std::vector<std::int64_t>{2},
+        "the same rekey again gives the counter that the new id holds (2), and does not count");
     t.expect_value(to, "n", "2", "the new id: counted once");
   }
 }
@@ -136,7 +138,7 @@ void a_chain_of_frozen_ones_is_one_session(Trial& t) {
     t.expect_value(chain[i], "a", "old", "a frozen one");
   }
   const Result<bool> erased = t.store().erase(chain[1]);
-  t.expect(erased && *erased, "erase from the middle says that there was one");
+  t.expect(erased.has_value() && *erased, "erase from the middle says that there was one");
   for (const StoreKey& key : chain) t.expect_unreadable(key, "every link");
 }
 
@@ -145,7 +147,7 @@ void erasing_the_old_id_ends_the_new_one(Trial& t) {
   const StoreKey newest = Trial::fresh_key();
   t.expect_applied(t.store().rekey(keys.to, newest, {}, {long_ttl}, {long_ttl}), "second rekey");
   const Result<bool> erased = t.store().erase(keys.from);
-  t.expect(erased && *erased, "erase of the frozen id says that there was one");
+  t.expect(erased.has_value() && *erased, "erase of the frozen id says that there was one");
   t.expect_unreadable(keys.from, "the old id");
   t.expect_unreadable(keys.to, "the id between");
   t.expect_absent(newest, "the newest id");

@@ -40,7 +40,7 @@ class Trial {
   template <class T>
   bool expect_ok(const Result<T>& result, std::string_view what) {
     return expect(result.has_value(),
-                  std::string(what) + (result ? "" : ": " + result.error().message()));
+                  std::string(what) + (result.has_value() ? "" : ": " + result.error().message()));
   }
   template <class T>
   bool expect_error(const Result<T>& result, Errc code, std::string_view what) {

@@ -53,7 +53,7 @@ class Limits : public ::testing::Test, protected FaultyMemory {
                               const std::string& what) {
     const std::size_t before = store->calls();
     const Result<T> result = call();
-    ASSERT_FALSE(result) << what;
+    ASSERT_FALSE(result.has_value()) << what;
     EXPECT_EQ(result.error().code, code) << what;
     EXPECT_FALSE(result.error().maybe_applied) << what;
     EXPECT_EQ(store->calls(), before) << what;

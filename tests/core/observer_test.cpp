@@ -44,6 +44,7 @@ class Recorder final : public Observer {
 
   std::vector<Event> events{};
   std::vector<Call> calls{};
+  Words warnings{};
 
   // The kinds since it was last asked.
   Words take() {
@@ -61,6 +62,7 @@ class Recorder final : public Observer {
     calls.push_back({call.verb, label(call.session), call.latency,
                      call.error == nullptr ? "" : call.error->message()});
   }
+  void on_warning(const Warning& warning) override { warnings.emplace_back(warning.text); }
 };
 
 // A store on which each call takes some time.
@@ -271,7 +273,7 @@ TEST_F(Observed, EveryFailedCallIsToldWithItsError) {
   EXPECT_FALSE(session.increment("a"));
   session.regenerate();
   EXPECT_FALSE(m.commit(session));
-  EXPECT_FALSE(m.erase(*session.id()));
+  EXPECT_FALSE(m.erase(*session.id()).has_value());
   Words verbs;
   for (const Recorder::Call& call : observer->calls) {
     verbs.emplace_back(to_text(call.verb));
@@ -296,28 +298,18 @@ TEST_F(Observed, AnObserverThatThrowsBreaksNoRequest) {
   EXPECT_EQ(open_session(m, "sid=" + session.id()->secret()).value("a", 0), 1);
 }
 
-// An observer can pass on what it is told.
-TEST_F(Observed, SeveralCanBeChained) {
-  class Both final : public Observer {
-   public:
-    Both(std::shared_ptr<Observer> first, std::shared_ptr<Observer> second)
-        : first_(std::move(first)), second_(std::move(second)) {}
-
-   protected:
-    void on_session(const SessionEvent& event) override {
-      first_->tell(event);
-      second_->tell(event);
-    }
-
-   private:
-    std::shared_ptr<Observer> first_;
-    std::shared_ptr<Observer> second_;
-  };
+TEST_F(Observed, AListTellsEachOfThem) {
   const auto other = std::make_shared<Recorder>();
-  const SessionManager m = manager(std::make_shared<Both>(observer, other), store);
+  const auto list =
+      std::make_shared<ObserverList>(std::vector<std::shared_ptr<Observer>>{observer, other});
+  const SessionManager m = manager(list, store);
   stored(m);
-  EXPECT_EQ(observer->take(), Words({"created"}));
-  EXPECT_EQ(other->take(), Words({"created"}));
+  list->tell(Warning{"look"});
+  for (const auto& each : {observer, other}) {
+    EXPECT_EQ(each->calls.size(), 1U);
+    EXPECT_EQ(each->take(), Words({"created"}));
+    EXPECT_EQ(each->warnings, Words({"look"}));
+  }
 }
 
 TEST(SessionEventKind, EachHasAWordOfItsOwn) {
@@ -332,9 +324,12 @@ TEST(SessionEventKind, EachHasAWordOfItsOwn) {
 
 // A warning is given after the session was made, and its cookie must reach the visitor.
 TEST_F(Observed, AWarningThatThrowsLosesNoCookie) {
+  class Throwing final : public Observer {
+    void on_warning(const Warning&) override { throw std::runtime_error("the log is full"); }
+  };
   SessionOptions options;
   options.cookie.secure = Secure::always;
-  options.on_warning = [](std::string_view) { throw std::runtime_error("the log is full"); };
+  options.observer = std::make_shared<Throwing>();
   const SessionManager m = SessionManager::make(store, options).value();
   Session session = open_session(m);
   session.set("a", 1);
@@ -348,18 +343,19 @@ TEST_F(Observed, AValueThatDoesNotFitIsTold) {
   class Mismatches final : public Observer {
    public:
     std::vector<std::string> told{};
+    std::vector<std::string> warnings{};
 
    protected:
     void on_session(const SessionEvent& event) override {
       if (event.kind != Kind::value_mismatch) return;
       told.push_back(std::string(event.attribute) + (label(event.session).empty() ? "" : "!"));
     }
+    void on_warning(const Warning& warning) override { warnings.emplace_back(warning.text); }
   };
   const auto mismatches = std::make_shared<Mismatches>();
-  std::vector<std::string> warnings;
+  const std::vector<std::string>& warnings = mismatches->warnings;
   SessionOptions options;
   options.observer = mismatches;
-  options.on_warning = [&](std::string_view text) { warnings.emplace_back(text); };
   const SessionManager m = SessionManager::make(store, options).value();
   Session session = open_session(m);
   session.set("big", 5e9);

@@ -38,7 +38,7 @@ class StrangeStore final : public ForwardingIndexedStore {
   Result<std::optional<Record>> load(const StoreKey& key) override {
     if (corrupt == key) return make_error(Errc::corrupt, "test");
     Result<std::optional<Record>> record = ForwardingStore::load(key);
-    if (record && *record && remaining) (*record)->remaining = *remaining;
+    if (record.has_value() && *record && remaining) (*record)->remaining = *remaining;
     return record;
   }
 };

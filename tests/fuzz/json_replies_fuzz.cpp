@@ -50,7 +50,7 @@ void check_held(const Held& held, const Reply& reply) {
 // An error that a reply gives, and whether the command may have been applied.
 template <class T>
 void check_error(const Result<T>& result, const Reply& reply, bool is_write) {
-  require(!result, "an error reply is an error");
+  require(!result.has_value(), "an error reply is an error");
   require_printable(result.error());
   require(is_write || !result.error().maybe_applied, "a read applies nothing");
   require(reply.type() == Type::error || result.error().code == Errc::corrupt,
@@ -66,7 +66,7 @@ void check_reads(const Reply& reply) {
   }
   const auto left = redis::decode_left(reply);
   require(left.has_value() == (reply.type() == Type::integer), "a time to live is a number");
-  if (!left) return check_error(left, reply, false);
+  if (!left.has_value()) return check_error(left, reply, false);
   require(left->has_value() == (reply.integer() != -2), "-2 says that there is no key");
   require(!*left || (*left)->count() == std::max<std::int64_t>(reply.integer(), 0),
           "a time to live is what the server says");
@@ -79,7 +79,7 @@ void check_writes(const Reply& reply) {
   if (!created) require_printable(created.error());
 
   const auto swapped = redis::decode_swap(reply);
-  if (!swapped) {
+  if (!swapped.has_value()) {
     check_error(swapped, reply, true);
   } else if (*swapped) {
     check_held(**swapped, reply);

@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   replies.emplace_back(Reply::Element{Reply::Type::array}, time);
   const WallTime now{std::chrono::milliseconds(1'700'000'000'000)};
   const auto loaded = redis::decode_mark({"sid_"}, replies, now);
-  if (!loaded) {
+  if (!loaded.has_value()) {
     require(loaded.error().code == Errc::corrupt, "what is no mark is corrupt");
     fuzz::require_printable(loaded.error());
     return 0;

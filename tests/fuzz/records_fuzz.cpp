@@ -127,15 +127,16 @@ Expected expected(const Reply& flat, const Reply& ttl, bool adopt) {
   }
   for (const auto& [name, text] : *pairs) {
     if (!name.starts_with("@until.")) continue;
-    const std::optional<std::int64_t> ms = parse_integer(text);
-    if (!ms) return result;
+    const std::size_t colon = std::min(text.find(':'), text.size());
+    const std::optional<std::int64_t> ms = parse_integer(text.substr(0, colon));
+    if (!ms || colon == text.size()) return result;
     const std::string attribute = name.substr(7);
-    const auto field = result.fields.find(attribute);
-    if (WallTime(std::chrono::milliseconds(*ms)) <= now) {
+    if (pairs->contains(attribute)) continue;  // the one without a deadline counts
+    const WallTime deadline{std::chrono::milliseconds(*ms)};
+    if (deadline <= now) {
       result.expired.push_back(attribute);
-      if (field != result.fields.end()) result.fields.erase(field);
-    } else if (field != result.fields.end()) {
-      field->second.deadline = WallTime(std::chrono::milliseconds(*ms));
+    } else {
+      result.fields[attribute] = {attribute, text.substr(colon + 1), deadline};
     }
   }
   if (!adopt && !pairs->contains("@created")) return {Kind::absent};
@@ -203,7 +204,7 @@ void check_session(const Record& record) {
     require(!name.starts_with('@'), "the library's own fields are no attributes");
     require(session->contains(name), "an attribute with a name is there");
     const auto text = session->get<std::string>(name);
-    require(text && *text, "every attribute can be read as a string");
+    require(text.has_value() && *text, "every attribute can be read as a string");
     (void)session->get<std::int64_t>(name);
     (void)session->get<double>(name);
   }
@@ -231,7 +232,7 @@ void check_load(const Reply& flat, const Reply& ttl, bool adopt) {
   const Expected wanted = refused ? Expected() : expected(flat, ttl, adopt);
   require(loaded.has_value() == (wanted.kind != Expected::Kind::corrupt),
           "what cannot be a session is an error");
-  if (!loaded) {
+  if (!loaded.has_value()) {
     require(refused || loaded.error().code == Errc::corrupt, "what cannot be a session is corrupt");
     require(!loaded.error().maybe_applied, "a load applies nothing");
     require_printable(loaded.error());

@@ -89,7 +89,7 @@ void check_stored_text(std::string_view text) {
 
   const auto flag = decode<bool>(text);
   require(flag.has_value() == (is_json && parsed.is_boolean()), "a bool is true or false");
-  if (flag) require(*flag == parsed.get<bool>(), "a bool is the one that JSON means");
+  if (flag.has_value()) require(*flag == parsed.get<bool>(), "a bool is the one that JSON means");
 
   const auto string = decode<std::string>(text);
   require(string.has_value(), "every text can be read as a string");
@@ -110,7 +110,7 @@ void check_string(const std::string& string) {
   const std::string text = websession::encode(string);
   require(text == string || reads_as_json(string), "only what reads as JSON is quoted");
   require(*decode<std::string>(text) == string, "a string comes back as it was");
-  require(!decode<double>(text) && !decode<bool>(text) && !decode<std::int64_t>(text),
+  require(!decode<double>(text) && !decode<bool>(text).has_value() && !decode<std::int64_t>(text),
           "a string never comes back as a number or a bool");
 
   const auto forms = websession::internal::forms_of(string);

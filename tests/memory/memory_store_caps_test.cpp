@@ -91,7 +91,7 @@ TEST_F(Capped, AnAnonymousSessionNeverDisplacesASignedInOne) {
   for (std::size_t i = 0; i < 5; ++i) EXPECT_TRUE(has(i));
   EXPECT_EQ(store_->stats().bytes, before.bytes);
   expect_evicted(0, 0);
-  ASSERT_TRUE(store_->erase(key(0)));
+  ASSERT_TRUE(store_->erase(key(0)).has_value());
   EXPECT_TRUE(store_->create(key(9), anonymous(), minute)) << "there is room again";
 }
 
@@ -146,7 +146,7 @@ TEST_F(Capped, BytesAreCounted) {
   clock_->advance(milliseconds(1000));
   EXPECT_EQ(store_->sweep(10), 1U);
   EXPECT_EQ(store_->stats().bytes, small);
-  ASSERT_TRUE(store_->erase(key(2)));
+  ASSERT_TRUE(store_->erase(key(2)).has_value());
   EXPECT_EQ(store_->stats().bytes, 0U);
   EXPECT_EQ(store_->stats().sessions, 0U);
 }

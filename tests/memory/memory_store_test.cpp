@@ -45,7 +45,7 @@ TEST(MemoryStore, SizeCountsRecords) {
   EXPECT_EQ(store.size(), 0U);
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(store.create(key(i), fields(), {milliseconds(1000)}));
   EXPECT_EQ(store.size(), 100U);
-  ASSERT_TRUE(store.erase(key(3)));
+  ASSERT_TRUE(store.erase(key(3)).has_value());
   EXPECT_EQ(store.size(), 99U);
 }
 
@@ -57,7 +57,7 @@ TEST(MemoryStore, ExpiredRecordsLeaveWithOtherCalls) {
   for (int i = 0; i < count; ++i) ASSERT_TRUE(store.create(key(i), fields(), {milliseconds(1000)}));
   clock->advance(milliseconds(1001));
   EXPECT_EQ(store.size(), static_cast<std::size_t>(count));
-  for (int i = 0; i < count; ++i) ASSERT_TRUE(store.load(key(count + i)));
+  for (int i = 0; i < count; ++i) ASSERT_TRUE(store.load(key(count + i)).has_value());
   EXPECT_LT(store.size(), 100U) << "unknown keys were asked for, in all shards";
 }
 
@@ -66,7 +66,7 @@ TEST(MemoryStore, OneCallRemovesOnlyAFew) {
   MemoryStore store(clock);
   for (int i = 0; i < 5000; ++i) ASSERT_TRUE(store.create(key(i), fields(), {milliseconds(1000)}));
   clock->advance(milliseconds(1001));
-  ASSERT_TRUE(store.load(key(0)));
+  ASSERT_TRUE(store.load(key(0)).has_value());
   EXPECT_GE(store.size(), 4998U);
 }
 
@@ -94,7 +94,7 @@ TEST(MemoryStore, RecordsAreSnapshots) {
   Changes changes;
   changes.set.push_back({"a", "2"});
   ASSERT_TRUE(store.update(key(0), changes, {milliseconds(60'000)}));
-  ASSERT_TRUE(store.erase(key(0)));
+  ASSERT_TRUE(store.erase(key(0)).has_value());
   EXPECT_EQ(record.fields.find("a"), "1");
 }
 
@@ -119,7 +119,8 @@ TEST(MemoryStore, AChildOfAForkIsRefusedAndDoesNotHang) {
   const auto is_refused = [&] {
     const StoreKey key("k");
     const auto rejected = [](const auto& result) {
-      return !result && result.error().code == Errc::rejected && !result.error().maybe_applied;
+      return !result.has_value() && result.error().code == Errc::rejected &&
+             !result.error().maybe_applied;
     };
     return rejected(store->load(key)) && rejected(store->create(key, fields, minute)) &&
            rejected(store->update(key, {}, minute)) &&

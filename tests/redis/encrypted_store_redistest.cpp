@@ -151,27 +151,33 @@ TEST_F(EncryptedRedisStore, AlteringThePrincipalTheCreationOrADeadlineInRedisGiv
   const StoreKey key = fresh_key();
   const WallTime end = clock->wall() + std::chrono::minutes(1);
   const std::string created = "1700000000000";
-  const std::string deadline = std::to_string(end.time_since_epoch().count());
+  const std::string deadline = std::to_string(end.time_since_epoch().count()) + ":";
   ASSERT_TRUE(encrypted->create(
       key, Fields{{"@created", created}, {"@user", "ada"}, {"coupon", "SPRING", end}}, minute));
   const auto expect_corrupt = [&](const std::string& what) {
     const Result<std::optional<Record>> record = encrypted->load(key);
-    ASSERT_FALSE(record) << what;
+    ASSERT_FALSE(record.has_value()) << what;
     EXPECT_EQ(record.error().code, Errc::corrupt) << what;
   };
+  const std::string stored = probe->text({"HGET", redis_key(key), "@until.coupon"});
+  ASSERT_TRUE(stored.starts_with(deadline));
+  const std::string text = stored.substr(deadline.size());
   const std::vector<std::vector<std::string>> attacks = {
       {"@user", "root", "ada"},
       {"@created", "1800000000000", created},
-      {"@until.coupon", "1800000000000", deadline},
+      {"@until.coupon", "1800000000000:" + text, stored},
   };
   for (const std::vector<std::string>& attack : attacks) {
     probe->integer({"HSET", redis_key(key), attack[0], attack[1]});
     expect_corrupt(attack[0]);
     probe->integer({"HDEL", redis_key(key), attack[0]});
-    if (attack[0] != "@created") expect_corrupt(attack[0]);
+    if (attack[0] == "@user") expect_corrupt(attack[0]);
     probe->integer({"HSET", redis_key(key), attack[0], attack[2]});
     EXPECT_EQ(encrypted->load(key).value().value().fields.find("coupon"), "SPRING");
   }
+  // Without its deadline.
+  probe->integer({"HSET", redis_key(key), "coupon", text});
+  expect_corrupt("coupon");
 }
 
 TEST_F(EncryptedRedisStore, SwappingCiphertextsInRedisGivesCorrupt) {
@@ -189,7 +195,7 @@ TEST_F(EncryptedRedisStore, SwappingCiphertextsInRedisGivesCorrupt) {
   for (const std::string& text : planted) {
     probe->integer({"HSET", redis_key(mine), "role", text});
     const Result<std::optional<Record>> record = encrypted->load(mine);
-    ASSERT_FALSE(record) << text;
+    ASSERT_FALSE(record.has_value()) << text;
     EXPECT_EQ(record.error().code, Errc::corrupt);
   }
   probe->integer({"HSET", redis_key(mine), "role", role});

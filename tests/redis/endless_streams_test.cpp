@@ -272,11 +272,11 @@ class EndlessStreams : public ::testing::TestWithParam<bool> {
     peer->be_well();
     const auto until = SteadyClock::now() + seconds(30);
     Result<std::optional<Record>> loaded = store.load(key);
-    while (!loaded && SteadyClock::now() < until) {
+    while (!loaded.has_value() && SteadyClock::now() < until) {
       std::this_thread::sleep_for(milliseconds(5));
       loaded = store.load(key);
     }
-    EXPECT_TRUE(loaded) << loaded.error().message();
+    EXPECT_TRUE(loaded.has_value()) << loaded.error().message();
   }
   void wait_for_stream() {
     while (!peer->is_streaming()) std::this_thread::yield();
@@ -345,7 +345,7 @@ TEST_P(EndlessStreams, WhileNobodyAsks) {
     SCOPED_TRACE(stream.name);
     peer->stream_at(idle, stream);
     const auto store = make_store();
-    while (!store->load(key)) {
+    while (!store->load(key).has_value()) {
     }
     wait_for_stream();
     load_in_time(*store);
@@ -358,7 +358,7 @@ TEST_P(EndlessStreams, DuringTheFarewell) {
     SCOPED_TRACE(stream.name);
     peer->stream_at(idle, stream);
     auto store = make_store();
-    while (!store->load(key)) {
+    while (!store->load(key).has_value()) {
     }
     wait_for_stream();
     expect_in_time([&] { store.reset(); });

@@ -23,7 +23,7 @@ Reply error(std::string_view value) { return Reply({Type::error, 0, value}); }
 
 template <class T>
 Errc code_of(const Result<T>& result) {
-  return result ? Errc() : static_cast<Errc>(result.error().code.value());
+  return result.has_value() ? Errc() : static_cast<Errc>(result.error().code.value());
 }
 
 TEST(JsonOperations, AMarkIsKeptWhereExpressDoesNotLook) {

@@ -52,7 +52,7 @@ TEST_F(RedisLateRequests, ALateRenewalLengthensNoMark) {
   const auto store = connect();
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields(), minute));
-  ASSERT_TRUE(store->erase(key, {milliseconds(300)}));
+  ASSERT_TRUE(store->erase(key, {milliseconds(300)}).has_value());
   probe->text({"PEXPIRE", redis_key(key), "60000", "GT"});
   EXPECT_TRUE(store->load(key).value()->is_over());
   std::this_thread::sleep_for(milliseconds(350));  // Redis' own time is the subject

@@ -34,14 +34,17 @@ Result<std::optional<Loaded>> load(Reply flat, Reply ttl, const Layout& with = l
 }
 
 TEST(DecodeLoad, SortsOutTheHash) {
-  const Loaded loaded = load(hash({"a", "1", "@created", "5", "b", "2", "@until.b", "1001", "c",
-                                   "3", "@until.c", "1000", "@until.gone", "7"}),
-                             integer(500))
-                            .value()
-                            .value();
+  const Loaded loaded =
+      load(hash({"a", "1", "@created", "5", "@until.b", "1001:2:", "@until.c", "1000:3", "d",
+                 "plain", "@until.d", "7:timed", "@until.gone", "-7:"}),
+           integer(500))
+          .value()
+          .value();
   EXPECT_EQ(loaded.record.fields, (Fields{{"a", "1"},
                                           {"@created", "5"},
-                                          {"b", "2", WallTime(std::chrono::milliseconds(1001))}}));
+                                          {"b", "2:", WallTime(std::chrono::milliseconds(1001))},
+                                          {"d", "plain"}}))
+      << "in both forms, the one without a deadline counts";
   EXPECT_EQ(loaded.record.remaining.count(), 500);
   EXPECT_EQ(loaded.record.expired, (std::vector<std::string>{"c", "gone"}));
   EXPECT_FALSE(loaded.record.frozen);
@@ -55,7 +58,7 @@ const std::initializer_list<std::string_view> at_seven = {"7", "999"};  // 7 s a
 
 TEST(DecodeMark, AFrozenOneHoldsTheOldStateAndItsSuccessor) {
   const Loaded loaded = load_mark(text("@frozen 1 7500 same 8:sid_next\n8:1:@created51:2:a\n\n"
-                                       "1:1:bx8:4:@until.b1000"),
+                                       "8:6:@until.b1000:x"),
                                   hash(at_seven))
                             .value()
                             .value();
@@ -89,14 +92,14 @@ TEST(DecodeMark, WhatIsNoneIsCorrupt) {
         "@frozen 1 7500 same 1:x\n", "@frozen 1 7500 same 1:x\n8:1:@createdx",
         "@frozen 1 7500 same 1:x\n8:1:@created58:1:@created5"}) {
     const auto loaded = load_mark(text(bad), hash(at_seven));
-    ASSERT_FALSE(loaded) << bad;
+    ASSERT_FALSE(loaded.has_value()) << bad;
     EXPECT_EQ(loaded.error().code, Errc::corrupt) << bad;
   }
   const char* over = "@over 1 7500 other 0:\n";
-  EXPECT_FALSE(load_mark(text(over), hash({})));
-  EXPECT_FALSE(load_mark(text(over), hash({"x", "1"})));
-  EXPECT_FALSE(load_mark(text(over), hash({"-1", "0"})));
-  EXPECT_FALSE(load_mark(text(over), text("7")));
+  EXPECT_FALSE(load_mark(text(over), hash({})).has_value());
+  EXPECT_FALSE(load_mark(text(over), hash({"x", "1"})).has_value());
+  EXPECT_FALSE(load_mark(text(over), hash({"-1", "0"})).has_value());
+  EXPECT_FALSE(load_mark(text(over), text("7")).has_value());
   EXPECT_EQ(load_mark(error("WRONGTYPE x"), hash(at_seven)).error().code, Errc::corrupt);
   EXPECT_EQ(load_mark(text("@over 1 7500 other 0:\n"), error("NOPERM x")).error().code,
             Errc::rejected);
@@ -115,11 +118,13 @@ TEST(DecodeLoad, AbsentIsAValue) {
 
 TEST(DecodeLoad, WhatCannotBeASessionIsCorrupt) {
   const auto corrupt = [](const Result<std::optional<Loaded>>& result) {
-    return !result && result.error().code == Errc::corrupt;
+    return !result.has_value() && result.error().code == Errc::corrupt;
   };
   EXPECT_TRUE(corrupt(load(hash({"@created", "5"}), integer(-1)))) << "immortal";
   EXPECT_TRUE(corrupt(load(hash({"@created", "x"}), integer(5))));
-  EXPECT_TRUE(corrupt(load(hash({"@created", "5", "@until.a", "x"}), integer(5))));
+  for (const char* bad : {"", "x", "7", ":x", "x:7", "7 :x"}) {
+    EXPECT_TRUE(corrupt(load(hash({"@created", "5", "@until.a", bad}), integer(5)))) << bad;
+  }
   EXPECT_TRUE(corrupt(load(Reply({Type::oversized, 0, {}}), integer(5))));
   EXPECT_TRUE(corrupt(load(text("x"), integer(5))));
   EXPECT_TRUE(corrupt(load(hash({}), text("x"))));
@@ -132,9 +137,9 @@ TEST(DecodeLoad, AHashThatNamesAFieldTwiceIsCorrupt) {
   const auto code = [](std::initializer_list<std::string_view> words) {
     return load(hash(words), integer(5)).error().code;
   };
-  EXPECT_EQ(code({"@created", "5", "a", "1", "a", "2", "@until.a", "7"}), Errc::corrupt);
+  EXPECT_EQ(code({"@created", "5", "a", "1", "a", "2", "@until.a", "7:"}), Errc::corrupt);
   EXPECT_EQ(code({"@created", "5", "@created", "5"}), Errc::corrupt);
-  EXPECT_EQ(code({"@created", "5", "@until.a", "7", "@until.a", "2000"}), Errc::corrupt);
+  EXPECT_EQ(code({"@created", "5", "@until.a", "7:", "@until.a", "2000:"}), Errc::corrupt);
 }
 
 TEST(DecodeLoad, ANameWithoutAValueIsCorrupt) {
@@ -197,6 +202,19 @@ TEST(DecodeOthers, GiveWhatTheScriptsSay) {
   EXPECT_FALSE(decode_successor(last).value().successor);
 }
 
+TEST(RenewalDueAt, FollowsIsRenewalDue) {
+  for (const int renew_after : {0, 1, 2, 500, 999, 1000, 1001, 5000}) {
+    const Lifetime lifetime{
+        std::chrono::milliseconds(1000), {}, std::chrono::milliseconds(renew_after)};
+    for (const int left : {0, 1, 499, 500, 501, 998, 999, 1000, 2000}) {
+      EXPECT_EQ(left <= renewal_due_at(lifetime),
+                is_renewal_due(lifetime, std::chrono::milliseconds(left)))
+          << renew_after << ", " << left;
+    }
+    EXPECT_LE(-1, renewal_due_at(lifetime)) << "a key without an end gets one";
+  }
+}
+
 // The number of words comes first, and a server counts.
 TEST(AppendUpdate, CountsItsWordsInEachForm) {
   const StoreKey key("id");
@@ -211,54 +229,37 @@ TEST(AppendUpdate, CountsItsWordsInEachForm) {
     append_command(out, words);
     return out;
   };
-  EXPECT_EQ(called({}),
-            command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "0", "0", "0"}));
+  EXPECT_EQ(called({}), command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "59999",
+                                 "0", "0", "0"}));
   Changes changes;
   changes.set = {{"a", "1"}, {"b", "2", WallTime(std::chrono::milliseconds(7))}};
   changes.remove = {"c"};
   EXPECT_EQ(called(changes),
-            command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "0", "0", "3", "c",
-                     "@until.c", "@until.a", "a", "1", "b", "2", "@until.b", "7"}));
+            command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "59999", "0", "0",
+                     "4", "c", "@until.c", "@until.a", "b", "a", "1", "@until.b", "7:2"}));
   Changes count;
   count.increment = {{"n", -2}};
   EXPECT_EQ(called(count), command({"EVALSHA", scripts().count.sha1(), "1", "sid_id", "60000",
-                                    "1000", "0", "n", "@until.n", "-2"}));
+                                    "59999", "1000", "0", "n", "-2"}));
   changes.increment = count.increment;
   changes.expect = {{"e", {"x", "y"}}, {"f", {}}};
   changes.reap = {"r"};
-  EXPECT_EQ(called(changes, CallBy::source), command({"EVAL",
-                                                      scripts().update.source(),
-                                                      "1",
-                                                      "sid_id",
-                                                      "1000",
-                                                      "60000",
-                                                      "0",
-                                                      "0",
-                                                      "0",
-                                                      "0",
-                                                      "0",
-                                                      "",
-                                                      "2",
-                                                      "e",
-                                                      "2",
-                                                      "x",
-                                                      "y",
-                                                      "f",
-                                                      "0",
-                                                      "1",
-                                                      "n",
-                                                      "-2",
-                                                      "-9223372036854775806",
-                                                      "3",
-                                                      "a",
-                                                      "1",
-                                                      "b",
-                                                      "2",
-                                                      "@until.b",
-                                                      "7",
-                                                      "1",
-                                                      "c",
-                                                      "1",
+  EXPECT_EQ(called(changes, CallBy::source), command({"EVAL",  scripts().update.source(),
+                                                      "1",     "sid_id",
+                                                      "1000",  "60000",
+                                                      "59999", "0",
+                                                      "0",     "0",
+                                                      "0",     "0",
+                                                      "",      "2",
+                                                      "e",     "2",
+                                                      "x",     "y",
+                                                      "f",     "0",
+                                                      "1",     "n",
+                                                      "-2",    "-9223372036854775806",
+                                                      "2",     "a",
+                                                      "1",     "@until.b",
+                                                      "7:2",   "1",
+                                                      "c",     "1",
                                                       "r"}));
 }
 

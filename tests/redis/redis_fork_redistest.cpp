@@ -26,7 +26,8 @@ class RedisFork : public RedisFaultTest {
     for (int i = 0; i < 20; ++i) {
       if (i == 0 && !store.create(key, fields({{"own", own}}), minute)) return false;
       const auto loaded = store.load(key);
-      if (!loaded || !loaded->has_value() || (**loaded).fields.find("own") != own) return false;
+      if (!loaded.has_value() || !loaded->has_value() || (**loaded).fields.find("own") != own)
+        return false;
     }
     return store.erase(key).value_or(false);
   }

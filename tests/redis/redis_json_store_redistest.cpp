@@ -300,7 +300,7 @@ TEST_F(RedisJson, WhoeverSignsOutEndsTheSession) {
 TEST_F(RedisJson, WhatNeedsAnIndexSaysSo) {
   const SessionManager m = manager(connect());
   const auto expect_no_index = [](const auto& result) {
-    ASSERT_FALSE(result);
+    ASSERT_FALSE(result.has_value());
     EXPECT_EQ(result.error().code, Errc::invalid_argument);
     EXPECT_NE(result.error().detail.find("PrincipalIndex"), std::string::npos);
   };
@@ -341,7 +341,7 @@ TEST_F(RedisJson, ARestartedServerIsFoundAgain) {
   ASSERT_TRUE(store->create(key, fields(), minute));
   server->stop();
   const Result<std::optional<Record>> down = store->load(key);
-  ASSERT_FALSE(down) << "P9: an outage is no absence";
+  ASSERT_FALSE(down.has_value()) << "P9: an outage is no absence";
   EXPECT_EQ(down.error().code, Errc::unavailable);
   EXPECT_FALSE(store->update(key, setting("a", "1"), minute));
   server->start();

@@ -70,7 +70,7 @@ class RedisJsonOverFake : public ::testing::Test {
   }
   template <class T>
   static void expect_error(const Result<T>& result, Errc code, bool maybe_applied) {
-    ASSERT_FALSE(result);
+    ASSERT_FALSE(result.has_value());
     EXPECT_EQ(result.error().code, code) << result.error().message();
     EXPECT_EQ(result.error().maybe_applied, maybe_applied) << result.error().message();
   }
@@ -156,7 +156,7 @@ TEST_F(RedisJsonOverFake, AReplicaIsLeftForANewConnection) {
   const auto expect_new_connection = [&] {
     EXPECT_EQ(server->connects, connects);
     answers = {held(none, none) + ":-2\r\n"};
-    EXPECT_TRUE(s->load(key));
+    EXPECT_TRUE(s->load(key).has_value());
     EXPECT_EQ(server->connects, ++connects);
   };
   const std::string refusal = "-READONLY x\r\n";

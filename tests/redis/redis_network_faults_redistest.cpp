@@ -40,7 +40,7 @@ TEST_F(RedisNetworkFaults, RefusedConnectionsFailAtOnceAndTheFirstCallAfterWorks
     proxy->reset_all();
     for (int i = 0; i < 3; ++i) {
       const auto loaded = timed([&] { return store->load(key); });
-      ASSERT_FALSE(loaded);
+      ASSERT_FALSE(loaded.has_value());
       EXPECT_EQ(loaded.error().code, Errc::unavailable);
       const auto created = timed([&] { return store->create(fresh_key(), fields(), minute); });
       ASSERT_FALSE(created);
@@ -79,7 +79,7 @@ TEST_F(RedisNetworkFaults, TheBreakerOpensOnASilentServerAndCloses) {
   const StoreKey key = make_session();
   proxy->stay_silent();
   proxy->reset_all();
-  ASSERT_FALSE(timed([&] { return store->load(key); })) << "it opens";
+  ASSERT_FALSE(timed([&] { return store->load(key); }).has_value()) << "it opens";
   // Between two attempts lie 50 ms or more: 100 ms, less half of it by jitter.
   const auto opened = SteadyClock::now();
   const std::uint64_t before = proxy->counters().connections;
@@ -93,7 +93,7 @@ TEST_F(RedisNetworkFaults, TheBreakerOpensOnASilentServerAndCloses) {
 
   proxy->forward();
   const auto ended = SteadyClock::now();
-  while (!store->load(key)) std::this_thread::yield();
+  while (!store->load(key).has_value()) std::this_thread::yield();
   EXPECT_LT(SteadyClock::now() - ended, milliseconds(1500) + scheduling_margin) << "it closes";
   expect_own(*store, key, "0");
   // It is closed: a lost connection is replaced at once.
@@ -107,7 +107,7 @@ TEST_F(RedisNetworkFaults, TheBreakerStaysClosedWhenConnectionsAreRefused) {
   const StoreKey key = make_session();
   proxy->refuse();
   proxy->reset_all();
-  for (int i = 0; i < 200; ++i) EXPECT_FALSE(timed([&] { return store->load(key); }));
+  for (int i = 0; i < 200; ++i) EXPECT_FALSE(timed([&] { return store->load(key); }).has_value());
   proxy->forward();
   expect_own(*store, key, "0");
 }
@@ -125,7 +125,7 @@ TEST_F(RedisNetworkFaults, AStallInTheMiddleOfAReplyCostsTheDeadlineAndThenTheCo
     EXPECT_EQ(stored_count(key), "1");
     // Nothing more comes on that connection: it is given up after two timeouts without a word.
     int calls = 1;
-    while (!timed([&] { return store->load(key); })) {
+    while (!timed([&] { return store->load(key); }).has_value()) {
       ASSERT_LT(++calls, 5) << "the connection is not given up";
     }
     expect_own(*store, key, "1");
@@ -142,7 +142,7 @@ TEST_F(RedisNetworkFaults, AStallThatEndsGivesTheLateReplyToNobodyElse) {
   for (std::size_t bytes = 0; bytes < 40; bytes += 7) {
     proxy->cut(Way::replies, bytes, End::stall);
     const auto loaded = timed([&] { return store->load(one); });
-    ASSERT_FALSE(loaded);
+    ASSERT_FALSE(loaded.has_value());
     EXPECT_EQ(loaded.error().code, Errc::timeout);
     EXPECT_FALSE(loaded.error().maybe_applied) << "a read is never applied";
     proxy->forward();
@@ -155,7 +155,7 @@ TEST_F(RedisNetworkFaults, AStallThatEndsGivesTheLateReplyToNobodyElse) {
 TEST_F(RedisNetworkFaults, ACutAtEveryByteOfALoadReply) {
   const auto store = connect_through_proxy();
   const StoreKey key = make_session();
-  const std::size_t size = reply_size([&] { return store->load(key); });
+  const std::size_t size = reply_size([&] { return store->load(key).has_value(); });
   for (const End end : {End::close, End::reset}) {
     for (std::size_t bytes = 0; bytes <= size; ++bytes) {
       proxy->cut(Way::replies, bytes, end);
@@ -246,7 +246,7 @@ TEST_F(RedisNetworkFaults, ACutAtEveryByteOfARekeyReply) {
         EXPECT_EQ(stored_count(to), "1");
         EXPECT_EQ(probe->integer({"EXISTS", redis_key(from)}), grace.duration.count() > 0 ? 1 : 0);
         const auto loaded = timed([&] { return store->load(to); });
-        ASSERT_TRUE(loaded) << "the first call: " << loaded.error().message();
+        ASSERT_TRUE(loaded.has_value()) << "the first call: " << loaded.error().message();
         EXPECT_EQ((**loaded).fields.find("own"), from.secret());
         ++count;
       }
@@ -259,13 +259,13 @@ TEST_F(RedisNetworkFaults, ACutAtEveryByteOfAnEraseReply) {
   const auto store = connect_through_proxy();
   const StoreKey first = make_session();
   const StoreKey other = make_session();
-  const std::size_t size = reply_size([&] { return store->erase(first); });
+  const std::size_t size = reply_size([&] { return store->erase(first).has_value(); });
   for (const End end : {End::close, End::reset}) {
     for (std::size_t bytes = 0; bytes <= size; ++bytes) {
       const StoreKey key = make_session();
       proxy->cut(Way::replies, bytes, end);
       const auto erased = timed([&] { return store->erase(key); });
-      ASSERT_TRUE(erased) << erased.error().message();
+      ASSERT_TRUE(erased.has_value()) << erased.error().message();
       EXPECT_TRUE(*erased) << "by the first try or the second";
       EXPECT_EQ(probe->integer({"EXISTS", redis_key(key)}), 0);
       expect_own(*store, other, "0");
@@ -324,7 +324,7 @@ TEST_F(RedisNetworkFaults, ATrickleThatIsTooSlowCostsTheDeadlineAndNothingElse) 
   for (int i = 0; i < 3; ++i) {
     proxy->trickle(milliseconds(40));
     const auto loaded = timed([&] { return store->load(one); });
-    ASSERT_FALSE(loaded);
+    ASSERT_FALSE(loaded.has_value());
     EXPECT_EQ(loaded.error().code, Errc::timeout);
     proxy->forward();
     expect_own(*store, other, "0");
@@ -350,7 +350,7 @@ TEST_F(RedisNetworkFaults, ProtocolGarbageIsCorruptAndTheNextCallWorks) {
     const StoreKey key = make_session();
     proxy->replace_next_reply(bytes);
     const auto loaded = timed([&] { return store->load(key); });
-    ASSERT_FALSE(loaded) << bytes;
+    ASSERT_FALSE(loaded.has_value()) << bytes;
     EXPECT_EQ(loaded.error().code, Errc::corrupt) << loaded.error().message();
     EXPECT_FALSE(loaded.error().maybe_applied);
     expect_own(*store, key, "0");
@@ -371,7 +371,7 @@ TEST_F(RedisNetworkFaults, RepliesOfTheWrongKindAreCorrupt) {
   for (const char* bytes : {":5\r\n:6\r\n", "$1\r\nx\r\n+OK\r\n", "*2\r\n:1\r\n:2\r\n:3\r\n"}) {
     proxy->replace_next_reply(bytes);
     const auto loaded = timed([&] { return store->load(key); });
-    ASSERT_FALSE(loaded) << bytes;
+    ASSERT_FALSE(loaded.has_value()) << bytes;
     EXPECT_EQ(loaded.error().code, Errc::corrupt) << loaded.error().message();
     expect_own(*store, key, "0");
   }

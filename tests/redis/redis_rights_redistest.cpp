@@ -92,7 +92,7 @@ bool RedisRights::everything_works() {
     if (!store.update(from, *changes, ada)) return false;
   }
   if (!store.rekey(from, to, {}, ada, {std::chrono::seconds(1)})) return false;
-  if (!store.load(from) || !store.entries("ada")) return false;
+  if (!store.load(from).has_value() || !store.entries("ada")) return false;
   probe->text({"SCRIPT", "FLUSH"});  // from here on EVAL
   return store.erase(from).has_value() && store.load(to).has_value();
 }

@@ -15,8 +15,7 @@ class RedisScripts : public RedisTest {
   void SetUp() override {
     RedisTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    probe->text(
-        {"HSET", live, "@created", "5", "a", "1", "n", "7", "late", "x", "@until.late", "1"});
+    probe->text({"HSET", live, "@created", "5", "a", "1", "n", "7", "@until.late", "1:x"});
     probe->text({"PEXPIRE", live, "50000"});
     const std::string mark = "@frozen 1 9999999999999 same 8:" + live + "\n8:1:@created51:1:a1";
     probe->text({"SET", frozen, mark, "PX", "50000"});
@@ -65,7 +64,7 @@ class RedisScripts : public RedisTest {
   // now, ttl, adopt, clear, limits, listed, former; expectations; counters; fields; removals; reaps
   static std::vector<std::string> arguments(const std::string& ttl,
                                             const std::vector<std::string>& checks) {
-    std::vector<std::string> all{"1000", ttl, "0", "1", "0", "0", "0", ""};
+    std::vector<std::string> all{"1000", ttl, "59999", "0", "1", "0", "0", "0", ""};
     all.insert(all.end(), checks.begin(), checks.end());
     for (const char* word : {"1", "b", "2", "1", "a", "1", "late"}) all.emplace_back(word);
     return all;
@@ -120,7 +119,7 @@ TEST_F(RedisScripts, RefusedUpdatesWriteNothing) {
 TEST_F(RedisScripts, RefusedSetsWriteNothing) {
   const auto set = [&](const std::string& key, const std::string& ttl) {
     return [=, this] {
-      return call(scripts.set, {key}, {ttl, "0", "0", "2", "a", "@until.a", "b", "2"});
+      return call(scripts.set, {key}, {ttl, "59999", "0", "0", "2", "a", "@until.a", "b", "2"});
     };
   };
   expect_untouched("absent", "0", set(absent, "60000"));
@@ -134,33 +133,59 @@ TEST_F(RedisScripts, RefusedSetsWriteNothing) {
 
 TEST_F(RedisScripts, RefusedCountsWriteNothing) {
   const auto count = [&](const std::string& key, const std::string& ttl, const std::string& name) {
-    return [=, this] {
-      return call(scripts.count, {key}, {ttl, "1000", "0", name, "@until." + name, "1"});
-    };
+    return [=, this] { return call(scripts.count, {key}, {ttl, "59999", "1000", "0", name, "1"}); };
   };
-  probe->text({"HSET", live, "t", "1.5", "max", int64_max});
+  const std::string soon = "2000:";
+  probe->text({"HSET", live, "t", "1.5", "max", int64_max, "@until.soon_t", soon + "1.5",
+               "@until.soon_max", soon + int64_max});
   expect_untouched("absent", "gone", count(absent, "60000", "n"));
   expect_untouched("frozen", "gone", count(frozen, "60000", "n"));
   expect_untouched("foreign", "gone", count(foreign, "60000", "n"));
   expect_untouched("another type", "gone", count(text, "60000", "n"));
   expect_untouched("no integer", "not_integer", count(live, "60000", "t"));
   expect_untouched("overflow", "overflow", count(live, "60000", "max"));
+  expect_untouched("no integer, timed", "not_integer", count(live, "60000", "soon_t"));
+  expect_untouched("overflow, timed", "overflow", count(live, "60000", "soon_max"));
   for (const char* ttl : {"0", "-1", "x", "", "34560000001"}) {
     expect_untouched(std::string("time to live ") + ttl, "ERR", count(live, ttl, "n"));
   }
 }
 
-TEST_F(RedisScripts, ACountForgetsADeadlineWithoutItsAttribute) {
-  const auto count = [&] {
+// An attribute is in one form, with its deadline or without.
+TEST_F(RedisScripts, ACounterWithADeadlineKeepsIt) {
+  using Words = std::vector<std::string>;
+  const auto count = [&](const std::string& name, const std::string& step) {
     return probe->list(
-        {"EVAL", scripts.count.source(), "1", live, "60000", "1000", "0", "x", "@until.x", "2"});
+        {"EVAL", scripts.count.source(), "1", live, "60000", "59999", "1000", "0", name, step});
   };
-  probe->text({"HSET", live, "@until.x", "2000"});
-  EXPECT_EQ(count(), (std::vector<std::string>{"applied", "2"}));
-  EXPECT_FALSE(probe->hash(live).contains("@until.x"));
-  probe->text({"HSET", live, "@until.x", "2000"});
-  EXPECT_EQ(count(), (std::vector<std::string>{"applied", "4"}));
-  EXPECT_EQ(probe->hash(live).at("@until.x"), "2000") << "one that is to come stays";
+  const auto count_with_others = [&](const std::string& name, const std::string& step) {
+    return probe->list({"EVAL",  scripts.update.source(),
+                        "1",     live,
+                        "1000",  "60000",
+                        "59999", "0",
+                        "0",     "0",
+                        "0",     "0",
+                        "",      "0",
+                        "1",     name,
+                        step,    "9223372036854775806",
+                        "0",     "0",
+                        "0"});
+  };
+  const auto field = [&](const std::string& name) { return probe->text({"HGET", live, name}); };
+  for (const auto& add : {std::function<Words(std::string, std::string)>(count),
+                          std::function<Words(std::string, std::string)>(count_with_others)}) {
+    probe->text({"HSET", live, "@until.over", "1000:5", "@until.soon", "1001:9007199254740993",
+                 "@until.both", "1001:7", "both", "8"});
+    EXPECT_EQ(add("over", "2"), (Words{"applied", "2"})) << "it had ended";
+    EXPECT_EQ(field("over"), "2");
+    EXPECT_FALSE(probe->hash(live).contains("@until.over"));
+    EXPECT_EQ(add("soon", "1"), (Words{"applied", "9007199254740994"})) << "beyond 2^53";
+    EXPECT_EQ(field("@until.soon"), "1001:9007199254740994");
+    EXPECT_FALSE(probe->hash(live).contains("soon"));
+    EXPECT_EQ(add("both", "1"), (Words{"applied", "9"})) << "another program's: that counts";
+    EXPECT_EQ(field("both"), "9");
+    probe->text({"HDEL", live, "over", "both", "@until.both"});
+  }
 }
 
 TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
@@ -168,7 +193,7 @@ TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
   using Words = std::vector<std::string>;
   const auto set = [&](const Words& limits, const std::string& name, const std::string& value) {
     return [=, this] {
-      return call(scripts.set, {live}, {"60000", limits[0], limits[1], "0", name, value});
+      return call(scripts.set, {live}, {"60000", "59999", limits[0], limits[1], "0", name, value});
     };
   };
   const std::string large(93, 'x');
@@ -179,8 +204,8 @@ TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
                            const std::string& name, const std::string& value) {
     return [=, this] {
       return call(script, keys,
-                  {"1000", "60000", "0", "0", limits[0], limits[1], "0", "", "0", "0", "1", name,
-                   value, "0", "0", "1000", "1"});
+                  {"1000", "60000", "59999", "0", "0", limits[0], limits[1], "0", "", "0", "0", "1",
+                   name, value, "0", "0", "1000", "1"});
     };
   };
   expect_untouched("bytes", "too_large", general(scripts.update, {live}, {"100", "0"}, "b", large));
@@ -191,7 +216,7 @@ TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
                    general(scripts.rekey, {live, "sid_new"}, {"100", "0"}, "b", large + "xxxx"));
   const auto count = [&](const std::string& most) {
     return [=, this] {
-      return call(scripts.count, {live}, {"60000", "1000", most, "m", "@until.m", "1"});
+      return call(scripts.count, {live}, {"60000", "59999", "1000", most, "m", "1"});
     };
   };
   expect_untouched("a new counter", "too_large", count("3"));
@@ -207,7 +232,7 @@ TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
 TEST_F(RedisScripts, RefusedCountersWriteNothing) {
   const auto update = [&](const std::vector<std::string>& checks) {
     return [=, this] {
-      std::vector<std::string> all{"1000", "60000", "0", "0", "0", "0", "0", ""};
+      std::vector<std::string> all{"1000", "60000", "59999", "0", "0", "0", "0", "0", ""};
       all.insert(all.end(), checks.begin(), checks.end());
       for (const char* word : {"1", "b", "2", "0", "0"}) all.emplace_back(word);
       return call(scripts.update, {live}, all);
@@ -226,26 +251,10 @@ TEST_F(RedisScripts, RefusedCountersOfARekeyWriteNothing) {
   probe->text({"HSET", live, "t", "1.5", "max", int64_max});
   const auto rekey = [&](const std::string& name) {
     return [=, this] {
-      return call(scripts.rekey, {live, "sid_new"}, {"1000",
-                                                     "60000",
-                                                     "0",
-                                                     "0",
-                                                     "0",
-                                                     "0",
-                                                     "0",
-                                                     "",
-                                                     "0",
-                                                     "1",
-                                                     name,
-                                                     "1",
-                                                     "9223372036854775806",
-                                                     "1",
-                                                     "b",
-                                                     "2",
-                                                     "0",
-                                                     "0",
-                                                     "10000",
-                                                     "1"});
+      return call(scripts.rekey, {live, "sid_new"},
+                  {"1000", "60000", "59999", "0", "0",  "0",     "0",
+                   "0",    "",      "0",     "1", name, "1",     "9223372036854775806",
+                   "1",    "b",     "2",     "0", "0",  "10000", "1"});
     };
   };
   expect_untouched("no integer", "not_integer", rekey("t"));
@@ -255,9 +264,9 @@ TEST_F(RedisScripts, RefusedCountersOfARekeyWriteNothing) {
 // A caller that does not keep to the protocol of the arguments.
 TEST_F(RedisScripts, MalformedArgumentsWriteNothing) {
   using Words = std::vector<std::string>;
-  const Words good{"1000", "60000", "0", "0", "0", "0", "0",     "", "0",
-                   "0",    "1",     "b", "2", "0", "0", "10000", "1"};
-  for (const std::size_t at : {0U, 1U, 4U, 5U, 8U, 9U, 10U, 13U, 14U}) {
+  const Words good{"1000", "60000", "59999", "0", "0", "0", "0", "0",     "",
+                   "0",    "0",     "1",     "b", "2", "0", "0", "10000", "1"};
+  for (const std::size_t at : {0U, 1U, 2U, 5U, 6U, 9U, 10U, 11U, 14U, 15U}) {
     Words bad = good;
     bad[at] = "x";
     expect_untouched("update with a bad argument", "ERR",
@@ -319,17 +328,17 @@ TEST_F(RedisScripts, RefusedErasesWriteNothing) {
 TEST_F(RedisScripts, TheIndexOfAnotherPrincipalIsAskedFor) {
   using Words = std::vector<std::string>;
   probe->text({"HSET", live, "@user", "ada"});
-  const Words leaves{"1000", "60000", "0", "0", "0", "0",     "0",
-                     "",     "0",     "0", "0", "1", "@user", "0"};
-  Words passes{"1000", "60000", "0", "0",     "0",   "0", "0", "",
-               "0",    "0",     "1", "@user", "bob", "0", "0"};
+  const Words leaves{"1000", "60000", "59999", "0", "0", "0",     "0", "0",
+                     "",     "0",     "0",     "0", "1", "@user", "0"};
+  Words passes{"1000", "60000", "59999", "0", "0",     "0",   "0", "0",
+               "",     "0",     "0",     "1", "@user", "bob", "0", "0"};
   for (const Words& changes : {leaves, passes}) {
     expect_untouched("update", "principal", [&] { return call(scripts.update, {live}, changes); });
     expect_untouched("rekey", "principal", [&] {
       return call(scripts.rekey, {live, "sid_new"}, with_grace(changes));
     });
-    EXPECT_EQ(probe->list({"EVAL", scripts.update.source(), "1", live, "1000", "60000", "0", "0",
-                           "0", "0", "0", "", "0", "0", "0", "1", "@user", "0"}),
+    EXPECT_EQ(probe->list({"EVAL", scripts.update.source(), "1", live, "1000", "60000", "59999",
+                           "0", "0", "0", "0", "0", "", "0", "0", "0", "1", "@user", "0"}),
               (Words{"principal", "ada"}));
   }
   expect_untouched("erase", "", [&] {

@@ -21,7 +21,7 @@ TEST_F(RedisServerFaults, AKilledServerIsAnErrorAndTheNextRequestAfterItsReturnW
   server->stop();
   for (int i = 0; i < 3; ++i) {
     const auto loaded = timed([&] { return store->load(key); });
-    ASSERT_FALSE(loaded);
+    ASSERT_FALSE(loaded.has_value());
     EXPECT_EQ(loaded.error().code, Errc::unavailable);
     EXPECT_NE(loaded.error().detail.find("is it running"), std::string::npos);
     const auto created = timed([&] { return store->create(fresh_key(), fields(), minute); });
@@ -58,13 +58,13 @@ TEST_F(RedisServerFaults, AStoppedProcessCostsTheDeadline) {
   EXPECT_EQ(updated.error().code, Errc::timeout);
   EXPECT_TRUE(updated.error().maybe_applied);
   const auto loaded = timed([&] { return store->load(key); });
-  ASSERT_FALSE(loaded);
+  ASSERT_FALSE(loaded.has_value());
   EXPECT_FALSE(loaded.error().maybe_applied) << "a read is never applied";
   server->resume();
   // What was sent is applied late, and once. Until the breaker closes, calls fail.
   const auto count = [&] {
     const auto after = store->load(key);
-    return after ? std::string(after.value()->fields.find("n").value()) : "";
+    return after.has_value() ? std::string(after.value()->fields.find("n").value()) : "";
   };
   while (count() != "1") std::this_thread::yield();
   for (int i = 0; i < 100; ++i) EXPECT_EQ(count(), "1");
@@ -78,7 +78,7 @@ TEST_F(RedisServerFaults, ARestartAfterATimeoutGoesUnnoticed) {
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields(), minute));
   server->pause();
-  EXPECT_FALSE(store->load(key));
+  EXPECT_FALSE(store->load(key).has_value());
   server->stop();
   server->start();
   const Result<void> created = store->create(key, fields(), minute);
@@ -104,9 +104,9 @@ TEST_F(RedisServerFaults, NobodyAtTheAddress) {
   ASSERT_FALSE(socket);
   EXPECT_EQ(socket.error().code, Errc::unavailable);
   const auto later = RedisStore::connect_later("redis://127.0.0.1:" + std::to_string(port)).value();
-  EXPECT_FALSE(later->load(fresh_key()));
+  EXPECT_FALSE(later->load(fresh_key()).has_value());
   server->start();
-  EXPECT_TRUE(later->load(fresh_key()));
+  EXPECT_TRUE(later->load(fresh_key()).has_value());
 }
 
 TEST_F(RedisServerFaults, AReplicaSaysThatItIsReadOnly) {
@@ -255,7 +255,7 @@ TEST_F(RedisServerFaults, APasswordThatIsSetLaterIsAskedFor) {
   expect_own(*store, key, "0");
   probe->text({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
   const auto loaded = timed([&] { return store->load(key); });
-  ASSERT_FALSE(loaded);
+  ASSERT_FALSE(loaded.has_value());
   EXPECT_EQ(loaded.error().code, Errc::rejected);
   EXPECT_NE(loaded.error().detail.find("wants a password"), std::string::npos);
   probe->text({"CONFIG", "SET", "requirepass", ""});
@@ -269,7 +269,7 @@ TEST_F(RedisServerFaults, ARecordThatAnotherProgramMadeTooLargeIsCorruptAndHarms
   probe->integer({"HSET", redis_key(key), "large", std::string(1'000'000, 'x')});
   const auto too_large = [&] {
     const auto loaded = timed([&] { return store->load(key); });
-    ASSERT_FALSE(loaded);
+    ASSERT_FALSE(loaded.has_value());
     EXPECT_EQ(loaded.error().code, Errc::corrupt) << loaded.error().message();
     EXPECT_NE(loaded.error().detail.find("record_bytes_max"), std::string::npos);
   };
@@ -301,7 +301,7 @@ TEST_F(RedisServerFaults, RecordsOfAMegabyteGoAndComeWhenTheyMay) {
       ASSERT_TRUE(store->create(key, fields({{"large", large}}), minute));
       for (int i = 0; i < 5; ++i) {
         const auto loaded = store->load(key);
-        ASSERT_TRUE(loaded) << loaded.error().message();
+        ASSERT_TRUE(loaded.has_value()) << loaded.error().message();
         EXPECT_TRUE((**loaded).fields.find("large") == large) << "another thread's record";
       }
     });

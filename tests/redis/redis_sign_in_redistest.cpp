@@ -227,7 +227,7 @@ TEST_F(RedisSignIn, TrimsABoundedNumberAtATime) {
   Changes change;
   for (int i = 0; i < 2; ++i) {
     change.set = {{"a", std::to_string(i)}};
-    ASSERT_TRUE(store->update(key, change, owned()));
+    ASSERT_TRUE(store->update(key, change, owned(milliseconds(120'000 + 1000 * i))));
   }
   EXPECT_EQ(members(), std::vector<std::string>{redis_key(key)});
 }
@@ -356,6 +356,9 @@ TEST_F(RedisSignIn, RacesARegenerateIsNoWayOut) {
 }
 TEST_F(RedisSignIn, RacesNorIsOneWithoutGrace) {
   SignInRaces(connect(), options()).regenerate_keeps_nothing_alive();
+}
+TEST_F(RedisSignIn, RacesOneThatAlwaysMovesEnds) {
+  SignInRaces(connect(), options()).one_that_always_moves_ends();
 }
 TEST_F(RedisSignIn, RacesAListMissesNoneThatMoves) {
   SignInRaces(connect(), options()).a_list_misses_none_that_moves();

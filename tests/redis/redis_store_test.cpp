@@ -42,7 +42,7 @@ class RedisStoreOverFake : public ::testing::Test {
   }
   template <class T>
   static void expect_error(const Result<T>& result, Errc code, bool maybe_applied) {
-    ASSERT_FALSE(result);
+    ASSERT_FALSE(result.has_value());
     EXPECT_EQ(result.error().code, code) << result.error().message();
     EXPECT_EQ(result.error().maybe_applied, maybe_applied) << result.error().message();
   }
@@ -74,7 +74,7 @@ TEST_F(RedisStoreOverFake, AnErrorAfterARepeatRemembersTheFirstTry) {
   for (const char* refusal : {"-READONLY x\r\n", "-MISCONF x\r\n", "-OOM x\r\n", "-BUSY x\r\n"}) {
     answers = {"", refusal};
     const Result<bool> erased = store->erase(key);
-    ASSERT_FALSE(erased);
+    ASSERT_FALSE(erased.has_value());
     EXPECT_TRUE(erased.error().maybe_applied) << refusal;
     answers = {"", refusal};
     const Result<Outcome> moved = store->rekey(key, other, {}, minute, {});
@@ -98,10 +98,10 @@ TEST_F(RedisStoreOverFake, AnAnswerWithoutSenseToAWriteMayHaveBeenApplied) {
 
 TEST_F(RedisStoreOverFake, AReplicaIsLeftForANewConnection) {
   answers = {"*0\r\n:-2\r\n", "-READONLY x\r\n", "*0\r\n:-2\r\n"};
-  EXPECT_TRUE(store->load(key));
+  EXPECT_TRUE(store->load(key).has_value());
   expect_error(store->erase(key), Errc::rejected, false);
   EXPECT_EQ(server->connects, 1);
-  EXPECT_TRUE(store->load(key));
+  EXPECT_TRUE(store->load(key).has_value());
   EXPECT_EQ(server->connects, 2);
 }
 
@@ -109,9 +109,9 @@ TEST_F(RedisStoreOverFake, AReadLeavesAServerThatCannotAnswerIt) {
   int connects = 0;
   for (const std::string refusal : {"-LOADING x\r\n", "-MASTERDOWN x\r\n", "-READONLY x\r\n"}) {
     answers = {refusal + refusal, "*0\r\n:-2\r\n"};
-    EXPECT_FALSE(store->load(key));
+    EXPECT_FALSE(store->load(key).has_value());
     EXPECT_EQ(server->connects, ++connects) << refusal;
-    EXPECT_TRUE(store->load(key));
+    EXPECT_TRUE(store->load(key).has_value());
   }
 }
 

@@ -134,7 +134,7 @@ TEST_F(RedisOverTls, ManyThreadsShareIt) {
           ASSERT_TRUE(updated) << updated.error().message();
         }
         const auto loaded = store->load(key);
-        ASSERT_TRUE(loaded) << loaded.error().message();
+        ASSERT_TRUE(loaded.has_value()) << loaded.error().message();
         ASSERT_TRUE((*loaded)->fields.find("v") == value);
       }
     });
@@ -239,7 +239,7 @@ TEST_F(RedisOverTls, AChildOfAForkConnectsAnew) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
-      while (!done) EXPECT_TRUE(store->load(key));
+      while (!done) EXPECT_TRUE(store->load(key).has_value());
     });
   }
   Changes changes;
@@ -250,7 +250,7 @@ TEST_F(RedisOverTls, AChildOfAForkConnectsAnew) {
     if (child == 0) {
       const auto updated = store->update(key, changes, minute);
       const auto loaded = store->load(key);
-      ::_exit(updated && loaded && loaded->has_value() ? 0 : 1);
+      ::_exit(updated.has_value() && loaded.has_value() && loaded->has_value() ? 0 : 1);
     }
     int status = -1;
     ASSERT_EQ(::waitpid(child, &status, 0), child);

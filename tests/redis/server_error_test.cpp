@@ -15,6 +15,8 @@ TEST(ServerError, SaysWhatToDo) {
            Row{"NOAUTH Authentication required.", Errc::rejected, "password"},
            Row{"WRONGPASS invalid username-password pair", Errc::rejected, "ACL LIST"},
            Row{"NOPERM this user has no permissions", Errc::rejected, "docs/operations.md"},
+           Row{"NOPERM this user has no permissions to run the 'hlen' command", Errc::rejected,
+               "(NOPERM, the command 'hlen')"},
            Row{"WRONGTYPE Operation against a key", Errc::corrupt, "prefix"},
            Row{"OOM command not allowed", Errc::rejected, "maxmemory"},
            Row{"READONLY You can't write against a read only replica.", Errc::rejected, "primary"},
@@ -51,7 +53,8 @@ TEST(ServerError, SaysWhatToDo) {
 // P5: Redis repeats arguments in some errors, and an argument can be a key with an id in it.
 TEST(ServerError, NeverRepeatsWhatTheServerSaid) {
   for (const char* text :
-       {"ERR unknown command 'X', with args beginning with: 'sid_SECRET'", "SECRET", "ERR SECRET",
+       {"NOPERM no permissions to run the 'SECRET' command", "NOPERM to run the 'xSECRET",
+        "ERR unknown command 'X', with args beginning with: 'sid_SECRET'", "SECRET", "ERR SECRET",
         "WRONGTYPE SECRET", "-SECRET- x", "secret SECRET"}) {
     const Error error = server_error(text, true);
     if (std::string_view(text) == "SECRET") continue;  // an error's first word is its code

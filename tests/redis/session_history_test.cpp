@@ -44,7 +44,7 @@ class SometimesWrong final : public SessionStore {
     auto loaded = store_.load(key);
     if (is(Defect::forgets_sessions)) return std::optional<Record>();
     if (is(Defect::crosses_loads) && last_loaded_) return last_loaded_;
-    if (loaded && *loaded) last_loaded_ = *loaded;
+    if (loaded.has_value() && *loaded) last_loaded_ = *loaded;
     return loaded;
   }
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {

@@ -65,6 +65,8 @@ enum class Defect {
   reap_does_not_check,
   touch_shortens,
   write_does_not_renew,
+  write_renews_too_early,
+  renews_never_with_a_threshold,
   write_makes_immortal,
   conflict_renews,
   conflict_writes_a_part,
@@ -297,7 +299,13 @@ class DefectiveStore final : public SessionStore {
 
   void renew(Entry& entry, Lifetime lifetime) {
     const SteadyTime end = clock_->steady() + lifetime.ttl;
-    entry.expires_at = is(Defect::touch_shortens) ? end : std::max(entry.expires_at, end);
+    const auto left =
+        std::chrono::floor<std::chrono::milliseconds>(entry.expires_at - end) + lifetime.ttl;
+    if (is(Defect::write_renews_too_early)) lifetime.renew_after = {};
+    const bool never = is(Defect::renews_never_with_a_threshold) &&
+                       lifetime.renew_after > std::chrono::milliseconds(0);
+    const bool due = is_renewal_due(lifetime, left) && !never;
+    if (due || is(Defect::touch_shortens)) entry.expires_at = end;
   }
 
   Result<Outcome> repeat(const StoreKey& to, const Changes& changes) {
@@ -317,7 +325,7 @@ class DefectiveStore final : public SessionStore {
 
   void freeze(const StoreKey& from, const StoreKey& to, const Entry& copy, Grace grace,
               const Fields& after) {
-    const bool passes = copy.fields.find(user_field) != after.find(user_field);
+    const bool passes = passes_on(copy.fields, after);
     const bool readable = (grace.readable || is(Defect::rekey_leaves_all_to_read)) &&
                           (!passes || is(Defect::rekey_leaves_all_to_others));
     const bool leaves_none = !readable && is(Defect::rekey_leaves_no_mark);

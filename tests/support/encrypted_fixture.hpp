@@ -53,7 +53,7 @@ class EncryptedStoreTest : public ::testing::Test {
   }
   void expect_corrupt(const StoreKey& which) {
     const Result<std::optional<Record>> record = store->load(which);
-    ASSERT_FALSE(record) << "it gave a record";
+    ASSERT_FALSE(record.has_value()) << "it gave a record";
     EXPECT_EQ(record.error().code, Errc::corrupt) << record.error().message();
     EXPECT_FALSE(record.error().maybe_applied);
   }

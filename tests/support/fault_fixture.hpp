@@ -55,7 +55,7 @@ class RedisFaultTest : public RedisTest {
   // The call works, and gives what belongs to that session.
   void expect_own(RedisStore& store, const StoreKey& key, const std::string& n) {
     const auto loaded = timed([&] { return store.load(key); });
-    ASSERT_TRUE(loaded) << loaded.error().message();
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message();
     ASSERT_TRUE(loaded->has_value());
     EXPECT_EQ((**loaded).fields.find("own"), key.secret());
     EXPECT_EQ((**loaded).fields.find("n"), n);

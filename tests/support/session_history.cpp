@@ -164,7 +164,7 @@ void OwnedSessions::settle_on(std::int64_t version, const char* how) {
 
 void OwnedSessions::load() {
   const auto loaded = tally_.timed(false, [&] { return store_.load(key_); });
-  if (!loaded) return;
+  if (!loaded.has_value()) return;
   if (doubt_ == Doubt::created) {
     doubt_ = Doubt::none;
     alive_ = loaded->has_value();
@@ -246,7 +246,7 @@ void OwnedSessions::move() {
 void OwnedSessions::erase() {
   const bool doubtful = doubt_ == Doubt::erased;
   const auto erased = tally_.timed(true, [&] { return store_.erase(key_); });
-  if (!erased) {
+  if (!erased.has_value()) {
     if (erased.error().maybe_applied) doubt_ = Doubt::erased;
     return;
   }
@@ -269,7 +269,8 @@ void OwnedSessions::visit_a_grave() {
 
 void OwnedSessions::visit(const Grave& grave) {
   const auto loaded = tally_.timed(false, [&] { return store_.load(grave.key); });
-  if (loaded && loaded->has_value()) fail("an erased, moved or expired session is back");
+  if (loaded.has_value() && loaded->has_value())
+    fail("an erased, moved or expired session is back");
 }
 
 void OwnedSessions::visit_an_orphan() {
@@ -277,7 +278,7 @@ void OwnedSessions::visit_an_orphan() {
   const auto& [key, mark] = orphans_[engine_() % orphans_.size()];
   const StoreKey& its_key = key;
   const auto loaded = tally_.timed(false, [&] { return store_.load(its_key); });
-  if (loaded && loaded->has_value() && (**loaded).fields.find("mark") != mark) {
+  if (loaded.has_value() && loaded->has_value() && (**loaded).fields.find("mark") != mark) {
     fail("a session that may have been created late is another one");
   }
 }
@@ -326,7 +327,7 @@ void SharedSession::increment() {
 void SharedSession::load() {
   const std::int64_t least = acknowledged_;
   const auto loaded = tally_.timed(false, [&] { return store_.load(key_); });
-  if (!loaded) return;
+  if (!loaded.has_value()) return;
   if (!loaded->has_value()) return tally_.fail(name_ + ": is gone");
   const Fields& fields = (**loaded).fields;
   if (fields.find("mark") != name_) return tally_.fail(name_ + ": holds another session");

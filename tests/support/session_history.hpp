@@ -36,7 +36,8 @@ class Tally {
   auto timed(bool writes, Call call) {
     const auto start = std::chrono::steady_clock::now();
     auto result = call();
-    note(std::chrono::steady_clock::now() - start, result ? nullptr : &result.error(), writes);
+    note(std::chrono::steady_clock::now() - start, result.has_value() ? nullptr : &result.error(),
+         writes);
     return result;
   }
 

@@ -41,6 +41,9 @@ class SignInRaces {
   // The same while a sign-in is held to the limit of one session. Precondition: it is the limit.
   void the_limit_misses_none_that_moves();
 
+  // A session that takes a new id about a thousand times a second ends all the same.
+  void one_that_always_moves_ends();
+
   // And this one lets `threads` sign in, regenerate and renew at random while sign_out_everywhere
   // is called again and again. The clock has to go on, and the grace to be short: replaced ids
   // would pile up.
@@ -66,6 +69,17 @@ class SignInRaces {
   bool is_there(const SessionId& id) { return direct_.find(id).value().has_value(); }
   std::size_t count(const std::string& principal) {
     return direct_.sessions_of(principal).value().size();
+  }
+  // Gives the session another id when the hook is reached, `times` times, and `latest` with it.
+  void move_at(Hook hook, SessionId& latest, int times) {
+    (*hooks_).*hook = [this, hook, &latest, times] {
+      if (times > 1) move_at(hook, latest, times - 1);  // hooks work once
+      if (!is_there(latest)) return;
+      Session session = opened(direct_, latest);
+      session.regenerate();
+      EXPECT_EQ(direct_.commit(session).value().status, Commit::Status::regenerated);
+      latest = id_of(session);
+    };
   }
 
   std::shared_ptr<HookStore> hooks_;
@@ -168,17 +182,7 @@ inline void SignInRaces::a_list_misses_none_that_moves() {
     const SessionId first = signed_in(ada);
     signed_in(ada);
     SessionId latest = first;
-    const auto move = [&] {
-      if (!is_there(latest)) return;
-      Session session = opened(direct_, latest);
-      session.regenerate();
-      EXPECT_EQ(direct_.commit(session).value().status, Commit::Status::regenerated);
-      latest = id_of(session);
-    };
-    (*hooks_).*hook = [&] {
-      move();
-      (*hooks_).*hook = move;
-    };
+    move_at(hook, latest, 2);
     EXPECT_EQ(hooked_.sessions_of(ada).value().size(), 2U);
     (*hooks_).*hook = nullptr;
     EXPECT_EQ(hooked_.sign_out_everywhere(ada).value(), 2U);
@@ -191,17 +195,7 @@ inline void SignInRaces::the_limit_misses_none_that_moves() {
         &HookStore::before_load, &HookStore::before_erase}) {
     const std::string ada = fresh_principal();
     SessionId latest = signed_in(ada);
-    const auto move = [&] {
-      if (!is_there(latest)) return;
-      Session session = opened(direct_, latest);
-      session.regenerate();
-      EXPECT_EQ(direct_.commit(session).value().status, Commit::Status::regenerated);
-      latest = id_of(session);
-    };
-    (*hooks_).*hook = [&] {
-      move();
-      (*hooks_).*hook = move;
-    };
+    move_at(hook, latest, 2);
     Session second = hooked_.open({}).value();
     second.sign_in(ada);
     const Result<Commit> commit = hooked_.commit(second);
@@ -210,6 +204,30 @@ inline void SignInRaces::the_limit_misses_none_that_moves() {
     EXPECT_EQ(count(ada), 1U) << "the one that moved, or the new one";
     EXPECT_NE(signed_in, is_there(latest)) << "not both";
   }
+}
+
+inline void SignInRaces::one_that_always_moves_ends() {
+  const std::string ada = fresh_principal();
+  Session session = opened(direct_, signed_in(ada));
+  std::atomic<int> moves = 0;
+  std::atomic<bool> done = false;
+  std::thread mover([&] {
+    while (!done) {
+      session.regenerate();
+      const Result<Commit> commit = direct_.commit(session);
+      if (!commit || commit->status == Commit::Status::gone) return;
+      ++moves;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  while (moves < 20) std::this_thread::yield();
+  const Result<std::size_t> ended = direct_.sign_out_everywhere(ada);
+  done = true;
+  mover.join();
+  ASSERT_TRUE(ended) << ended.error().message();
+  EXPECT_EQ(*ended, 1U);
+  EXPECT_FALSE(is_there(id_of(session))) << "after " << moves << " moves";
+  EXPECT_EQ(count(ada), 0U);
 }
 
 // P1

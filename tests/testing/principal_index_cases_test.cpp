@@ -134,7 +134,7 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
     if (defect_ == Defect::ends_nothing) return {};
     if (defect_ != Defect::ends_the_successor) return inner_.end_frozen(key);
     const auto erased = inner_.erase(key);
-    if (!erased) return erased.error();
+    if (!erased.has_value()) return erased.error();
     return {};
   }
 

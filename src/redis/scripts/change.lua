@@ -1,7 +1,9 @@
--- What update and rekey share: reading the arguments, and all checks before the first write.
+-- What update and rekey share: reading the arguments, and all checks before the first write. Follows
+-- timed.lua.
 -- KEYS[1]: the session. After all sessions: the index of the principal that the session will have, if
 -- there is one; and last that of the one whom it had (`former`), if that is known and another. ARGV:
---   now and time to live in ms, adopt ('1': take a hash without @created), clear ('1'),
+--   now and time to live in ms, how much of it may be left for a renewal to be due,
+--   adopt ('1': take a hash without @created), clear ('1'),
 --   the most bytes and attributes (limits.lua),
 --   whether the session will be listed ('1'), the former principal ('': none that is known),
 --   number of expectations, each: name, number of texts, the texts (none: must be absent),
@@ -25,7 +27,7 @@ local function take_list(take_one)
   return list
 end
 
-local now, ttl = take_number(), take_number()
+local now, ttl, renew_at = take_number(), take_number(), take_number()
 local adopt, clear = take() == '1', take() == '1'
 local bytes_max, attributes_max = take_number(), take_number()
 local listed, former = take() == '1', take()
@@ -41,20 +43,19 @@ local function put(name, text)
 end
 local function doom(name) doomed[#doomed + 1] = name end
 
-local function deadline_of(name) return '@until.' .. name end
-local function is_deadline(name) return name:sub(1, 7) == '@until.' end
 -- The library's own fields, and their deadlines, stay when a session is cleared.
 local function is_cleared(name)
   if is_deadline(name) then name = name:sub(8) end
   return name:sub(1, 1) ~= '@'
 end
-local function expired(deadline) return deadline and (tonumber(deadline) or 0) <= now end
+-- Whether a field with a deadline (false: there is none) has ended.
+local function expired(field) return field and has_passed(split_timed(field), now) end
 
 for _ = 1, take_number() do
   local name = take()
   put(name, take())
-  -- Without a new deadline beside it, the old one is forgotten.
-  if not is_deadline(name) then doom(deadline_of(name)) end
+  -- An attribute is in one form or the other.
+  doom(is_deadline(name) and name:sub(8) or deadline_of(name))
 end
 for _, name in ipairs(take_list(take)) do
   doom(name)
@@ -62,10 +63,12 @@ for _, name in ipairs(take_list(take)) do
 end
 local to_reap = take_list(take)
 
--- A live attribute's text, or false.
+-- A live attribute's text, or false; and its deadline, if it has one.
 local function live(name)
   local pair = redis.call('HMGET', KEYS[1], name, deadline_of(name))
-  return not expired(pair[2]) and pair[1]
+  if pair[1] or not pair[2] or expired(pair[2]) then return pair[1] end
+  local ends, text = split_timed(pair[2])
+  return text, ends
 end
 
 -- a <= b, for canonical integers of any length
@@ -94,7 +97,8 @@ local function refusal()
     if not holds then return {'conflict', text or nil} end
   end
   for _, counter in ipairs(counters) do
-    local text = not clear and live(counter.name)
+    local text, ends
+    if not clear then text, ends = live(counter.name) end
     local down = counter.step:sub(1, 1) == '-'
     if not text then
       put(counter.name, counter.step)
@@ -105,6 +109,7 @@ local function refusal()
     then
       return {'overflow'}
     else
+      counter.text, counter.ends = text, ends
       added[#added + 1] = counter
     end
   end
@@ -119,7 +124,13 @@ end
 
 local function write(key)
   call_with('HSET', key, fields)
-  for _, counter in ipairs(added) do redis.call('HINCRBY', key, counter.name, counter.step) end
+  for _, counter in ipairs(added) do
+    if counter.ends then
+      add_timed(key, counter.name, counter.ends, counter.text, counter.step)
+    else
+      redis.call('HINCRBY', key, counter.name, counter.step)
+    end
+  end
 end
 
 -- Asks the caller to say whom the session belonged to, so that it can give the index as a key.
@@ -129,8 +140,9 @@ local function ask_for(user) return {'principal', user} end
 local function applied(key)
   local answer = {'applied'}
   for i, counter in ipairs(counters) do
-    local text = redis.pcall('HGET', key, counter.name)
-    answer[i + 1] = type(text) == 'string' and text or '0'
+    local pair = redis.pcall('HMGET', key, counter.name, deadline_of(counter.name))
+    local text = pair[1] or pair[2] and select(2, split_timed(pair[2]))
+    answer[i + 1] = text or '0'
   end
   return answer
 end

@@ -1,5 +1,6 @@
 -- Whether a write would make a session grow beyond what it may hold. `bytes_max`, `attributes_max`: 0
--- for no bound. Fields that start with '@' do not count.
+-- for no bound. Fields that start with '@' do not count, but for attributes with a deadline. Follows
+-- timed.lua.
 --
 -- All attributes are only added up for a write that is large: one with at least a share of
 -- bytes_max / attributes_max. Smaller ones add up to bytes_max at most, as there are so few attributes;
@@ -18,8 +19,11 @@ local function outgrows(flat, removed, list, first, bytes_max, attributes_max)
 
   local share = attributes_max > 0 and bytes_max / attributes_max or 0
   local sizes = {}
+  local function bare(name) return is_deadline(name) and name:sub(8) or name end
   local function add(name, text)
-    if name:byte(1) ~= 64 then sizes[name] = #name + #text end
+    local attribute = bare(name)
+    if attribute ~= name then text = select(2, split_timed(text)) end
+    if attribute:byte(1) ~= 64 then sizes[attribute] = #attribute + #text end
   end
   local function weigh()
     local count, bytes, surplus = 0, 0, 0
@@ -31,7 +35,7 @@ local function outgrows(flat, removed, list, first, bytes_max, attributes_max)
   for i = 1, #flat, 2 do add(flat[i], flat[i + 1]) end
   local count, bytes, surplus = weigh()
   for i = 1, #flat, 2 do
-    if removed(flat[i]) then sizes[flat[i]] = nil end
+    if removed(flat[i]) then sizes[bare(flat[i])] = nil end
   end
   for i = first, #list, 2 do add(list[i], list[i + 1]) end
   local count_after, bytes_after, surplus_after = weigh()

@@ -1,6 +1,6 @@
--- Moves a session from KEYS[1] to KEYS[2], and leaves a mark. Follows mark.lua, index.lua, unindex.lua,
--- limits.lua and change.lua, whose keys and arguments these are; after them come the grace in ms, and
--- whether the old state can be read meanwhile ('1').
+-- Moves a session from KEYS[1] to KEYS[2], and leaves a mark. Follows mark.lua, timed.lua, index.lua,
+-- unindex.lua, limits.lua and change.lua, whose keys and arguments these are; after them come the grace
+-- in ms, and whether the old state can be read meanwhile ('1').
 local grace, readable = take_number(), take() == '1'
 local left = redis.call('PTTL', KEYS[1])
 local head = left == -2 and {} or redis.pcall('HMGET', KEYS[1], '@created', '@user')
@@ -26,8 +26,8 @@ local flat = redis.call('HGETALL', KEYS[1])
 local state = {}
 for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
 local function stays(name)
-  local deadline = is_deadline(name) and state[name] or state[deadline_of(name)]
-  return not (clear and is_cleared(name)) and not dropped[name] and not expired(deadline)
+  local over = is_deadline(name) and expired(state[name])
+  return not (clear and is_cleared(name)) and not dropped[name] and not over
 end
 local function is_removed(name) return not stays(name) end
 local bounded = bytes_max > 0 or attributes_max > 0

@@ -1,24 +1,25 @@
 -- Sets and removes attributes, or only renews: the most common change, as cheap as it can be.
--- Follows index.lua and limits.lua.
--- KEYS: the session; its principal's index, if there is one. ARGV: time to live in ms, the most bytes and
--- attributes (limits.lua), number of names to remove, the names, then names and texts of the fields to
--- set. A name is not in both.
+-- Follows timed.lua, index.lua and limits.lua.
+-- KEYS: the session; its principal's index, if there is one. ARGV: time to live in ms, how much may be left
+-- of it for a renewal to be due, the most bytes and attributes (limits.lua), number of names to remove, the
+-- names, then names and texts of the fields to set. A name is not in both.
 -- Gives 1; or 0 when there is no such session (any more); or 2 when it would grow too large.
-local call, key, ttl, last = redis.call, KEYS[1], tonumber(ARGV[1]), ARGV[4] + 4
-local bytes_max, attributes_max = tonumber(ARGV[2]), tonumber(ARGV[3])
-if not ttl or ttl < 1 or ttl > 34560000000 or not bytes_max or not attributes_max then
+local call, key, ttl, renew_at, last = redis.call, KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[5] + 5
+local bytes_max, attributes_max = tonumber(ARGV[3]), tonumber(ARGV[4])
+if not ttl or ttl < 1 or ttl > 34560000000 or not renew_at or not bytes_max or not attributes_max then
   error('bad argument')
 end
-local head = redis.pcall('HMGET', key, '@created', unpack(ARGV, 5, last))
+local head = redis.pcall('HMGET', key, '@created', unpack(ARGV, 6, last))
 if head.err then return head.err:find('WRONGTYPE', 1, true) and 0 or head end  -- a mark (mark.lua)
 if not head[1] then return 0 end
 local left, grows = call('PTTL', key), #ARGV > last
+local renews = left <= renew_at
 -- Most writes are small, and cost this one call.
 local large = bytes_max > 0
   or attributes_max > 0 and grows and call('HLEN', key) + (#ARGV - last) / 2 > attributes_max
 if grows and large then
   local removed = {}
-  for i = 5, last do removed[ARGV[i]] = true end
+  for i = 6, last do removed[ARGV[i]] = true end
   local function is_removed(name) return removed[name] end
   if outgrows(call('HGETALL', key), is_removed, ARGV, last + 1, bytes_max, attributes_max) then
     return 2
@@ -29,14 +30,14 @@ end
 -- any write of a script Redis no longer checks.) If nothing but the index may need it, the renewal
 -- comes first, so that renewing goes on when memory is short.
 -- @created always stays, so the hash is never empty between the steps.
-if left < ttl and not grows then call('PEXPIRE', key, ARGV[1]) end
-if KEYS[2] and (left < ttl or grows) then
-  local failed = list_session(KEYS[2], key, math.max(left, ttl))
+if renews and not grows then call('PEXPIRE', key, ARGV[1]) end
+if KEYS[2] and renews then
+  local failed = list_session(KEYS[2], key, ttl)
   if failed then return failed end
 end
 if grows then call('HSET', key, unpack(ARGV, last + 1)) end
-for i = 5, last do
-  if head[i - 3] then call('HDEL', key, ARGV[i]) end
+for i = 6, last do
+  if head[i - 4] then call('HDEL', key, ARGV[i]) end
 end
-if left < ttl and grows then call('PEXPIRE', key, ARGV[1]) end
+if renews and grows then call('PEXPIRE', key, ARGV[1]) end
 return 1

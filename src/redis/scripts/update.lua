@@ -1,5 +1,5 @@
--- Changes a session, and never makes one. Follows mark.lua, index.lua, unindex.lua, limits.lua
--- and change.lua, whose keys and arguments these are.
+-- Changes a session, and never makes one. Follows mark.lua, timed.lua, index.lua, unindex.lua,
+-- limits.lua and change.lua, whose keys and arguments these are.
 local left = redis.call('PTTL', KEYS[1])
 if left == -2 then return {'gone'} end
 local head = redis.pcall('HMGET', KEYS[1], '@created', '@user')
@@ -12,10 +12,7 @@ if refused then return refused end
 
 if not head[1] then put('@created', ARGV[1]) end
 for _, name in ipairs(to_reap) do
-  if expired(redis.call('HGET', KEYS[1], deadline_of(name))) then
-    doom(name)
-    doom(deadline_of(name))
-  end
+  if expired(redis.call('HGET', KEYS[1], deadline_of(name))) then doom(deadline_of(name)) end
 end
 if clear then
   for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
@@ -44,14 +41,14 @@ end
 
 -- From here on nothing can fail. What may need memory comes first, as in set.lua.
 -- @created always stays, so the hash is never empty between the steps.
-local grows = #fields > 0 or #added > 0
-if left < ttl and not grows then redis.call('PEXPIRE', KEYS[1], ttl) end
-if listed and (left < ttl or grows) then
-  local failed = list_session(KEYS[2], KEYS[1], math.max(left, ttl))
+local grows, renews = #fields > 0 or #added > 0, left <= renew_at
+if renews and not grows then redis.call('PEXPIRE', KEYS[1], ttl) end
+if listed and (renews or kept['@user']) then
+  local failed = list_session(KEYS[2], KEYS[1], renews and ttl or left)
   if failed then return failed end
 end
 write(KEYS[1])
 call_with('HDEL', KEYS[1], deleted)
-if left < ttl and grows then redis.call('PEXPIRE', KEYS[1], ttl) end
+if renews and grows then redis.call('PEXPIRE', KEYS[1], ttl) end
 if passes then unlist_sessions(KEYS[#KEYS], {KEYS[1]}) end
 return applied(KEYS[1])
