@@ -47,7 +47,8 @@ bool is_own(std::string_view name) { return name.starts_with(own_prefix); }
 bool is_identity(std::string_view name) { return name == created_field || name == user_field; }
 
 // Library fields hold random texts of their own, or such that it may be seen whether they were
-// there before. So they are sealed alike, and can be compared without being read first.
+// there before. So they are sealed alike, and can be compared without being read first
+// (docs/decisions.md#encryption).
 bool is_sealed_alike(std::string_view name) { return name.starts_with('@'); }
 
 Attempt final_outcome(Outcome outcome) { return std::optional<Outcome>(std::move(outcome)); }

@@ -143,7 +143,7 @@ internal::Ended<StoreKey> MemoryStore::Impl::end(std::span<const StoreKey> chain
 }
 
 // Makes the room as large as demanded, at the cost of others but never of `keep`. False: there is
-// not so much to be had.
+// not so much to be had. Of whom: docs/decisions.md#memorystore.
 bool MemoryStore::Impl::make_room(Room& room, const Demand& demand, const StoreKey* keep) {
   int patience = renewed_passed_max;
   // A shard of whose sessions of a kind only `keep` is left.

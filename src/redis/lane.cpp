@@ -14,7 +14,8 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t read_size = std::size_t{16} * 1024;
 // How often callers give the processor away before they sleep, on a connection whose round trip is
-// short: about a round trip long. It spares them and the processor the way to sleep and back.
+// short: about a round trip long. It spares them and the processor the way to sleep and back. What
+// was measured: docs/decisions.md#the-redis-engine.
 constexpr int yields_before_sleep = 64;
 // A reader looks around this often, for what a caller at its deadline could not write to a socket
 // that was full.

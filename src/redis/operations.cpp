@@ -132,7 +132,7 @@ void write_changes(Sink& sink, const Layout& layout, const Changes& changes, Lif
 }
 
 // What most requests write is one of two forms, for each of which there is a script that costs the
-// server a third of the general one.
+// server a third of the general one (docs/decisions.md#sessions-in-redis).
 enum class Form { set, count, general };
 
 bool changes_user(const Changes& changes) {

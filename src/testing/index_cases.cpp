@@ -8,11 +8,12 @@
 namespace websession::testing {
 namespace {
 
-PrincipalIndex& index_of(Trial& t) {
-  PrincipalIndex* index = principal_index_of(t.store());
+PrincipalIndex& index_of(SessionStore& store) {
+  PrincipalIndex* index = principal_index_of(store);
   if (index == nullptr) throw Exception(no_principal_index());
   return *index;
 }
+PrincipalIndex& index_of(Trial& t) { return index_of(t.store()); }
 
 // A principal that no other case has.
 std::string fresh_principal() { return "p-" + Trial::fresh_key().secret(); }
@@ -21,20 +22,22 @@ Lifetime owned_by(const std::string& principal, milliseconds ttl = long_ttl) {
   return {ttl, principal};
 }
 
-std::vector<StoreKey> listed(Trial& t, const std::string& principal, std::string_view what) {
-  Result<std::vector<StoreKey>> entries = index_of(t).entries(principal);
+std::vector<StoreKey> listed(Trial& t, const std::string& principal, std::string_view what,
+                             int process = 0) {
+  Result<std::vector<StoreKey>> entries = index_of(t.store_of(process)).entries(principal);
   t.expect_ok(entries, what);
   return entries ? *std::move(entries) : std::vector<StoreKey>();
 }
 
-bool is_listed(Trial& t, const std::string& principal, const StoreKey& key, std::string_view what) {
-  const std::vector<StoreKey> keys = listed(t, principal, what);
+bool is_listed(Trial& t, const std::string& principal, const StoreKey& key, std::string_view what,
+               int process = 0) {
+  const std::vector<StoreKey> keys = listed(t, principal, what, process);
   return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
 void expect_listed(Trial& t, const std::string& principal, const StoreKey& key,
-                   std::string_view what) {
-  t.expect(is_listed(t, principal, key, what), std::string(what) + ": should be listed");
+                   std::string_view what, int process = 0) {
+  t.expect(is_listed(t, principal, key, what, process), std::string(what) + ": should be listed");
 }
 
 void expect_nothing_listed(Trial& t, const std::string& principal, std::string_view what) {
@@ -239,16 +242,17 @@ void a_session_that_moves_is_never_missing(Trial& t) {
     }
     while (moving) {
       // As a visitor's own list: few entries, since what has moved on is forgotten.
-      const std::vector<StoreKey> keys = listed(t, ada, "while it moves");
+      SessionStore& store = t.store_of(thread);
+      const std::vector<StoreKey> keys = listed(t, ada, "while it moves", thread);
       if (!t.expect(!keys.empty(), "the session is missing while it moves")) return;
       std::vector<StoreKey> gone;
       for (const StoreKey& found : keys) {
-        const auto record = t.store().load(found);
+        const auto record = store.load(found);
         if (t.expect_ok(record, "load") && (!*record || (*record)->is_over())) {
           gone.push_back(found);
         }
       }
-      t.expect_ok(index_of(t).forget(ada, gone), "forget");
+      t.expect_ok(index_of(store).forget(ada, gone), "forget");
     }
   });
   expect_listed(t, ada, key, "the last key");
@@ -265,11 +269,11 @@ void what_can_be_loaded_is_listed(Trial& t) {
         return;
       }
       for (bool there = false; !there;) {
-        const auto record = t.store().load(key);
+        const auto record = t.store_of(thread).load(key);
         if (!t.expect_ok(record, "load")) return;
         there = record->has_value();
         if (!there) continue;
-        expect_listed(t, ada, key, "what was just loaded");
+        expect_listed(t, ada, key, "what was just loaded", thread);
       }
     });
   }

@@ -23,6 +23,12 @@ class LateRequests : public ::testing::Test, protected FaultyMemory {
     options.clock = clock;
     return SessionManager::make(store, options).value();
   }
+  // The cookie of a visitor who has not signed in.
+  static std::string visited(const SessionManager& m) {
+    Session session = open_session(m);
+    session.set("a", 1);
+    return cookie_of(m.commit(session).value());
+  }
 };
 
 TEST_F(LateRequests, DoNoHarm) { expect_late_requests_do_no_harm(manager()); }
@@ -70,9 +76,8 @@ TEST_F(LateRequests, AreStrangersAfterAWhile) {
 // Among several cookies of the name the one that is over is as good as unknown.
 TEST_F(LateRequests, AnotherCookieThatIsKnownCounts) {
   const SessionManager m = manager();
-  Session session = open_session(m);
-  session.set("a", 1);
-  const std::string before = cookie_of(m.commit(session).value());
+  const std::string before = visited(m);
+  Session session = open_session(m, before);
   session.sign_in("ada");
   const std::string after = cookie_of(m.commit(session).value());
   for (const std::string& header : {before + "; " + after, after + "; " + before}) {
@@ -86,9 +91,7 @@ TEST_F(LateRequests, AnotherCookieThatIsKnownCounts) {
 // answer the browser heeds, the visitor is signed in.
 TEST_F(LateRequests, ADoubleClickOnTheLoginLocksNobodyOut) {
   const SessionManager m = manager();
-  Session cart = open_session(m);
-  cart.set("cart", 3);
-  const std::string cookie = cookie_of(m.commit(cart).value());
+  const std::string cookie = visited(m);
   for (const bool opened_before : {true, false}) {
     Session first = open_session(m, cookie);
     std::optional<Session> second;
@@ -108,10 +111,8 @@ TEST_F(LateRequests, ADoubleClickOnTheLoginLocksNobodyOut) {
 // Who was ended from afar a moment ago can begin a sign-in that needs a session first.
 TEST_F(LateRequests, CanStartOverDeliberately) {
   const SessionManager m = manager();
-  Session visitor = open_session(m);
-  visitor.set("a", 1);
-  const std::string cookie = cookie_of(m.commit(visitor).value());
-  ASSERT_TRUE(m.erase(*visitor.id()).value());
+  const std::string cookie = visited(m);
+  ASSERT_TRUE(m.erase(*open_session(m, cookie).id()).value());
   Session form = open_session(m, cookie);
   ASSERT_TRUE(form.ended());
   form.start_over();
@@ -121,7 +122,7 @@ TEST_F(LateRequests, CanStartOverDeliberately) {
   const Commit commit = m.commit(form).value();
   EXPECT_EQ(commit.status, Status::created);
   EXPECT_EQ(open_session(m, cookie_of(commit)).value("tries", 0), 1);
-  visitor = open_session(m, cookie_of(commit));
+  Session visitor = open_session(m, cookie_of(commit));
   visitor.start_over();
   EXPECT_EQ(visitor.value("tries", 0), 1) << "one that lives stays";
 }

@@ -50,12 +50,19 @@ std::vector<std::string> elements_of(const redisReply& reply) {
 
 }  // namespace
 
+std::string redis_server_program() {
+  const char* chosen = std::getenv("WEBSESSION_REDIS_SERVER");
+  return chosen != nullptr && *chosen != '\0' ? chosen : "redis-server";
+}
+
 bool redis_server_is_installed() {
+  const std::string program = redis_server_program();
+  if (program.find('/') != std::string::npos) return ::access(program.c_str(), X_OK) == 0;
   const char* path = std::getenv("PATH");
   std::string rest = path != nullptr ? path : "";
   while (!rest.empty()) {
     const std::size_t colon = rest.find(':');
-    if (::access((rest.substr(0, colon) + "/redis-server").c_str(), X_OK) == 0) return true;
+    if (::access((rest.substr(0, colon) + "/" + program).c_str(), X_OK) == 0) return true;
     rest = colon == std::string::npos ? "" : rest.substr(colon + 1);
   }
   return false;
@@ -96,7 +103,7 @@ void RedisServer::start() {
 }
 
 void RedisServer::launch(const std::vector<std::string>& options) {
-  std::vector<std::string> words = {"redis-server",
+  std::vector<std::string> words = {redis_server_program(),
                                     "--port",
                                     std::to_string(port_),
                                     "--bind",

@@ -17,7 +17,9 @@ struct redisContext;
 
 namespace websession::testing {
 
-// True when tests can start a server. Under CI a missing one is a failure, not a skip.
+// redis-server, or what WEBSESSION_REDIS_SERVER names (scripts/matrix).
+std::string redis_server_program();
+// True when tests can start it. Under CI a missing one is a failure, not a skip.
 bool redis_server_is_installed();
 
 struct RedisTls {
