@@ -86,7 +86,8 @@ struct SessionOptions {
   std::chrono::milliseconds absolute_timeout = std::chrono::hours(12);
   // A request, whether it writes or not, renews the time to live only when that lengthens it by at
   // least this much; so a session may end so much before its idle timeout. None: a tenth of the
-  // idle timeout. Zero: every request writes.
+  // idle timeout, of which half is the most. Zero: every request writes. (What reaches the absolute
+  // timeout is made for a second: nobody is logged out before it while active.)
   std::optional<std::chrono::milliseconds> renew_after{};
   // How long the old id can still be read after regenerate, so that parallel requests don't break.
   std::chrono::milliseconds regenerate_grace = std::chrono::seconds(10);
@@ -164,8 +165,10 @@ struct Commit {
 
 // A session as its principal may see it. No part of it gives access to the session.
 struct SessionInfo {
-  WallTime created{};   // the sign-in
-  WallTime renewed{};   // the last renewal: a request came then, or up to `renew_after` later
+  WallTime created{};  // the sign-in
+  // The last renewal: a request came then, or up to `renew_after` later. Within the idle timeout of
+  // the absolute one there is nothing to renew any more, and this stays an idle timeout before it.
+  WallTime renewed{};
   std::string label{};  // as given to sign_in; escape it
   bool is_current = false;
   std::string handle{};  // for erase_one: 22 base64url characters, new when the id is

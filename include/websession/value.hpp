@@ -75,19 +75,48 @@ concept StringMap = std::same_as<typename T::key_type, std::string> &&
   map.insert_or_assign(std::string(), std::move(value));
 };
 
-// Found by the argument alone: a to_json beside the type. nlohmann's own, which would take an enum
-// for a number, are not.
+// A to_json beside the type, found by the argument alone. nlohmann's own, which would take an enum
+// for a number, must not count; from its version 3.11.3 on they are found for any json. They do not
+// take what stands in for one, and so cannot be confused with another's.
+struct JsonStandIn {
+  // What nlohmann's functions ask of a json before they find that it is none.
+  struct Nothing;
+  using string_t = Nothing;
+  using binary_t = Nothing;
+  using array_t = Nothing;
+  using object_t = Nothing;
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  operator nlohmann::json&() const;
+};
+struct JsonStandIn::Nothing {};
 template <class T>
-concept HasToJson = requires(nlohmann::json& json, const T& value) {
+concept HasOwnToJson = requires(JsonStandIn& json, const T& value) {
   to_json(json, value);
 };
+// What nlohmann's own may take.
+template <class T>
+concept MaybeNlohmanns = std::is_enum_v<T> || requires {
+  typename T::value_type;
+} || requires {
+  std::tuple_size<T>::value;
+} || std::convertible_to<const T&, std::string_view>;
+template <class T>
+concept FindsToJson = requires(nlohmann::json& json, const T& value) {
+  to_json(json, value);
+};
+template <class T>
+concept HasToJson = FindsToJson<T> &&(!MaybeNlohmanns<T> || HasOwnToJson<T>);
 // For the types of others there is adl_serializer. Its template for all types has no one address.
 template <class T>
 concept HasSerializer = requires {
   &nlohmann::adl_serializer<T>::to_json;
 };
 template <class T>
-concept Custom = (std::is_class_v<T> || std::is_enum_v<T>)&&(HasToJson<T> || HasSerializer<T>);
+inline constexpr bool is_json =
+    std::same_as<T, nlohmann::json> || std::same_as<T, nlohmann::ordered_json>;
+template <class T>
+concept Custom = (std::is_class_v<T> || std::is_enum_v<T>)&&!is_json<T> &&
+                 (HasToJson<T> || HasSerializer<T>);
 
 // What can also stand inside an array or an object.
 template <class T>

@@ -36,8 +36,8 @@ WallTime signed_in_at(WallTime created, milliseconds remaining, milliseconds idl
 
 WallTime renewed_at(WallTime created, milliseconds remaining, milliseconds idle_timeout,
                     WallTime now) {
-  // The last renewal gave the idle timeout. (Or less, close to the absolute timeout: but there a
-  // renewal lengthens nothing, so none is made.)
+  // The last renewal gave the idle timeout. (Or less, close to the absolute timeout: how much less,
+  // nobody knows.)
   return std::clamp(now + remaining - idle_timeout, std::min(created, now), now);
 }
 

@@ -311,7 +311,7 @@ std::vector<std::string> Session::names() const {
     }
   }
   for (const auto& [name, change] : state_->pending) {
-    if (change.text) names.push_back(name);
+    if (find(name)) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -402,11 +402,13 @@ Result<std::int64_t> Session::increment(std::string_view name, std::int64_t by) 
     return outcome->counters.at(0);
   }
   std::vector<Field> here;
-  if (const auto text = find(name)) here.push_back({name, *text});
+  const auto text = find(name);
+  if (text) here.push_back({name, *text});
   const Result<Applied> applied = apply(Fields(here), changes, {});
   if (!applied) return applied.error();
   const std::int64_t sum = applied->outcome.counters.at(0);
-  const State::Pending* before = state_->find_pending(name);
+  // One that has ended begins again, without an end.
+  const State::Pending* before = text ? state_->find_pending(name) : nullptr;
   state_->change(name, std::to_string(sum), before ? before->deadline : std::nullopt);
   return sum;
 }

@@ -50,8 +50,8 @@ Result<void> validate(const SessionOptions& options) {
         "std::chrono::hours(24 * 7); options.absolute_timeout = std::chrono::hours(24 * 30)");
   }
   if (options.renew_after &&
-      (*options.renew_after < milliseconds(0) || *options.renew_after > options.idle_timeout)) {
-    return invalid("renew_after: must be 0 to idle_timeout");
+      (*options.renew_after < milliseconds(0) || *options.renew_after > options.idle_timeout / 2)) {
+    return invalid("renew_after: must be 0 to half of idle_timeout: a session may end that early");
   }
   if (out_of_range(options.regenerate_grace, milliseconds(0)) ||
       options.regenerate_grace > std::chrono::minutes(5)) {

@@ -32,6 +32,12 @@ milliseconds time_to_live(std::optional<WallTime> created, const PlanOptions& op
   return std::max(left, milliseconds(1));  // a store accepts no zero; in 1 ms it is over anyway
 }
 
+milliseconds renewal_least(milliseconds ttl, const PlanOptions& options) {
+  constexpr milliseconds last_least = std::chrono::seconds(1);
+  const bool is_last = ttl < options.idle_timeout;
+  return is_last ? std::min(options.renew_after, last_least) : options.renew_after;
+}
+
 Plan session_plan(const std::optional<Loaded>& loaded, Wishes wishes, const PlanOptions& options,
                   WallTime now) {
   // Signing out ends the session, unless something is to be kept for the visitor. A frozen one can
@@ -61,9 +67,8 @@ Plan session_plan(const std::optional<Loaded>& loaded, Wishes wishes, const Plan
   if (wishes.changed) return {Action::update, ttl, {}, rolling};
 
   const bool adopt = !loaded->created;
-  const milliseconds gain = ttl - loaded->remaining;
-  const bool touch = adopt || (gain > milliseconds(0) && gain >= options.renew_after);
-  if (touch) return {Action::touch, ttl, {}, rolling};
+  const Lifetime renewed{ttl, {}, renewal_least(ttl, options)};
+  if (adopt || is_renewal_due(renewed, loaded->remaining)) return {Action::touch, ttl, {}, rolling};
   return {};
 }
 

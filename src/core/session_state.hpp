@@ -176,7 +176,7 @@ struct Session::State {
   void add_transition(Changes& changes) const;
   // What an update gives.
   [[nodiscard]] Lifetime lifetime(internal::milliseconds ttl, std::string_view principal) const {
-    return {ttl, principal, shared->plan.renew_after};
+    return {ttl, principal, internal::renewal_least(ttl, shared->plan)};
   }
   // Takes over what a write has made of the session, and that it has renewed it if that was due.
   void settle(Fields fields, const Lifetime& lifetime);

@@ -154,9 +154,10 @@ Form form_of(const Layout& layout, const Changes& changes) {
 
 // In the order that set.lua takes them.
 template <class Sink>
-void write_set(Sink& sink, const Changes& changes, Lifetime lifetime) {
+void write_set(Sink& sink, const Changes& changes, Lifetime lifetime, WallTime now) {
   sink.number(lifetime.ttl.count());
   sink.number(renewal_due_at(lifetime));
+  sink.number(unix_ms(now));
   write_size(sink, bytes_max_for(changes));
   write_size(sink, changes.attributes_max);
   write_size(sink, 2 * changes.remove.size() + changes.set.size());
@@ -350,7 +351,7 @@ void append_update(std::string& out, CallBy by, const Layout& layout, const Stor
         write_script(sink, by, scripts().set, keys_of(1, lifetime));
         write_key(sink, layout, key);
         write_index(sink, layout, lifetime);
-        write_set(sink, changes, lifetime);
+        write_set(sink, changes, lifetime, now);
         break;
       case Form::count:
         write_script(sink, by, scripts().count, keys_of(1, lifetime));

@@ -159,7 +159,26 @@ void marks_are_not_listed(Trial& t) {
   t.expect(listed(t, ada, "moved") == std::vector<StoreKey>{to}, "only the new key is listed");
 }
 
-// Each form of change renews, and the entry must go along.
+// A write that is not to renew the session leaves it as long to live, and so its entry.
+void a_write_without_a_renewal_keeps_the_entry(Trial& t) {
+  const std::string ada = fresh_principal();
+  const Lifetime not_due{long_ttl, ada, long_ttl / 2};
+  const auto with = [&](const Changes& changes, std::string_view what) {
+    StoreKey key = signed_in(t, ada, long_ttl);
+    t.expect_applied(t.store().update(key, changes, not_due), what);
+    return key;
+  };
+  const std::vector<StoreKey> keys{with({}, "touch"), with(setting("b", "2"), "set"),
+                                   with(removing("a"), "remove"), with(adding("n", 1), "count"),
+                                   with(expecting("a", {"1"}, setting("a", "2")), "expect")};
+  t.let_pass(short_ttl);
+  for (const StoreKey& key : keys) {
+    t.expect(!t.loaded(key, "not renewed").fields.empty(), "the session is there");
+    expect_listed(t, ada, key, "a session that was written to and not renewed");
+  }
+}
+
+// Each form of change can renew, and then the entry must go along.
 void renewing_keeps_the_entry(Trial& t) {
   const std::string ada = fresh_principal();
   const auto with = [&](const Changes& changes, std::string_view what) {
@@ -292,6 +311,10 @@ std::vector<ConformanceCase> principal_index_cases() {
       {"the_oldest_comes_first", "index", the_oldest_comes_first},
       {"an_end_takes_the_entry_along", "index", an_end_takes_the_entry_along},
       {"marks_are_not_listed", "index", marks_are_not_listed},
+      {"a_write_without_a_renewal_keeps_the_entry",
+       "index",
+       a_write_without_a_renewal_keeps_the_entry,
+       {"n"}},
       {"renewing_keeps_the_entry", "index", renewing_keeps_the_entry, {"n"}},
       {"a_shorter_renewal_keeps_the_entry", "index", a_shorter_renewal_keeps_the_entry},
       {"forgetting_drops_what_has_ended", "index", forgetting_drops_what_has_ended},

@@ -801,6 +801,7 @@ TEST_F(SessionManagerTest, WrongOptionsAreRefusedByName) {
        [](SessionOptions& o) { o.absolute_timeout = minutes(10); }},
       {"renew_after", [](SessionOptions& o) { o.renew_after = milliseconds(-1); }},
       {"renew_after", [](SessionOptions& o) { o.renew_after = hours(1); }},
+      {"renew_after", [](SessionOptions& o) { o.renew_after = o.idle_timeout / 2 + seconds(1); }},
       {"regenerate_grace", [](SessionOptions& o) { o.regenerate_grace = hours(1); }},
       {"regenerate_grace", [](SessionOptions& o) { o.regenerate_grace = seconds(-1); }},
       {"session_bytes_max", [](SessionOptions& o) { o.session_bytes_max = 0; }},
@@ -824,6 +825,37 @@ TEST_F(SessionManagerTest, WrongOptionsAreRefusedByName) {
     EXPECT_TRUE(made.error().detail.starts_with(bad.field)) << made.error().detail;
   }
   EXPECT_FALSE(SessionManager::make(nullptr, options()));
+}
+
+// Renewals that lengthen little are not made, but for the last one.
+TEST_F(SessionManagerTest, WhoIsActiveStaysUntilTheAbsoluteTimeout) {
+  for (const bool writes : {false, true}) {
+    SessionOptions with = options();
+    with.renew_after = with.idle_timeout / 2;
+    const SessionManager m = manager(with);
+    const std::string cookie = stored(m);
+    for (milliseconds age(0); age < with.absolute_timeout - minutes(1); age += minutes(1)) {
+      clock->advance(minutes(1));
+      Session session = open_session(m, cookie);
+      ASSERT_FALSE(session.is_new()) << age.count() << " ms, writing: " << writes;
+      if (writes) session.set("a", age.count());
+      ASSERT_TRUE(m.commit(session));
+    }
+    clock->advance(seconds(59));
+    EXPECT_FALSE(open_session(m, cookie).is_new());
+    clock->advance(seconds(1));
+    EXPECT_TRUE(open_session(m, cookie).is_new());
+  }
+}
+
+TEST_F(SessionManagerTest, ACounterThatHasEndedBeforeItIsStoredBeginsAgain) {
+  Session session = open_session(manager());
+  session.set("n", 7, milliseconds(10));
+  clock->advance(milliseconds(10));
+  EXPECT_TRUE(session.names().empty());
+  EXPECT_EQ(session.increment("n").value(), 1);
+  EXPECT_EQ(session.increment("n").value(), 2);
+  EXPECT_EQ(session.value("n", 0), 2);
 }
 
 // P5: whatever fails, neither an id nor a value is in the error.

@@ -105,6 +105,15 @@ std::vector<Row> rows() {
        none},
       {"a touch never shortens", session(minutes(1), hours(5)), nothing(), defaults(), none},
 
+      {"the last renewal, which reaches the absolute timeout",
+       session(hours(12) - minutes(29), minutes(28)),
+       nothing(),
+       defaults(),
+       {Action::touch, minutes(29), {}, CookieAction::none}},
+      {"less than a second before the absolute timeout",
+       session(hours(12) - minutes(29), minutes(29) - milliseconds(999)), nothing(), defaults(),
+       none},
+
       // The lesser of idle and absolute; near the absolute limit there are no touches.
       {"near the absolute limit, nothing to gain", session(hours(12) - minutes(5), minutes(5)),
        nothing(), defaults(), none},

@@ -299,6 +299,14 @@ TEST(Value, TypesWithToJsonAndFromJson) {
   EXPECT_FALSE(encode_value(Preferences{"\xff", {}}));
 }
 
+// Looks like what nlohmann's own functions take, and has one of its own.
+struct Bag {
+  using value_type = int;
+  std::vector<int> items;
+};
+void to_json(json& tree, const Bag& bag) { tree = bag.items.size(); }
+static_assert(Value<Bag>);
+
 enum class Bare { one };
 static_assert(!Value<Bare> && !Value<nlohmann::ordered_json> && !Value<std::pair<int, int>>);
 static_assert(!Value<std::chrono::system_clock::time_point> && !Value<std::chrono::seconds>);

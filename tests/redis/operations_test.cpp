@@ -230,13 +230,13 @@ TEST(AppendUpdate, CountsItsWordsInEachForm) {
     return out;
   };
   EXPECT_EQ(called({}), command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "59999",
-                                 "0", "0", "0"}));
+                                 "1000", "0", "0", "0"}));
   Changes changes;
   changes.set = {{"a", "1"}, {"b", "2", WallTime(std::chrono::milliseconds(7))}};
   changes.remove = {"c"};
   EXPECT_EQ(called(changes),
-            command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "59999", "0", "0",
-                     "4", "c", "@until.c", "@until.a", "b", "a", "1", "@until.b", "7:2"}));
+            command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "59999", "1000", "0",
+                     "0", "4", "c", "@until.c", "@until.a", "b", "a", "1", "@until.b", "7:2"}));
   Changes count;
   count.increment = {{"n", -2}};
   EXPECT_EQ(called(count), command({"EVALSHA", scripts().count.sha1(), "1", "sid_id", "60000",
@@ -295,7 +295,7 @@ TEST(AppendUpdate, SmallWritesAreNotAddedUp) {
   changes.attributes_max = 0;
   Changes any = changes;
   any.set = {{"a", ""}};
-  EXPECT_NE(called(any).find("$4\r\n1000\r\n"), std::string::npos)
+  EXPECT_NE(called(any).find("$4\r\n1000\r\n$4\r\n1000\r\n"), std::string::npos)
       << "without a bound of attributes each counts";
 }
 

@@ -126,6 +126,22 @@ TEST_F(RedisLayout, ForeignHashesCanBeAdopted) {
       << "only when it is absent";
 }
 
+// Whoever makes sessions with a @user of their own may have forgotten to list them.
+TEST_F(RedisLayout, AdoptingListsTheSession) {
+  RedisOptions options;
+  options.adopt_foreign_hashes = true;
+  const auto store = connect(options);
+  const StoreKey key = fresh_key();
+  probe->text({"HSET", redis_key(key), "@user", "ada"});
+  probe->text({"PEXPIRE", redis_key(key), "90000"});
+  const Lifetime not_due{milliseconds(60'000), "ada", milliseconds(30'000)};
+  ASSERT_EQ(store->update(key, {}, not_due)->status, Outcome::Status::applied);
+  EXPECT_EQ(store->entries("ada").value(), std::vector<StoreKey>{key});
+  const double end = std::stod(probe->text({"ZSCORE", "sid_user:ada", redis_key(key)}));
+  const std::vector<std::string> time = probe->list({"TIME"});
+  EXPECT_GT(end, std::stod(time.at(0)) * 1000 + 80'000) << "as long as the session lives";
+}
+
 TEST_F(RedisLayout, AdoptingWorksInEveryVerb) {
   RedisOptions options;
   options.adopt_foreign_hashes = true;

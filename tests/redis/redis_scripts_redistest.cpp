@@ -119,7 +119,8 @@ TEST_F(RedisScripts, RefusedUpdatesWriteNothing) {
 TEST_F(RedisScripts, RefusedSetsWriteNothing) {
   const auto set = [&](const std::string& key, const std::string& ttl) {
     return [=, this] {
-      return call(scripts.set, {key}, {ttl, "59999", "0", "0", "2", "a", "@until.a", "b", "2"});
+      return call(scripts.set, {key},
+                  {ttl, "59999", "1000", "0", "0", "2", "a", "@until.a", "b", "2"});
     };
   };
   expect_untouched("absent", "0", set(absent, "60000"));
@@ -189,17 +190,18 @@ TEST_F(RedisScripts, ACounterWithADeadlineKeepsIt) {
 }
 
 TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
-  // The session has a, n and late: 3 attributes with 9 bytes.
+  // The session has a and n: 2 attributes with 4 bytes. `late` has ended, and does not count.
   using Words = std::vector<std::string>;
   const auto set = [&](const Words& limits, const std::string& name, const std::string& value) {
     return [=, this] {
-      return call(scripts.set, {live}, {"60000", "59999", limits[0], limits[1], "0", name, value});
+      return call(scripts.set, {live},
+                  {"60000", "59999", "1000", limits[0], limits[1], "0", name, value});
     };
   };
-  const std::string large(93, 'x');
+  const std::string large(97, 'x');
   expect_untouched("bytes", "2", set({"100", "0"}, "b", large));
   expect_untouched("bytes, replaced", "2", set({"100", "0"}, "a", large + "x"));
-  expect_untouched("attributes", "2", set({"0", "3"}, "b", "1"));
+  expect_untouched("attributes", "2", set({"0", "2"}, "b", "1"));
   const auto general = [&](const redis::Script& script, const Words& keys, const Words& limits,
                            const std::string& name, const std::string& value) {
     return [=, this] {
@@ -210,22 +212,21 @@ TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
   };
   expect_untouched("bytes", "too_large", general(scripts.update, {live}, {"100", "0"}, "b", large));
   expect_untouched("attributes", "too_large",
-                   general(scripts.update, {live}, {"0", "3"}, "b", "1"));
-  // (What has expired does not move.)
+                   general(scripts.update, {live}, {"0", "2"}, "b", "1"));
   expect_untouched("bytes of a rekey", "too_large",
-                   general(scripts.rekey, {live, "sid_new"}, {"100", "0"}, "b", large + "xxxx"));
+                   general(scripts.rekey, {live, "sid_new"}, {"100", "0"}, "b", large));
   const auto count = [&](const std::string& most) {
     return [=, this] {
       return call(scripts.count, {live}, {"60000", "59999", "1000", most, "m", "1"});
     };
   };
-  expect_untouched("a new counter", "too_large", count("3"));
+  expect_untouched("a new counter", "too_large", count("2"));
   for (const char* bad : {"x", ""}) {
     expect_untouched("bad limits", "ERR", set({bad, "0"}, "b", "1"));
     expect_untouched("bad limits", "ERR", set({"0", bad}, "b", "1"));
     expect_untouched("bad limits", "ERR", count(bad));
   }
-  EXPECT_EQ(set({"100", "4"}, "b", std::string(90, 'x'))(), "1") << "exactly";
+  EXPECT_EQ(set({"100", "3"}, "b", std::string(95, 'x'))(), "1") << "exactly";
 }
 
 // Counters are checked against what is there, so these must not clear first.

@@ -32,7 +32,8 @@ enum class Defect {
   lists_in_reverse,
   erase_leaves_the_entry,
   rekey_leaves_the_entry,
-  last = rekey_leaves_the_entry,
+  a_write_without_a_renewal_drops_the_entry,
+  last = a_write_without_a_renewal_drops_the_entry,
 };
 
 // Keeps an index of its own beside the sessions.
@@ -96,7 +97,11 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
     const bool passes = defect_ == Defect::nothing_listed_when_the_principal_changes &&
                         is_listed_for_another(key, lifetime.principal);
     const bool lists = defect_ != Defect::nothing_listed_by_update && !passes;
-    return listing(lists, key, lifetime, [&] { return inner_.update(key, changes, lifetime); });
+    auto outcome =
+        listing(lists, key, lifetime, [&] { return inner_.update(key, changes, lifetime); });
+    const bool drops = defect_ == Defect::a_write_without_a_renewal_drops_the_entry;
+    if (drops && lifetime.renew_after.count() > 0) drop(lifetime.principal, key);
+    return outcome;
   }
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override {

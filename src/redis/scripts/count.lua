@@ -16,7 +16,7 @@ if not head[1] then return {'gone'} end
 local plain, timed = head[3], not head[3] and head[2]
 if not plain and not timed and attributes_max > 0 and call('HLEN', key) >= attributes_max then
   local function stays() return false end
-  if outgrows(call('HGETALL', key), stays, {name, step}, 1, 0, attributes_max) then
+  if outgrows(call('HGETALL', key), stays, {name, step}, 1, 0, attributes_max, now) then
     return {'too_large'}
   end
 end

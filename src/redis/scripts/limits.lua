@@ -8,8 +8,8 @@
 -- ones the caller gives 0 as bytes_max.
 
 -- `flat`: the session's fields. `list`: those to write, from index `first` on. `removed(name)`: whether
--- the write removes a field (unless it is in the list as well).
-local function outgrows(flat, removed, list, first, bytes_max, attributes_max)
+-- the write removes a field (unless it is in the list as well). What has ended at `now` does not count.
+local function outgrows(flat, removed, list, first, bytes_max, attributes_max, now)
   -- Most sessions are so small that whatever the write replaces or removes may be counted twice.
   local most, fields = 0, (#flat + #list - first + 1) / 2
   for i = 1, #flat do most = most + #flat[i] end
@@ -19,11 +19,22 @@ local function outgrows(flat, removed, list, first, bytes_max, attributes_max)
 
   local share = attributes_max > 0 and bytes_max / attributes_max or 0
   local sizes = {}
-  local function bare(name) return is_deadline(name) and name:sub(8) or name end
-  local function add(name, text)
-    local attribute = bare(name)
-    if attribute ~= name then text = select(2, split_timed(text)) end
-    if attribute:byte(1) ~= 64 then sizes[attribute] = #attribute + #text end
+  -- The attribute that a field is, and its text: nil when it has ended.
+  local function attribute_of(name, text)
+    if not is_deadline(name) then return name, text end
+    local ends, rest = split_timed(text)
+    return name:sub(8), not has_passed(ends, now) and rest or nil
+  end
+  local function put(attribute, text)
+    if attribute:byte(1) ~= 64 then sizes[attribute] = text and #attribute + #text end
+  end
+  -- Once the timed ones and then the plain ones, which count where an attribute is in both forms.
+  local function each(do_with)
+    for _, timed in ipairs({true, false}) do
+      for i = 1, #flat, 2 do
+        if is_deadline(flat[i]) == timed then do_with(flat[i], flat[i + 1]) end
+      end
+    end
   end
   local function weigh()
     local count, bytes, surplus = 0, 0, 0
@@ -32,12 +43,13 @@ local function outgrows(flat, removed, list, first, bytes_max, attributes_max)
     end
     return count, bytes, surplus
   end
-  for i = 1, #flat, 2 do add(flat[i], flat[i + 1]) end
+  each(function(name, text) put(attribute_of(name, text)) end)
   local count, bytes, surplus = weigh()
-  for i = 1, #flat, 2 do
-    if removed(flat[i]) then sizes[bare(flat[i])] = nil end
-  end
-  for i = first, #list, 2 do add(list[i], list[i + 1]) end
+  sizes = {}
+  each(function(name, text)
+    if not removed(name) then put(attribute_of(name, text)) end
+  end)
+  for i = first, #list, 2 do put(attribute_of(list[i], list[i + 1])) end
   local count_after, bytes_after, surplus_after = weigh()
   if attributes_max > 0 and count_after > attributes_max and count_after > count then return true end
   -- A session beyond the bound may shrink, but not into few large attributes that leave room for

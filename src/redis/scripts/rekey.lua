@@ -31,7 +31,9 @@ local function stays(name)
 end
 local function is_removed(name) return not stays(name) end
 local bounded = bytes_max > 0 or attributes_max > 0
-if bounded and outgrows(flat, is_removed, fields, 1, bytes_max, attributes_max) then return {'too_large'} end
+if bounded and outgrows(flat, is_removed, fields, 1, bytes_max, attributes_max, now) then
+  return {'too_large'}
+end
 local copy = {}
 for name, text in pairs(state) do
   if stays(name) then

@@ -36,14 +36,14 @@ if #fields > 0 and large then
   for _, name in ipairs(doomed) do removed[name] = true end
   local function is_removed(name) return removed[name] end
   local flat = redis.call('HGETALL', KEYS[1])
-  if outgrows(flat, is_removed, fields, 1, bytes_max, attributes_max) then return {'too_large'} end
+  if outgrows(flat, is_removed, fields, 1, bytes_max, attributes_max, now) then return {'too_large'} end
 end
 
 -- From here on nothing can fail. What may need memory comes first, as in set.lua.
 -- @created always stays, so the hash is never empty between the steps.
 local grows, renews = #fields > 0 or #added > 0, left <= renew_at
 if renews and not grows then redis.call('PEXPIRE', KEYS[1], ttl) end
-if listed and (renews or kept['@user']) then
+if listed and (renews or kept['@user'] or not head[1]) then
   local failed = list_session(KEYS[2], KEYS[1], renews and ttl or left)
   if failed then return failed end
 end
