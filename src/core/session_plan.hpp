@@ -56,7 +56,7 @@ struct Plan {
 milliseconds absolute_left(std::optional<WallTime> created, const PlanOptions& options,
                            WallTime now);
 
-// How much a renewal has to lengthen the life of a session for it to be made: `renew_after`. The one
+// How much a renewal has to lengthen a session's life for it to be made: `renew_after`. The one
 // that reaches the absolute timeout is the last, and worth making for less: else a session that is
 // in use would end before.
 milliseconds renewal_least(milliseconds ttl, const PlanOptions& options);
