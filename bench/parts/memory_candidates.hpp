@@ -93,7 +93,7 @@ class Ours {
   }
   std::optional<Record> load(const std::string& id) {
     Result<std::optional<Record>> record = store_.load(StoreKey(id));
-    return record ? *std::move(record) : std::nullopt;
+    return record.has_value() ? *std::move(record) : std::nullopt;
   }
   static std::string_view csrf(const Record& record) { return *record.fields.find("csrf"); }
   bool save(const std::string& id, const std::string& name, const std::string& value) {

@@ -21,7 +21,7 @@ class OurWorker final : public Worker {
 
   void load(std::size_t i) override {
     const Result<std::optional<Record>> record = store_.load(keys_[i]);
-    if (!record) give_up(record.error());
+    if (!record.has_value()) give_up(record.error());
     if (!*record || (*record)->fields.size() != session_fields.size()) {
       throw std::runtime_error("websession: no session");
     }
