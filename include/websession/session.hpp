@@ -42,7 +42,7 @@ class SessionSnapshot {
     const std::optional<std::string_view> text = attributes_.find(name);
     if (!text) return std::optional<T>();
     Result<T> value = decode<T>(*text);
-    if (!value) return std::move(value).error();
+    if (!value.has_value()) return std::move(value).error();
     return std::optional<T>(*std::move(value));
   }
   template <class T>

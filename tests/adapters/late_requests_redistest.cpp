@@ -47,8 +47,7 @@ class Gate {
 };
 
 // A site to sign in to. A request with "?hold=before" waits before its session is opened, and one
-// with
-// "?hold=inside" in its handler.
+// with "?hold=inside" in its handler.
 class Site {
  public:
   explicit Site(std::shared_ptr<SessionStore> store)

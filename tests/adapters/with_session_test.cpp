@@ -202,6 +202,7 @@ TEST_F(WithSession, ASnapshotOutlivesTheHandler) {
       EXPECT_EQ(snapshot.get<std::vector<int>>("tags").value(), (std::vector<int>{1, 2}));
       EXPECT_EQ(snapshot.get<int>("none").value(), std::nullopt);
       EXPECT_FALSE(snapshot.get<int>("name").has_value());
+      EXPECT_FALSE(snapshot.get<bool>("name").has_value());
       EXPECT_FALSE(snapshot.contains("a"));
       EXPECT_EQ(snapshot.value("name", 7), 7);
       EXPECT_EQ(snapshot.attributes().size(), 2U);
