@@ -387,7 +387,7 @@ Result<T> read_json(std::string_view text) {
   } else if constexpr (is_optional<T>) {
     if (is_null(text)) return T();
     Result<typename T::value_type> value = read_json<typename T::value_type>(text);
-    if (!value) return std::move(value).error();
+    if (!value.has_value()) return std::move(value).error();
     return T(*std::move(value));
   } else if constexpr (is_vector<T>) {
     return read_array<T>(text);
@@ -476,7 +476,7 @@ Result<T> decode(std::string_view text) {
   } else if constexpr (internal::is_optional<T>) {
     if (internal::is_null(text)) return T();
     Result<typename T::value_type> value = decode<typename T::value_type>(text);
-    if (!value) return std::move(value).error();
+    if (!value.has_value()) return std::move(value).error();
     return T(*std::move(value));
   } else if constexpr (internal::Custom<T> || std::same_as<T, nlohmann::json>) {
     Result<std::string> json = internal::json_form(text);

@@ -241,6 +241,8 @@ TEST(Value, NullAndOptional) {
         std::optional<std::string>("Ada"), std::optional<std::string>("7")}) {
     expect_round_trip(value);
   }
+  expect_round_trip(std::optional<bool>(false));
+  expect_round_trip(std::vector<std::optional<bool>>{true, {}, false});
   EXPECT_FALSE(decode<std::optional<int>>("5e9").has_value()) << "not narrowed";
   EXPECT_EQ(decode<std::optional<int>>("null").value(), std::nullopt);
 }
