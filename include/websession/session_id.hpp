@@ -28,8 +28,8 @@ struct IdFormat {
 // Errors: invalid_argument, naming what is wrong.
 Result<void> validate(const IdFormat& format);
 
-// A session id: 24 bytes (192 bits) from OpenSSL's CSPRNG as 32 base64url characters.
-// (OWASP ASVS 5.0 7.2.3 asks for at least 128 bits.)
+// A session id: 24 bytes (192 bits) from OpenSSL's CSPRNG (in a child of a fork: from the kernel's)
+// as 32 base64url characters. (OWASP ASVS 5.0 7.2.3 asks for at least 128 bits.)
 class SessionId {
  public:
   // Error: no_randomness.

@@ -3,6 +3,8 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -24,12 +26,26 @@ bool begin_openssl() noexcept {
 // OpenSSL ends itself at exit, and whoever uses it afterwards crashes. What began first ends last:
 // so it begins before the static objects of the application, whose destructors may wait for threads
 // that serve until then.
+//
+// And it notes the process that the library was loaded in.
+pid_t loading_process = 0;
 [[gnu::constructor(101)]] void begin_openssl_first() noexcept {
   static_cast<void>(begin_openssl());
+  loading_process = ::getpid();
 }
 
+// OpenSSL's generators are seeded from one that all threads share, behind a lock. A child of a fork
+// finds that lock as another thread held it, maybe locked for ever, so it asks the kernel.
+// docs/decisions.md#ids-signatures-and-keys
 bool generate(unsigned char* bytes, std::size_t size) noexcept {
-  return begin_openssl() && RAND_bytes(bytes, static_cast<int>(size)) == 1;
+  if (loading_process == ::getpid()) {
+    return begin_openssl() && RAND_bytes(bytes, static_cast<int>(size)) == 1;
+  }
+  constexpr std::size_t piece = 256;  // getentropy gives no more at once
+  for (; size > piece; bytes += piece, size -= piece) {
+    if (::getentropy(bytes, piece) != 0) return false;
+  }
+  return ::getentropy(bytes, size) == 0;
 }
 
 // Bytes drawn ahead. A fork gives the child zeros in place of this page (MADV_WIPEONFORK), and with

@@ -1,4 +1,5 @@
-// Random bytes for ids, from OpenSSL's CSPRNG by way of a small buffer a thread.
+// Random bytes for ids by way of a small buffer a thread: from OpenSSL's CSPRNG, and in a child of
+// a fork from the kernel's.
 #pragma once
 
 #include <cstddef>

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
@@ -19,10 +20,13 @@
 #include <thread>
 #include <vector>
 
+#include "fork_support.hpp"
 #include "websession/session_id.hpp"
 
 namespace websession {
 namespace {
+
+using testing::child_may_allocate;
 
 constexpr std::size_t id_size = 32;
 
@@ -120,6 +124,29 @@ TEST(RandomBytes, ForksFromManyThreadsNeverGiveTheSameId) {
   expect_no_duplicates(all);
 }
 
+// OpenSSL's generator has locks that other threads hold again and again while they begin.
+TEST(RandomBytes, AChildWaitsForNoLockOfItsParentsThreads) {
+  std::atomic<bool> done = false;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      while (!done) std::thread([] { EXPECT_TRUE(SessionId::generate()); }).join();
+    });
+  }
+  int status = 0;
+  for (int i = 0; i < 400 && child_may_allocate && status == 0; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(60);  // a child that hangs dies
+      _exit(SessionId::generate() ? 0 : 1);
+    }
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0) << "child " << i;
+  }
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST(RandomBytes, ThreadsNeverGiveTheSameId) {
   constexpr int threads = 8;
   constexpr int ids_each = 2000;
@@ -173,8 +200,10 @@ TEST(RandomBytes, WorksWhenTheProcessEnds) {
   EXPECT_EXIT(end(), ::testing::ExitedWithCode(7), "");
 }
 
-// More than the thread has drawn ahead.
+// More than the thread has drawn ahead. The process is a new one: a forked one does not ask
+// OpenSSL.
 TEST(RandomBytes, GivesAnErrorWhenOpenSslHasEnded) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto end = [] {
     new_id();
     OPENSSL_cleanup();

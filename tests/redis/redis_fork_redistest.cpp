@@ -20,6 +20,7 @@ class RedisFork : public RedisFaultTest {
  protected:
   // What the child does with the store; true: all was well.
   bool work_as_child(RedisStore& store, const StoreKey& shared, int child) {
+    ::alarm(60);  // a child that hangs dies
     if (!store.update(shared, one_more(), minute)) return false;
     const StoreKey key = fresh_key();
     const std::string own = "child " + std::to_string(child);

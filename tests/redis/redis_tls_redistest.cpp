@@ -248,6 +248,7 @@ TEST_F(RedisOverTls, AChildOfAForkConnectsAnew) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
+      ::alarm(60);  // a child that hangs dies
       const auto updated = store->update(key, changes, minute);
       const auto loaded = store->load(key);
       ::_exit(updated.has_value() && loaded.has_value() && loaded->has_value() ? 0 : 1);
