@@ -59,8 +59,8 @@ struct RedisOptions {
 
 // All threads share a few connections: whoever comes first does the I/O for all; there is no thread
 // behind them. After a lost connection the next operation connects again. Safe to use on both sides
-// of a fork: a child never touches its parent's connections. (What it connects with has locks of its
-// own, which no fork mends: with TLS or a host's name, fork before other threads use OpenSSL or
+// of a fork: a child never touches its parent's connections. (What it connects with has locks of
+// its own, which no fork mends: with TLS or a host's name, fork before other threads use OpenSSL or
 // resolve names, or the child may wait for ever.) Never raises SIGPIPE.
 //
 // Its PrincipalIndex is a sorted set a principal, which trims itself; nothing of it outlives a
