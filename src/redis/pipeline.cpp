@@ -5,7 +5,26 @@
 
 namespace websession::redis {
 
+namespace {
+
+constexpr std::string_view multi = "*1\r\n$5\r\nMULTI\r\n";
+constexpr std::string_view exec = "*1\r\n$4\r\nEXEC\r\n";
+
+}  // namespace
+
 void Pipeline::enqueue(Request& request, const Commands& commands) {
+  if (transactions_ && commands.parts() > 0) {
+    const std::size_t before = queued_parts_.size();
+    parts_.reserve(parts_.size() + 1);
+    try {
+      commands.append_parts_to(queued_parts_);
+    } catch (...) {
+      queued_parts_.resize(before);
+      throw;
+    }
+    parts_.push_back({&request, commands.parts(), before, queued_parts_.size()});
+    return;
+  }
   // Bytes without a slot would give every later caller somebody else's reply.
   const std::size_t size_before = queued_.size();
   try {
@@ -23,7 +42,7 @@ void Pipeline::enqueue(Request& request, const Commands& commands) {
 bool Pipeline::may_write() const noexcept {
   if (writing_) return false;
   if (staged_offset_ < staged_.size()) return true;  // a batch that has begun goes on
-  return !queued_.empty() && batch_ends_.size() < batches_max_;
+  return has_queued() && batch_ends_.size() < batches_max_;
 }
 
 Turn Pipeline::turn_of(const Request& request) const noexcept {
@@ -38,10 +57,27 @@ std::string_view Pipeline::begin_write() {
     staged_.clear();
     staged_offset_ = 0;
     std::swap(staged_, queued_);
+    if (!parts_.empty()) stage_transaction();
     stream_staged_ = stream_end_;
     batch_ends_.push_back(stream_end_);
   }
   return std::string_view(staged_).substr(staged_offset_);
+}
+
+// If memory is short in the midst of it, the connection is of no use any more: fail() finds all.
+void Pipeline::stage_transaction() {
+  std::size_t replies = 2;  // of MULTI and EXEC
+  for (const Part& part : parts_) replies += part.parts;
+  staged_.append(multi).append(queued_parts_).append(exec);
+  const std::uint64_t begin = stream_end_;
+  stream_end_ += multi.size() + queued_parts_.size() + exec.size();
+  slots_.push_back({nullptr, replies, begin, stream_end_, parts_.size()});
+  while (!parts_.empty()) {
+    const Part& part = parts_.front();
+    slots_.push_back({part.request, 0, begin, stream_end_, 0, false, part.parts});
+    parts_.erase(parts_.begin());
+  }
+  queued_parts_.clear();
 }
 
 void Pipeline::end_write(std::size_t bytes_written) noexcept {
@@ -61,6 +97,7 @@ Result<void> Pipeline::on_reply(Reply reply) {
   if (slot.begin >= stream_staged_) {
     return make_error(Errc::corrupt, "Redis sent a reply before it was asked");
   }
+  if (slot.members > 0) return on_transaction_reply(reply);
   if (slot.request != nullptr) slot.request->replies.push_back(std::move(reply));
   if (--slot.replies_left > 0) return {};
   Request* completed = slot.request;
@@ -70,7 +107,58 @@ Result<void> Pipeline::on_reply(Reply reply) {
   return {};
 }
 
+// To MULTI, to each part that it is queued, and last to EXEC: what all parts gave.
+Result<void> Pipeline::on_transaction_reply(const Reply& reply) {
+  Slot& own = slots_.front();
+  if (!std::exchange(own.has_begun, true) && reply.type() == Reply::Type::error) {
+    // So the parts were executed one by one, and nobody knows by what halves.
+    return make_error(Errc::rejected, "Redis refused a transaction, which it had allowed before");
+  }
+  if (--own.replies_left > 0) return {};
+  const std::size_t members = own.members;
+  std::size_t parts = 0;
+  for (std::size_t i = 1; i <= members; ++i) parts += slots_[i].parts;
+  const bool executed = reply.type() == Reply::Type::array;
+  // Refused, it applied nothing. After any other error the server would go on queuing.
+  const bool refused = reply.type() == Reply::Type::error && reply.text().starts_with("EXECABORT");
+  if (executed ? reply.elements().size() != parts : !refused) {
+    return make_error(Errc::corrupt, "Redis gave a reply that EXEC does not have");
+  }
+  if (own.end == batch_ends_.front()) batch_ends_.pop_front();
+  slots_.pop_front();
+  std::size_t taken = 0;
+  for (std::size_t i = 0; i < members; ++i) {
+    const Slot member = slots_.front();
+    if (member.request != nullptr) {
+      Replies& replies = member.request->replies;
+      replies.push_back(executed ? Reply({Reply::Type::array, 0, {}},
+                                         reply.elements().subspan(taken, member.parts))
+                                 : Reply({Reply::Type::error, 0, reply.text()}));
+      replies.set_of_parts();
+    }
+    taken += member.parts;
+    slots_.pop_front();
+    if (member.request != nullptr) finish(*member.request);
+  }
+  return {};
+}
+
+bool Pipeline::take_back_part(const Request& request) {
+  const auto found = std::find_if(parts_.begin(), parts_.end(),
+                                  [&](const Part& part) { return part.request == &request; });
+  if (found == parts_.end()) return false;
+  const std::size_t size = found->end - found->begin;
+  queued_parts_.erase(found->begin, size);
+  const auto next = parts_.erase(found);
+  std::for_each(next, parts_.end(), [size](Part& part) {
+    part.begin -= size;
+    part.end -= size;
+  });
+  return true;
+}
+
 bool Pipeline::abandon(const Request& request) {
+  if (take_back_part(request)) return false;
   const auto found = std::find_if(slots_.begin(), slots_.end(),
                                   [&](const Slot& slot) { return slot.request == &request; });
   if (found == slots_.end()) return true;
@@ -108,25 +196,43 @@ void Pipeline::fail(const Error& error) noexcept {
     }
     finish(*slot.request);
   }
+  for (const Part& part : parts_) {
+    Error& its = part.request->error.emplace();
+    its.code = make_error_code(Errc::unavailable);
+    try {
+      its.detail = error.code == Errc::corrupt ? "the connection to Redis was lost" : error.detail;
+    } catch (...) {  // as above
+    }
+    finish(*part.request);
+  }
   slots_.clear();
+  parts_.clear();
+  queued_parts_.clear();
   batch_ends_.clear();
 }
 
 bool Pipeline::has_callers() const noexcept {
-  return std::any_of(slots_.begin(), slots_.end(),
-                     [](const Slot& slot) { return slot.request != nullptr; });
+  return !parts_.empty() || std::any_of(slots_.begin(), slots_.end(),
+                                        [](const Slot& slot) { return slot.request != nullptr; });
+}
+
+Request* Pipeline::youngest_waiting() const noexcept {
+  const auto waits = [](const auto& place) {
+    return place.request != nullptr && place.request->waiting;
+  };
+  const auto part = std::find_if(parts_.rbegin(), parts_.rend(), waits);
+  if (part != parts_.rend()) return part->request;
+  const auto slot = std::find_if(slots_.rbegin(), slots_.rend(), waits);
+  return slot != slots_.rend() ? slot->request : nullptr;
 }
 
 Pipeline::Farewell Pipeline::farewell() noexcept {
   const bool unwritten = may_write();
   if (failed_ || (reading_ && !unwritten)) return {};
   // The youngest: its answer comes last, so that it can read for most of the others.
-  const auto found = std::find_if(slots_.rbegin(), slots_.rend(), [](const Slot& slot) {
-    return slot.request != nullptr && slot.request->waiting;
-  });
-  if (found != slots_.rend()) {
-    found->request->waiting = false;  // it is on its way; the next one to leave wakes another
-    return {Turn::leave, found->request};
+  if (Request* heir = youngest_waiting()) {
+    heir->waiting = false;  // it is on its way; the next one to leave wakes another
+    return {Turn::leave, heir};
   }
   // With nobody waiting, the only one left may be the reader, who waits for an answer to what is
   // not written yet: a request that was queued while the one who leaves was writing.

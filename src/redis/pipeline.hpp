@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "parker.hpp"
 #include "resp.hpp"
@@ -26,9 +27,15 @@ class Replies {
   const Reply& operator[](std::size_t i) const noexcept { return replies_[i]; }
   operator std::span<const Reply>() const noexcept { return {replies_.data(), size_}; }
 
+  // Whether they are what the parts of a transaction gave: one array (or the error for which none
+  // of them was executed).
+  [[nodiscard]] bool is_of_parts() const noexcept { return of_parts_; }
+  void set_of_parts() noexcept { of_parts_ = true; }
+
  private:
   std::array<Reply, max> replies_{};
   std::size_t size_ = 0;
+  bool of_parts_ = false;
 };
 
 // How many replies a request has: 1 to Replies::max, as the compiler checks.
@@ -54,13 +61,32 @@ class Commands {
           (*static_cast<const Append*>(function))(out);
         }) {}
 
+  // The same to another effect where transactions are to be had: `append_parts(std::string&)`
+  // appends `parts` commands, which are executed together with those of other callers.
+  template <class Append, class AppendParts>
+  Commands(ReplyCount replies, const Append& append, std::size_t parts,
+           const AppendParts& append_parts) noexcept
+      : Commands(replies, append) {
+    parts_ = parts;
+    append_parts_ = &append_parts;
+    call_parts_ = [](const void* function, std::string& out) {
+      (*static_cast<const AppendParts*>(function))(out);
+    };
+  }
+
   [[nodiscard]] std::size_t replies() const noexcept { return replies_.value(); }
   void append_to(std::string& out) const { call_(append_, out); }
+  [[nodiscard]] std::size_t parts() const noexcept { return parts_; }  // 0: there is no such form
+  void append_parts_to(std::string& out) const { call_parts_(append_parts_, out); }
 
  private:
+  using Call = void (*)(const void*, std::string&);
   ReplyCount replies_;
   const void* append_;
-  void (*call_)(const void*, std::string&);
+  Call call_;
+  std::size_t parts_ = 0;
+  const void* append_parts_ = nullptr;
+  Call call_parts_ = nullptr;
 };
 
 // One caller's place. It lives on the caller's stack, so a caller that leaves early abandons it
@@ -83,20 +109,23 @@ enum class Turn {
 };
 
 // Bytes go from queued (may still be taken back) to staged (handed to whoever writes) to written.
+// What can be a part of a transaction is queued apart, and closes the batch: one MULTI for all.
 class Pipeline {
  public:
   // `batches_max`: so many writes may be unanswered before callers queue up for the next one.
-  explicit Pipeline(std::size_t batches_max = SIZE_MAX) noexcept : batches_max_(batches_max) {}
+  // `transactions`: whether the server does them.
+  explicit Pipeline(std::size_t batches_max = SIZE_MAX, bool transactions = false) noexcept
+      : batches_max_(batches_max), transactions_(transactions) {}
 
   // Appends a request. When memory is short (or `commands` throws), nothing has changed.
   void enqueue(Request& request, const Commands& commands);
 
   // Requests that a reply is still due for, abandoned ones included.
-  [[nodiscard]] std::size_t pending() const noexcept { return slots_.size(); }
+  [[nodiscard]] std::size_t pending() const noexcept { return slots_.size() + parts_.size(); }
   // False: whatever is pending was abandoned.
   [[nodiscard]] bool has_callers() const noexcept;
   [[nodiscard]] bool has_unwritten() const noexcept {
-    return staged_offset_ < staged_.size() || !queued_.empty();
+    return staged_offset_ < staged_.size() || has_queued();
   }
   [[nodiscard]] bool is_reading() const noexcept { return reading_; }
   // After fail(): of no use any more.
@@ -132,21 +161,43 @@ class Pipeline {
 
  private:
   struct Slot {
-    Request* request;  // nullptr: abandoned
+    Request* request;  // nullptr: abandoned, or nobody's
     std::size_t replies_left;
     std::uint64_t begin;  // where its bytes are in the stream of all bytes
     std::uint64_t end;
+    // Of a transaction's own slot: how many of the next ones are answered with it. Theirs are the
+    // bytes of the whole.
+    std::size_t members = 0;
+    bool has_begun = false;  // MULTI was answered
+    std::size_t parts = 0;   // of a member: its elements of the answer
+  };
+  // Of a transaction that is not staged yet.
+  struct Part {
+    Request* request;
+    std::size_t parts;
+    std::size_t begin;  // in queued_parts_
+    std::size_t end;
   };
   static void finish(Request& request) noexcept;
   [[nodiscard]] bool may_write() const noexcept;
+  [[nodiscard]] bool has_queued() const noexcept {
+    return !queued_.empty() || !queued_parts_.empty();
+  }
+  void stage_transaction();
+  Result<void> on_transaction_reply(const Reply& reply);
+  bool take_back_part(const Request& request);
+  [[nodiscard]] Request* youngest_waiting() const noexcept;
 
   std::size_t batches_max_;
+  bool transactions_;
   std::deque<Slot> slots_;
+  std::vector<Part> parts_;
   std::deque<std::uint64_t> batch_ends_;  // of the unanswered ones
   bool writing_ = false;
   bool reading_ = false;
   bool failed_ = false;
   std::string queued_;
+  std::string queued_parts_;
   std::string staged_;
   std::size_t staged_offset_ = 0;
   std::uint64_t stream_end_ = 0;     // of what was enqueued

@@ -1,7 +1,8 @@
 // Three callers on one connection, in every order in which they can enqueue, write (all, half or
 // nothing), read (a part of a reply, one or all of them), be completed, reach their deadline, or
-// lose the connection. Each step of a caller is what it does in lane.cpp between taking the mutex
-// and giving it back, so these are all the orders that threads can produce.
+// lose the connection; with commands of their own, or two of them as parts of transactions. Each
+// step of a caller is what it does in lane.cpp between taking the mutex and giving it back, so
+// these are all the orders that threads can produce.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +10,8 @@
 #include <iostream>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "pipeline.hpp"
@@ -51,7 +54,8 @@ struct Caller {
 
 class World {
  public:
-  explicit World(std::size_t batches_max) : pipeline_(batches_max) {}
+  World(std::size_t batches_max, bool transactions)
+      : pipeline_(batches_max, transactions), transactions_(transactions) {}
 
   // What can happen now. `progress`: without deadlines, losses, and readers that look around.
   [[nodiscard]] std::vector<Choice> choices(bool progress_only) const {
@@ -102,7 +106,15 @@ class World {
         const std::string bytes(command_size, name_of(choice.caller));
         const auto append = [&bytes](std::string& out) { out += bytes; };
         const auto count = replies_to(choice.caller) == 2 ? ReplyCount(2) : ReplyCount(1);
-        pipeline_.enqueue(caller.request, {count, append});
+        const std::size_t parts = parts_of(choice.caller);
+        const auto append_parts = [&](std::string& out) {
+          for (std::size_t i = 0; i < parts; ++i) out += bytes;
+        };
+        if (parts == 0) {
+          pipeline_.enqueue(caller.request, {count, append});
+        } else {
+          pipeline_.enqueue(caller.request, {count, append, parts, append_parts});
+        }
         order_ += name_of(choice.caller);
         caller.at = At::deciding;
         break;
@@ -160,6 +172,8 @@ class World {
       text += caller.request.error ? (caller.request.error->maybe_applied ? 'M' : 'N') : '-';
       text += static_cast<char>('0' + caller.request.replies.size());
     }
+    text += "|" + queued_ + (in_transaction_ ? "T" : "-");
+    for (const std::string& executed : transactions_done_) text += executed + ";";
     text += "|" + order_ + std::to_string(received_) + "," + std::to_string(staged_);
     text += pipeline_.has_unwritten() ? 'u' : '-';
     text += static_cast<char>('0' + pipeline_.pending());
@@ -178,6 +192,8 @@ class World {
   static char name_of(std::size_t i) { return static_cast<char>('A' + i); }
   // The middle one asks for two replies.
   static std::size_t replies_to(std::size_t i) { return i == 1 ? 2 : 1; }
+  // The others may take part in transactions, the last one with two commands.
+  static std::size_t parts_of(std::size_t i) { return i == 0 ? 1 : i == 2 ? 2 : 0; }
   std::size_t index_of(const Caller& caller) const {
     return static_cast<std::size_t>(&caller - callers_.data());
   }
@@ -244,13 +260,49 @@ class World {
   void receive(char byte) {
     ++received_;
     unfinished_ += byte;
+    if (unfinished_.front() == '*') return receive_frame();
     if (unfinished_.size() < command_size) return;
     ASSERT_EQ(unfinished_[0], unfinished_[1]) << "a command was torn: " << unfinished_;
+    unfinished_.clear();
+    if (in_transaction_) {
+      answers_ += 'q';
+      queued_ += byte;
+      return;
+    }
     for (std::size_t i = 0; i < replies_to(static_cast<std::size_t>(byte - 'A')); ++i) {
       answers_ += byte;
     }
     executed_ += byte;
-    unfinished_.clear();
+  }
+  void receive_frame() {
+    if (unfinished_ == "*1\r\n$5\r\nMULTI\r\n") {
+      ASSERT_FALSE(in_transaction_);
+      in_transaction_ = true;
+      answers_ += 'm';
+      unfinished_.clear();
+    } else if (unfinished_ == "*1\r\n$4\r\nEXEC\r\n") {
+      ASSERT_TRUE(in_transaction_);
+      in_transaction_ = false;
+      answers_ += 'e';
+      executed_ += queued_;
+      transactions_done_.push_back(std::exchange(queued_, {}));
+      unfinished_.clear();
+    }
+    ASSERT_LT(unfinished_.size(), 16U) << unfinished_;
+  }
+  // The next answer, as the parser gives it.
+  Reply take_answer() {
+    const char answer = answers_.front();
+    answers_.erase(0, 1);
+    if (answer == 'm' || answer == 'q') return Reply({Reply::Type::status, 0, "QUEUED"});
+    if (answer != 'e') return Reply({Reply::Type::string, 0, std::string_view(&answer, 1)});
+    const std::string executed = transactions_done_.front();
+    transactions_done_.erase(transactions_done_.begin());
+    std::vector<Reply::Element> elements;
+    for (const char& part : executed) {
+      elements.push_back({Reply::Type::string, 0, std::string_view(&part, 1)});
+    }
+    return Reply({Reply::Type::array, 0, {}}, elements);
   }
 
   void end_read(Caller& caller, Step step) {
@@ -258,11 +310,8 @@ class World {
     std::size_t count = step == Step::read_part ? 0 : 1;
     if (step == Step::read_all) count = answers_.size();
     for (std::size_t i = 0; i < count && !pipeline_.has_failed(); ++i) {
-      const Result<void> expected =
-          pipeline_.on_reply(Reply({Reply::Type::string, 0, std::string_view(&answers_[i], 1)}));
-      EXPECT_TRUE(expected) << "a reply nobody asked for";
+      EXPECT_TRUE(pipeline_.on_reply(take_answer())) << "a reply nobody asked for";
     }
-    answers_.erase(0, count);
     caller.at = At::deciding;
   }
 
@@ -290,9 +339,20 @@ class World {
       caller.knows_not_applied = !caller.request.error->maybe_applied;
       return;
     }
+    if (transactions_ && parts_of(i) > 0) return check_parts(caller.request.replies, i);
     ASSERT_EQ(caller.request.replies.size(), replies_to(i));
+    EXPECT_FALSE(caller.request.replies.is_of_parts());
     for (std::size_t r = 0; r < replies_to(i); ++r) {
       EXPECT_EQ(caller.request.replies[r].text(), std::string(1, name_of(i))) << "another's reply";
+    }
+  }
+
+  static void check_parts(const Replies& replies, std::size_t i) {
+    ASSERT_EQ(replies.size(), 1U);
+    EXPECT_TRUE(replies.is_of_parts());
+    ASSERT_EQ(replies[0].elements().size(), parts_of(i));
+    for (const Reply::Element& element : replies[0].elements()) {
+      EXPECT_EQ(element.text, std::string(1, name_of(i))) << "another's answer";
     }
   }
 
@@ -317,9 +377,13 @@ class World {
   std::string unfinished_;      // of a command, at the server
   std::string answers_;         // that nobody has read yet, one byte each
   std::string executed_;
-  std::string order_;         // of entering
-  std::size_t received_ = 0;  // bytes, by the server
-  std::size_t staged_ = 0;    // bytes that cannot be taken back
+  bool transactions_;
+  bool in_transaction_ = false;
+  std::string queued_;                          // in the transaction
+  std::vector<std::string> transactions_done_;  // whose answers nobody has read yet
+  std::string order_;                           // of entering
+  std::size_t received_ = 0;                    // bytes, by the server
+  std::size_t staged_ = 0;                      // bytes that cannot be taken back
   bool arrived_ = false;
   bool lost_ = false;
   bool left_half_ = false;
@@ -339,7 +403,7 @@ std::string text_of(const Path& path) {
   return text;
 }
 
-class PipelineOrders : public ::testing::TestWithParam<std::size_t> {};
+class PipelineOrders : public ::testing::TestWithParam<std::tuple<std::size_t, bool>> {};
 
 TEST_P(PipelineOrders, AllEndWellForThreeCallers) {
   std::set<std::string> seen;
@@ -349,7 +413,7 @@ TEST_P(PipelineOrders, AllEndWellForThreeCallers) {
     const Path path = std::move(paths.back());
     paths.pop_back();
     // A world cannot be copied, since its callers point into it; it can be lived through again.
-    World world(GetParam());
+    World world(std::get<0>(GetParam()), std::get<1>(GetParam()));
     for (const Choice& choice : path) world.take(choice);
     ASSERT_FALSE(::testing::Test::HasFailure()) << text_of(path);
     if (!seen.insert(world.signature()).second) continue;
@@ -365,11 +429,15 @@ TEST_P(PipelineOrders, AllEndWellForThreeCallers) {
   std::cout << seen.size() << " states, " << ends << " ends\n";
 }
 
-// How many batches may be unanswered. A sanitizer has seen all of the code after the first.
+// How many batches may be unanswered, and whether there are transactions. A sanitizer has seen all
+// of the code after the first.
+using Case = std::tuple<std::size_t, bool>;
 #ifdef __SANITIZE_ADDRESS__
-INSTANTIATE_TEST_SUITE_P(Batches, PipelineOrders, ::testing::Values(2));
+INSTANTIATE_TEST_SUITE_P(Batches, PipelineOrders, ::testing::Values(Case(2, false)));
 #else
-INSTANTIATE_TEST_SUITE_P(Batches, PipelineOrders, ::testing::Values(1, 2, SIZE_MAX));
+INSTANTIATE_TEST_SUITE_P(Batches, PipelineOrders,
+                         ::testing::Values(Case(1, false), Case(2, false), Case(SIZE_MAX, false),
+                                           Case(2, true)));
 #endif
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace websession::redis {
 namespace {
@@ -182,6 +184,142 @@ TEST(Pipeline, TheYoungestOfThoseWhoWaitTakesOver) {
   pipeline.begin_read();
   b.waiting = true;
   EXPECT_EQ(pipeline.farewell().heir, nullptr) << "no role is free";
+}
+
+// Transactions: the parts of several requests in one.
+
+void enqueue_parts(Pipeline& pipeline, Request& request, std::string_view bytes,
+                   std::size_t parts) {
+  const auto append = [](std::string& out) { out += "script"; };
+  const auto append_parts = [bytes](std::string& out) { out += bytes; };
+  pipeline.enqueue(request, {1, append, parts, append_parts});
+}
+
+// MULTI was answered, and each part queued.
+void answer_queued(Pipeline& pipeline, std::size_t parts) {
+  for (std::size_t i = 0; i < 1 + parts; ++i) {
+    ASSERT_TRUE(pipeline.on_reply(Reply({Reply::Type::status, 0, "QUEUED"})));
+  }
+}
+
+const std::string multi = "*1\r\n$5\r\nMULTI\r\n";
+const std::string exec = "*1\r\n$4\r\nEXEC\r\n";
+
+TEST(PipelineTransactions, PartsOfABatchShareOneAndComeLast) {
+  Pipeline pipeline(1, true);
+  Request a;
+  Request b;
+  Request c;
+  enqueue_parts(pipeline, a, "aa", 2);
+  enqueue(pipeline, b, "b");
+  enqueue_parts(pipeline, c, "c", 1);
+  EXPECT_EQ(pipeline.pending(), 3U);
+  EXPECT_EQ(flush(pipeline), "b" + multi + "aac" + exec);
+  ASSERT_TRUE(pipeline.on_reply(reply("for b")));
+  EXPECT_TRUE(b.done);
+  answer_queued(pipeline, 3);
+  EXPECT_FALSE(a.done || c.done);
+  const std::vector<Reply::Element> answers{
+      {Reply::Type::integer, 1, {}}, {Reply::Type::integer, 2, {}}, {Reply::Type::integer, 3, {}}};
+  ASSERT_TRUE(pipeline.on_reply(Reply({Reply::Type::array, 0, {}}, answers)));
+  ASSERT_TRUE(a.done && c.done);
+  EXPECT_TRUE(a.replies.is_of_parts());
+  EXPECT_FALSE(b.replies.is_of_parts());
+  ASSERT_EQ(a.replies[0].elements().size(), 2U);
+  EXPECT_EQ(a.replies[0].elements()[1].integer, 2);
+  ASSERT_EQ(c.replies[0].elements().size(), 1U);
+  EXPECT_EQ(c.replies[0].elements()[0].integer, 3);
+  EXPECT_EQ(pipeline.pending(), 0U);
+  EXPECT_FALSE(pipeline.on_reply(reply("nobody's")));
+}
+
+TEST(PipelineTransactions, WithoutThemTheOtherFormIsSent) {
+  Pipeline pipeline;
+  Request a;
+  enqueue_parts(pipeline, a, "aa", 2);
+  EXPECT_EQ(flush(pipeline), "script");
+  ASSERT_TRUE(pipeline.on_reply(reply("1")));
+  EXPECT_FALSE(a.replies.is_of_parts());
+}
+
+TEST(PipelineTransactions, OneThatIsRefusedIsRefusedForEach) {
+  Pipeline pipeline(1, true);
+  Request a;
+  Request b;
+  enqueue_parts(pipeline, a, "a", 1);
+  enqueue_parts(pipeline, b, "b", 1);
+  (void)flush(pipeline);
+  answer_queued(pipeline, 2);
+  ASSERT_TRUE(pipeline.on_reply(Reply({Reply::Type::error, 0, "EXECABORT because"})));
+  for (const Request* request : {&a, &b}) {
+    ASSERT_TRUE(request->done);
+    EXPECT_TRUE(request->replies.is_of_parts());
+    EXPECT_EQ(request->replies[0].text(), "EXECABORT because");
+  }
+}
+
+// What is said to MULTI and EXEC decides whether the connection still knows where it is.
+TEST(PipelineTransactions, AnyOtherAnswerIsTheEndOfTheConnection) {
+  std::vector<Reply> wrong;
+  wrong.emplace_back(Reply::Element{Reply::Type::error, 0, "NOPERM no"});
+  wrong.emplace_back(Reply::Element{Reply::Type::string, 0, "text"});
+  wrong.emplace_back(Reply::Element{Reply::Type::nil, 0, {}});
+  wrong.emplace_back(Reply::Element{Reply::Type::array, 0, {}}, std::vector<Reply::Element>(2));
+  for (Reply& answer : wrong) {
+    Pipeline pipeline(1, true);
+    Request a;
+    enqueue_parts(pipeline, a, "a", 1);
+    (void)flush(pipeline);
+    answer_queued(pipeline, 1);
+    EXPECT_FALSE(pipeline.on_reply(std::move(answer)));
+  }
+  Pipeline pipeline(1, true);
+  Request a;
+  enqueue_parts(pipeline, a, "a", 1);
+  (void)flush(pipeline);
+  EXPECT_FALSE(pipeline.on_reply(Reply({Reply::Type::error, 0, "NOPERM no right to multi"})));
+}
+
+TEST(PipelineTransactions, AnAbandonedPartIsTakenBackWhileItCan) {
+  Pipeline pipeline(1, true);
+  Request a;
+  Request b;
+  Request c;
+  enqueue_parts(pipeline, a, "aa", 1);
+  enqueue_parts(pipeline, b, "bbb", 1);
+  enqueue_parts(pipeline, c, "c", 1);
+  EXPECT_FALSE(pipeline.abandon(a)) << "the server will not see it";
+  EXPECT_EQ(flush(pipeline), multi + "bbbc" + exec);
+  EXPECT_TRUE(pipeline.abandon(b)) << "the server may see it";
+  answer_queued(pipeline, 2);
+  const std::vector<Reply::Element> answers{{Reply::Type::integer, 1, {}},
+                                            {Reply::Type::integer, 2, {}}};
+  ASSERT_TRUE(pipeline.on_reply(Reply({Reply::Type::array, 0, {}}, answers)));
+  EXPECT_FALSE(a.done || b.done);
+  ASSERT_TRUE(c.done);
+  EXPECT_EQ(c.replies[0].elements()[0].integer, 2);
+}
+
+TEST(PipelineTransactions, AFailureKnowsThatHalfATransactionIsNone) {
+  Pipeline pipeline(1, true);
+  Request written;
+  enqueue_parts(pipeline, written, "w", 1);
+  const std::size_t size = pipeline.begin_write().size();
+  Request queued;
+  enqueue_parts(pipeline, queued, "q", 1);
+  pipeline.end_write(size - 1);
+  pipeline.fail(lost());
+  ASSERT_TRUE(written.done && queued.done);
+  EXPECT_FALSE(written.error->maybe_applied) << "EXEC is not whole";
+  EXPECT_FALSE(queued.error->maybe_applied);
+  EXPECT_FALSE(pipeline.has_callers());
+
+  Pipeline another(1, true);
+  Request whole;
+  enqueue_parts(another, whole, "w", 1);
+  (void)flush(another);
+  another.fail(lost());
+  EXPECT_TRUE(whole.error->maybe_applied);
 }
 
 TEST(Pipeline, AnEnqueueThatThrowsHasChangedNothing) {
