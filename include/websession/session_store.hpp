@@ -32,6 +32,9 @@ struct Lifetime {
   // An update renews only when that lengthens the time to live by at least this much. Zero: by
   // anything. So most writes leave it, and the index, alone.
   std::chrono::milliseconds renew_after{};
+  // A hint: what the session has left, by what is known of it. With it a store may decide about a
+  // renewal without looking.
+  std::optional<std::chrono::milliseconds> left{};
 };
 inline constexpr std::chrono::milliseconds ttl_max = std::chrono::hours(24 * 400);
 
@@ -67,6 +70,10 @@ struct Changes {
     std::string name;
     std::string value;
     std::optional<WallTime> deadline{};  // none: the attribute lives as long as the session
+    // A hint: when the session was loaded, the attribute was there and had no deadline. A store may
+    // then write it more cheaply. If it has been removed since, it is there again, and is not
+    // counted for `attributes_max`.
+    bool replaces = false;
   };
   // Adds to an integer; an absent attribute counts as 0. A deadline of the attribute stays.
   struct Increment {

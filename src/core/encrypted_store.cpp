@@ -257,12 +257,14 @@ Result<Changes> EncryptedStore::Impl::sealed(SessionCipher& cipher, const Change
   std::erase_if(sealed.expect,
                 [this](const Changes::Expect& expect) { return is_sealed(expect.name); });
   bool any = false;
+  bool has_mark = false;  // by what is known: whoever has set a sealed attribute has set the mark
   for (Changes::Set& set : sealed.set) {
     if (!is_sealed(set.name)) continue;
     Result<std::string> text = this->sealed(cipher, Field{set.name, set.value, set.deadline});
     if (!text) return std::move(text).error();
     set.value = *std::move(text);
     any = true;
+    has_mark = has_mark || set.replaces;
   }
   if (const auto identity = identity_after(changes, nullptr)) {
     Result<std::string> text = cipher.seal_alike({identity_field, *identity});
@@ -275,7 +277,8 @@ Result<Changes> EncryptedStore::Impl::sealed(SessionCipher& cipher, const Change
     return make_error(Errc::no_randomness,
                       "OpenSSL's random generator failed; nothing was written");
   }
-  sealed.set.push_back({std::string(mark_field), internal::encode_base64(*mark)});
+  const std::string text = internal::encode_base64(*mark);
+  sealed.set.push_back({std::string(mark_field), text, std::nullopt, has_mark});
   return sealed;
 }
 

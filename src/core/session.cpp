@@ -160,10 +160,10 @@ Changes Session::State::limited() const {
 Changes Session::State::changes() const {
   Changes changes = limited();
   changes.clear = cleared;
-  const auto add = [&changes](const PendingByName& all, bool with_removals) {
+  const auto add = [&](const PendingByName& all, bool with_removals) {
     for (const auto& [name, change] : all) {
       if (change.text) {
-        changes.set.push_back({name, *change.text, change.deadline});
+        changes.set.push_back({name, *change.text, change.deadline, was_plain(name)});
       } else if (with_removals) {
         changes.remove.push_back(name);
       }
@@ -178,6 +178,11 @@ Changes Session::State::changes() const {
     add_created(changes);
   }
   return changes;
+}
+
+bool Session::State::was_plain(std::string_view name) const {
+  const std::optional<Field> field = snapshot().find_field(name);
+  return field && !field->deadline;
 }
 
 void Session::State::add_created(Changes& changes) const {

@@ -176,8 +176,10 @@ struct Session::State {
   void add_transition(Changes& changes) const;
   // What an update gives.
   [[nodiscard]] Lifetime lifetime(internal::milliseconds ttl, std::string_view principal) const {
-    return {ttl, principal, internal::renewal_least(ttl, shared->plan)};
+    return {ttl, principal, internal::renewal_least(ttl, shared->plan), remaining()};
   }
+  // Whether an attribute was there and had no deadline when the session was loaded.
+  [[nodiscard]] bool was_plain(std::string_view name) const;
   // Takes over what a write has made of the session, and that it has renewed it if that was due.
   void settle(Fields fields, const Lifetime& lifetime);
   void note_renewal(const Lifetime& lifetime);

@@ -67,6 +67,25 @@ class Exchange {
   std::vector<std::string_view> names_;
 };
 
+// A transaction with all that a store sends in one, on a key that nobody has: it is made and ended
+// in one step. Should the user have no right to MULTI, the commands are executed all the same, and
+// leave nothing either.
+void add_probe(Exchange& login, const std::string& key) {
+  login.add({"MULTI"}, "MULTI");
+  login.add({"HSET", key, "a", "b"}, "HSET");
+  login.add({"PEXPIREAT", key, "1", "NX"}, "PEXPIREAT");
+  login.add({"HDEL", key, "a"}, "HDEL");
+  login.add({"PEXPIRE", key, "1", "GT"}, "PEXPIRE");
+  login.add({"EXEC"}, "EXEC");
+}
+bool is_done(std::span<const Reply::Element> answers) {
+  constexpr std::array<std::int64_t, 4> expected{1, 1, 0, 0};
+  return std::equal(answers.begin(), answers.end(), expected.begin(), expected.end(),
+                    [](const Reply::Element& answer, std::int64_t wanted) {
+                      return answer.type == Reply::Type::integer && answer.integer == wanted;
+                    });
+}
+
 bool is_error(const Reply& reply) { return reply.type() == Reply::Type::error; }
 
 bool is_sentinel(Connection& connection, SteadyTime deadline) {
@@ -187,8 +206,12 @@ Result<void> Dialer::log_in(Connection& connection, SteadyTime deadline) const {
     login.add({"SCRIPT", "LOAD", script}, "SCRIPT LOAD");
   }
 
+  if (login_.transactions) add_probe(login, login_.prefix + ":probe");
+
   std::vector<Reply> replies;
   std::optional<Error> failed = login.run(connection, deadline, replies);
+  connection.does_transactions =
+      !failed && login_.transactions && is_done(replies.back().elements());
   const auto unknown = std::find_if(replies.begin(), replies.end(), [](const Reply& reply) {
     return is_error(reply) && is_unknown_command(reply.text());
   });
@@ -234,7 +257,7 @@ std::optional<Error> Dialer::measure(Connection& connection, SteadyTime deadline
   }
   // Far away, the next batch must not wait for the answer to the last one. Nearby, waiting for it
   // makes larger batches, which cost both sides less.
-  if (connection.is_near) connection.pipeline = Pipeline(1);
+  connection.pipeline = Pipeline(connection.is_near ? 1 : SIZE_MAX, connection.does_transactions);
   return std::nullopt;
 }
 

@@ -61,20 +61,39 @@ class Engine {
   template <class Append, class Decode>
   auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode)
       -> decltype(decode(std::declval<const Reply&>(), false)) {
+    const auto none = [](std::string&) {};
+    return change(append, repeat, until, decode, 0, none, decode);
+  }
+
+  // The same by so many parts of a transaction (Commands) where the connection does them.
+  // `decode_parts` gets their array.
+  template <class Append, class Decode, class AppendParts, class DecodeParts>
+  auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode,
+              std::size_t parts, const AppendParts& append_parts, const DecodeParts& decode_parts)
+      -> decltype(decode(std::declval<const Reply&>(), false)) {
     bool repeated = false;
     CallBy by = CallBy::hash;
     const auto append_call = [&](std::string& out) { append(out, by); };
     const Commands call(1, append_call);
-    Result<Replies> replies = execute(call, repeat, until, &repeated);
+    Result<Replies> replies =
+        parts == 0 ? execute(call, repeat, until, &repeated)
+                   : execute({1, append_call, parts, append_parts}, repeat, until, &repeated);
     const auto is_error = [&replies] {
       return replies && (*replies)[0].type() == Reply::Type::error;
     };
-    if (is_error() && is_noscript((*replies)[0].text())) {
+    const bool by_parts = replies && replies->is_of_parts() && !is_error();
+    // A transaction that was refused has applied nothing. The script does it, or says why not.
+    if (replies && replies->is_of_parts() && !by_parts) {
+      replies = execute(call, repeat, until, &repeated);
+    }
+    if (!by_parts && is_error() && is_noscript((*replies)[0].text())) {
       by = CallBy::source;
       replies = execute(call, repeat, until, &repeated);
     }
     using Decoded = decltype(decode(std::declval<const Reply&>(), false));
-    Decoded result = replies ? decode((*replies)[0], repeated) : Decoded(replies.error());
+    Decoded result = !replies   ? Decoded(replies.error())
+                     : by_parts ? decode_parts((*replies)[0], repeated)
+                                : decode((*replies)[0], repeated);
     if (result.has_value() || !repeated) return result;
     Error error = std::move(result).error();
     error.maybe_applied = true;

@@ -152,6 +152,11 @@ Form form_of(const Layout& layout, const Changes& changes) {
   return Form::general;
 }
 
+// Whether the session's life is to be lengthened, by what is known of it.
+bool renews(const Lifetime& lifetime) {
+  return lifetime.left && is_renewal_due(lifetime, *lifetime.left);
+}
+
 // In the order that set.lua takes them.
 template <class Sink>
 void write_set(Sink& sink, const Changes& changes, Lifetime lifetime, WallTime now) {
@@ -369,6 +374,51 @@ void append_update(std::string& out, CallBy by, const Layout& layout, const Stor
   });
 }
 
+std::size_t update_parts(const Layout& layout, const Changes& changes, const Lifetime& lifetime) {
+  if (form_of(layout, changes) != Form::set || changes.set.empty()) return 0;
+  // The index goes along with a renewal, and limits with what is added: that takes a script.
+  if (!lifetime.left || (renews(lifetime) && !lifetime.principal.empty())) return 0;
+  if (bytes_max_for(changes) != 0) return 0;
+  const bool replaces_all = std::all_of(
+      changes.set.begin(), changes.set.end(),
+      [](const Changes::Set& set) { return set.replaces && !set.deadline.has_value(); });
+  if (!replaces_all) return 0;
+  return 2U + (changes.remove.empty() ? 0U : 1U) + (renews(lifetime) ? 1U : 0U);
+}
+
+void append_update_parts(std::string& out, const Layout& layout, const StoreKey& key,
+                         const Changes& changes, const Lifetime& lifetime) {
+  append_command(out, [&](auto& sink) {
+    sink.word("HSET");
+    write_key(sink, layout, key);
+    for (const Changes::Set& set : changes.set) write_field(sink, set);
+  });
+  append_command(out, [&](auto& sink) {
+    sink.word("PEXPIREAT");
+    write_key(sink, layout, key);
+    sink.word("1");
+    sink.word("NX");
+  });
+  if (!changes.remove.empty()) {
+    append_command(out, [&](auto& sink) {
+      sink.word("HDEL");
+      write_key(sink, layout, key);
+      for (const std::string& name : changes.remove) {
+        sink.word(name);
+        sink.word(until_prefix, name);
+      }
+    });
+  }
+  if (renews(lifetime)) {
+    append_command(out, [&](auto& sink) {
+      sink.word("PEXPIRE");
+      write_key(sink, layout, key);
+      sink.number(lifetime.ttl.count());
+      sink.word("GT");
+    });
+  }
+}
+
 void append_rekey(std::string& out, CallBy by, const Layout& layout, const StoreKey& from,
                   const StoreKey& to, const Changes& changes, Lifetime lifetime, Grace grace,
                   std::string_view former, WallTime now) {
@@ -545,6 +595,22 @@ Result<Changed> decode_change(const Reply& reply, const Changes& changes) {
     applied.outcome.counters.push_back(*counter);
   }
   return applied;
+}
+
+Result<Changed> decode_update_parts(const Reply& reply) {
+  using Status = Outcome::Status;
+  const std::span<const Reply::Element> elements = reply.elements();
+  if (elements.size() < 2) return unexpected_reply(true);
+  const Reply::Element& written = elements[0];
+  const Reply::Element& ended = elements[1];
+  if (written.type == Reply::Type::error) {
+    if (is_wrong_type(written.text)) return Changed{Outcome{Status::gone}};
+    return server_error(written.text, true);
+  }
+  if (written.type != Reply::Type::integer || ended.type != Reply::Type::integer) {
+    return unexpected_reply(true);
+  }
+  return Changed{Outcome{ended.integer == 1 ? Status::gone : Status::applied}};
 }
 
 Result<Erased> decode_erase(const Reply& reply) {

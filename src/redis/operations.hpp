@@ -45,6 +45,15 @@ void append_create(std::string& out, CallBy by, const Layout& layout, const Stor
 void append_update(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
                    const Changes& changes, Lifetime lifetime, std::string_view former,
                    WallTime now);
+// The same update as parts of a transaction, for what most requests write: new texts of attributes
+// that are there. Without a script, it is no dearer than a blind write. 0: it takes the script.
+//
+// HSET would make a hash where none is. Only such a one has no time to live, so the next command
+// ends it at once, and says so. A mark is no hash (mark.lua), and refuses.
+[[nodiscard]] std::size_t update_parts(const Layout& layout, const Changes& changes,
+                                       const Lifetime& lifetime);
+void append_update_parts(std::string& out, const Layout& layout, const StoreKey& key,
+                         const Changes& changes, const Lifetime& lifetime);
 void append_rekey(std::string& out, CallBy by, const Layout& layout, const StoreKey& from,
                   const StoreKey& to, const Changes& changes, Lifetime lifetime, Grace grace,
                   std::string_view former, WallTime now);
@@ -82,6 +91,8 @@ struct Changed {
   std::optional<std::string> former{};
 };
 Result<Changed> decode_change(const Reply& reply, const Changes& changes);
+// Precondition: it is the array that the parts of an update gave.
+Result<Changed> decode_update_parts(const Reply& reply);
 
 struct Erased {
   bool any = false;

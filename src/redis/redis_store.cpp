@@ -189,11 +189,27 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
     return std::move(valid).error();
   }
   const WallTime now = impl_->clock->wall();
-  return impl_->change(
-      changes, {}, changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied,
-      [&](std::string& out, CallBy by, std::string_view former) {
-        redis::append_update(out, by, impl_->layout, key, changes, lifetime, former, now);
-      });
+  const auto append = [&](std::string& out, CallBy by, std::string_view former) {
+    redis::append_update(out, by, impl_->layout, key, changes, lifetime, former, now);
+  };
+  const std::size_t parts = redis::update_parts(impl_->layout, changes, lifetime);
+  if (parts == 0) {
+    return impl_->change(changes, {},
+                         changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, append);
+  }
+  const auto append_parts = [&](std::string& out) {
+    redis::append_update_parts(out, impl_->layout, key, changes, lifetime);
+  };
+  const auto decode_parts = [](const Reply& reply, bool) {
+    return redis::decode_update_parts(reply);
+  };
+  Result<redis::Changed> changed = impl_->engine.change(
+      [&](std::string& out, CallBy by) { append(out, by, {}); }, Repeat::only_if_not_applied,
+      impl_->engine.deadline(),
+      [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); }, parts,
+      append_parts, decode_parts);
+  if (!changed) return std::move(changed).error();
+  return std::move(changed->outcome);
 }
 
 Result<Outcome> RedisStore::rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "dialer.hpp"
 #include "fake_redis.hpp"
@@ -65,6 +66,39 @@ TEST_F(LoginTest, MissingRightsToConvenienceAreNoMatter) {
     answers[word] = "-NOPERM this user has no permissions to run the command\r\n";
   }
   EXPECT_TRUE(dial());
+}
+
+// A connection does transactions when a whole one was done.
+TEST_F(LoginTest, TransactionsAreFoundOut) {
+  const auto does_transactions = [&] {
+    const auto made = dial();
+    EXPECT_TRUE(made);
+    return made && (*made)->does_transactions;
+  };
+  EXPECT_FALSE(does_transactions()) << "nobody wants them";
+  login.transactions = true;
+  for (const char* word : {"HSET", "PEXPIREAT", "HDEL", "PEXPIRE"}) answers[word] = "+QUEUED\r\n";
+  answers["MULTI"] = "+OK\r\n";
+  answers["EXEC"] = "*4\r\n:1\r\n:1\r\n:0\r\n:0\r\n";
+  EXPECT_TRUE(does_transactions());
+  const auto without = [&](const char* word, const std::string& answer) {
+    const std::string before = std::exchange(answers[word], answer);
+    EXPECT_FALSE(does_transactions()) << word;
+    answers[word] = before;
+  };
+  const std::string aborted = "-EXECABORT Transaction discarded because of previous errors.\r\n";
+  without("EXEC", aborted);
+  without("EXEC", "-NOPERM no\r\n");
+  without("EXEC", "*4\r\n:1\r\n:0\r\n:0\r\n:0\r\n");  // NX means nothing to it
+  without("EXEC", "*0\r\n");
+  without("EXEC", "$-1\r\n");
+  for (const char* word : {"HSET", "PEXPIREAT", "HDEL", "PEXPIRE"}) {
+    answers["EXEC"] = aborted;
+    without(word, "-NOPERM no\r\n");
+  }
+  // Bare commands, as MULTI is refused.
+  answers["EXEC"] = "-ERR EXEC without MULTI\r\n";
+  without("MULTI", "-NOPERM no\r\n");
 }
 
 // As rename-command does it.

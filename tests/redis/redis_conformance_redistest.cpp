@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "certificates.hpp"
+#include "hinting_store.hpp"
 #include "print_case.hpp"
 #include "redis_fixture.hpp"
 #include "redis_harness.hpp"
@@ -15,8 +18,10 @@ class RedisStoreConformance : public RedisTest,
                               public ::testing::WithParamInterface<ConformanceCase> {
  protected:
   void run(const std::string& url, const RedisOptions& options) {
-    RedisHarness harness(RedisStore::connect(url, options).value(), clock,
-                         RedisStore::connect(url, options).value());
+    run(RedisStore::connect(url, options).value(), RedisStore::connect(url, options).value());
+  }
+  void run(std::shared_ptr<SessionStore> store, std::shared_ptr<SessionStore> another) {
+    RedisHarness harness(std::move(store), clock, std::move(another));
     expect_conformance(GetParam(), harness, *server, "sid_");
   }
 };
@@ -32,6 +37,17 @@ class RedisStoreOverTls : public RedisStoreConformance {
   }
   Authority authority;
 };
+
+// What is known of a session leads to transactions.
+class RedisStoreWithHints : public RedisStoreConformance {};
+
+TEST_P(RedisStoreWithHints, Conforms) {
+  const auto connect = [&] {
+    return std::make_shared<HintingStore>(
+        RedisStore::connect(server->url(), patient_options(clock)).value());
+  };
+  run(connect(), connect());
+}
 
 // The cases about a backend that fails, with one that does.
 TEST_F(RedisStoreOutage, Conforms) {
@@ -53,6 +69,11 @@ TEST_P(RedisStoreOverTls, Conforms) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Case, RedisStoreOverTls, ::testing::ValuesIn(conformance_cases()),
+                         [](const auto& tested) { return tested.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(Case, RedisStoreWithHints, ::testing::ValuesIn(conformance_cases()),
+                         [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Index, RedisStoreWithHints, ::testing::ValuesIn(principal_index_cases()),
                          [](const auto& tested) { return tested.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Case, RedisStoreConformance, ::testing::ValuesIn(conformance_cases()),

@@ -75,6 +75,7 @@ bool RedisRights::everything_works() {
   RedisStore& store = **connected;
   const StoreKey from = fresh_key();
   const StoreKey to = fresh_key();
+  const StoreKey other = fresh_key();
   const Lifetime ada{std::chrono::minutes(1), "ada"};
   if (!store.create(from, fields({{"@user", "ada"}, {"n", "1"}, {"x", "1"}}), ada)) return false;
 
@@ -91,6 +92,12 @@ bool RedisRights::everything_works() {
   for (const Changes* changes : {&set, &count, &clear}) {
     if (!store.update(from, *changes, ada)) return false;
   }
+  // Known to be there, so that a transaction may write it.
+  set.set[0].replaces = true;
+  set.remove.clear();
+  const Lifetime known{ada.ttl, "ada", std::chrono::seconds(10), ada.ttl};
+  if (!store.create(other, fields({{"a", "0"}}), ada)) return false;
+  if (!store.update(other, set, known)) return false;
   if (!store.rekey(from, to, {}, ada, {std::chrono::seconds(1)})) return false;
   if (!store.load(from).has_value() || !store.entries("ada")) return false;
   probe->text({"SCRIPT", "FLUSH"});  // from here on EVAL
@@ -105,8 +112,9 @@ TEST_F(RedisRights, EachIsNeeded) {
     Words others = all;
     std::erase(others, right);
     allow(others);
-    // These two are used if allowed, and done without otherwise.
-    const bool is_optional = right == "+script|load" || right == "+client|setname";
+    // These are used if allowed, and done without otherwise.
+    const bool is_optional = right == "+script|load" || right == "+client|setname" ||
+                             right == "+multi" || right == "+exec" || right == "+pexpireat";
     EXPECT_EQ(everything_works(), is_optional) << right;
   }
 }

@@ -93,7 +93,8 @@ std::string OwnedSessions::payload(std::int64_t version) const {
 
 Fields OwnedSessions::first_fields() const {
   const std::string text = payload(1);
-  return {{"@created", "1"}, {"mark", mark_}, {"version", "1"}, {"changes", "0"}, {"text", text}};
+  return {{"@created", "1"}, {"mark", mark_}, {"version", "1"}, {"changes", "0"},
+          {"text", text},    {"note", mark_}, {"again", mark_}};
 }
 
 void OwnedSessions::step() {
@@ -106,7 +107,8 @@ void OwnedSessions::step() {
   if (dice < 8) return create_short_lived();
   if (!alive_) return create();
   if (dice < 50) return load();
-  if (dice < 85) return change(false);
+  if (dice < 65) return change(false);
+  if (dice < 85) return note();
   if (dice < 90) return change(true);
   if (dice < 95) return move();
   return erase();
@@ -117,6 +119,8 @@ void OwnedSessions::create() {
   mark_ = name_ + "." + std::to_string(++serial_);
   known_ = last_version_ = 1;
   possible_ = {{1, 0}};
+  note_ = mark_;
+  notes_in_limbo_.clear();
   const Result<void> created =
       tally_.timed(true, [&] { return store_.create(key_, first_fields(), long_life); });
   alive_ = created.has_value();
@@ -182,6 +186,7 @@ void OwnedSessions::load() {
   const std::optional<std::int64_t> version = version_of(record);
   if (!version) return;
   settle_on(*version, "a load");
+  check_notes(record);
   if (const auto found = possible_.find(*version);
       found != possible_.end() && number(record.fields.find("changes")) != found->second) {
     fail("a change was counted twice, or not at all");
@@ -219,6 +224,32 @@ void OwnedSessions::change(bool touch_only) {
   }
   known_ = version;
   possible_ = {{version, count}};
+}
+
+void OwnedSessions::note() {
+  const std::string text = mark_ + "/" + std::to_string(engine_());
+  const auto noted = write_note(key_, text);
+  if (!noted) {
+    if (noted.error().maybe_applied) notes_in_limbo_.insert(text);
+    return;
+  }
+  if (noted->status != Outcome::Status::applied) return fail("a note found it gone");
+  note_ = text;
+}
+
+// With what is known of the session, as `Session` gives it: so a store may take a shorter way.
+Result<Outcome> OwnedSessions::write_note(const StoreKey& key, const std::string& text) {
+  Changes changes;
+  for (const char* name : {"note", "again"}) changes.set.push_back({name, text, {}, true});
+  Lifetime lifetime = long_life;
+  lifetime.left = engine_() % 4 == 0 ? milliseconds(1) : long_life.ttl;  // is a renewal due?
+  return tally_.timed(true, [&] { return store_.update(key, changes, lifetime); });
+}
+
+void OwnedSessions::check_notes(const Record& record) {
+  const std::string note(record.fields.find("note").value_or(""));
+  if (record.fields.find("again") != note) fail("half of a note was written");
+  if (note != note_ && !notes_in_limbo_.contains(note)) fail("has a note that was not the last");
 }
 
 void OwnedSessions::move() {
@@ -268,6 +299,8 @@ void OwnedSessions::visit_a_grave() {
 }
 
 void OwnedSessions::visit(const Grave& grave) {
+  const auto noted = write_note(grave.key, "late");
+  if (noted && noted->status != Outcome::Status::gone) fail("a write found what is gone");
   const auto loaded = tally_.timed(false, [&] { return store_.load(grave.key); });
   if (loaded.has_value() && loaded->has_value())
     fail("an erased, moved or expired session is back");

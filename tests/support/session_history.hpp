@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -102,6 +103,9 @@ class OwnedSessions {
   void create_short_lived();
   void load();
   void change(bool touch_only);
+  void note();
+  Result<Outcome> write_note(const StoreKey& key, const std::string& text);
+  void check_notes(const Record& record);
   void move();
   void erase();
   void visit_a_grave();
@@ -130,6 +134,9 @@ class OwnedSessions {
   // The version that each possible state has, with its count of changes: the known one, and those
   // in limbo that were to follow it.
   std::map<std::int64_t, std::int64_t> possible_{};
+  // Two attributes that are written together without looking, so one in limbo may come at any time.
+  std::string note_{};
+  std::set<std::string> notes_in_limbo_{};
   std::deque<Grave> graves_{};
   std::deque<std::pair<StoreKey, std::string>> orphans_{};  // whose creation stayed in limbo
 };

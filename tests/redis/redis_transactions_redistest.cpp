@@ -1,0 +1,491 @@
+// Updates as parts of transactions (operations.hpp, update_parts): what a script decides, two plain
+// commands and the type of the key decide there. So one path is compared with the other, and a
+// crash may come anywhere.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "engine.hpp"
+#include "hinting_store.hpp"
+#include "random.hpp"
+#include "redis_fixture.hpp"
+#include "redis_harness.hpp"
+#include "redis_store_impl.hpp"
+#include "websession/memory_store.hpp"
+
+namespace websession::testing {
+namespace {
+
+using std::chrono::minutes;
+
+// An outcome and a record as texts, to compare them and to show how they differ.
+std::string text_of(const Result<Outcome>& outcome) {
+  if (!outcome) return outcome.error().code.message();
+  std::string text = std::to_string(static_cast<int>(outcome->status));
+  for (const std::int64_t counter : outcome->counters) text += " " + std::to_string(counter);
+  return text + " found " + outcome->found.value_or("nothing");
+}
+std::string text_of(const Result<std::optional<Record>>& loaded) {
+  if (!loaded.has_value()) return loaded.error().message();
+  if (!loaded->has_value()) return "none";
+  const Record& record = **loaded;
+  std::string text = record.frozen ? "frozen" : "live";
+  for (const Field& field : record.fields) {
+    text += ", " + std::string(field.name) + "=" + std::string(field.value);
+    if (field.deadline) {
+      text += "@" + std::to_string(field.deadline->time_since_epoch() / milliseconds(1));
+    }
+  }
+  // Redis counts real time, but five minutes are not over by the time that it is asked.
+  return text + ", " + std::to_string((record.remaining + milliseconds(299'999)) / minutes(10));
+}
+
+class RedisTransactions : public RedisTest {
+ protected:
+  std::shared_ptr<RedisStore> connect_with(const std::string& prefix, bool transactions) {
+    RedisOptions options = patient_options(clock);
+    options.prefix = prefix;
+    redis::Endpoint endpoint =
+        redis::make_endpoint(server->url(), options, options.prefix, {}).value();
+    endpoint.login.transactions = transactions;
+    return redis::make_store(std::move(endpoint.connector), std::move(endpoint.login), options);
+  }
+  static constexpr Lifetime five_minutes{minutes(5)};
+  // With hints, as a session that was loaded with five minutes left, before others changed it.
+  static Result<Outcome> write(SessionStore& store, const StoreKey& key, Changes changes,
+                               bool renews) {
+    for (Changes::Set& set : changes.set) set.replaces = true;
+    Lifetime lifetime{renews ? minutes(9) : minutes(5)};
+    lifetime.left = five_minutes.ttl;
+    return store.update(key, changes, lifetime);
+  }
+  static Changes setting(const std::string& text) {
+    Changes changes;
+    changes.set = {{"a", text}, {"b", text}};
+    return changes;
+  }
+  std::int64_t transactions_done() {
+    const std::string stats = probe->text({"INFO", "commandstats"});
+    const std::string name = "cmdstat_exec:calls=";
+    const std::size_t found = stats.find(name);
+    return found == std::string::npos ? 0 : std::stoll(stats.substr(found + name.size()));
+  }
+  // What is in the server must be whole and must end.
+  static void expect_sound(RedisProbe& outside, const std::string& prefix, std::size_t least) {
+    const auto keys = outside.keys(prefix);
+    EXPECT_GE(keys.size(), least);
+    for (const std::string& key : keys) {
+      EXPECT_GT(outside.integer({"PTTL", key}), 0) << key << " never ends";
+      const auto hash = outside.hash(key);
+      EXPECT_EQ(hash.count("@created"), 1U) << key << " was never created";
+      EXPECT_EQ(hash.at("a"), hash.at("b")) << key << " is half written";
+    }
+  }
+};
+
+// Random operations
+
+class Operations {
+ public:
+  Operations(Random& random, const ManualClock& clock) : random_(random), clock_(clock) {}
+
+  // Of the last session in one of four places.
+  StoreKey key() { return key_at(random_.below(places_.size())); }
+  // One that was never used.
+  StoreKey next_key() {
+    const std::size_t place = random_.below(places_.size());
+    ++places_.at(place);
+    return key_at(place);
+  }
+  Grace grace() { return {random_.below(2) == 0 ? milliseconds(0) : minutes(20)}; }
+  Lifetime lifetime() {
+    constexpr std::array<int, 3> lengths{10, 20, 40};
+    Lifetime lifetime{minutes(lengths.at(random_.below(lengths.size())))};
+    if (random_.below(3) == 0) lifetime.principal = "ada";
+    if (random_.below(3) == 0) lifetime.renew_after = minutes(15);
+    return lifetime;
+  }
+  std::string text() { return std::to_string(random_.below(5)); }
+  std::string name() { return std::string(1, static_cast<char>('a' + random_.below(5))); }
+  std::optional<WallTime> deadline(milliseconds least) {
+    if (random_.below(6) != 0) return std::nullopt;
+    return clock_.wall() + least + milliseconds(random_.below(2) * 3'600'000);
+  }
+  Fields fields() {
+    std::map<std::string, Field> fields;
+    std::deque<std::string> texts;
+    for (std::size_t i = random_.below(5); i > 0; --i) {
+      const std::string& name = texts.emplace_back(this->name());
+      const auto ends = deadline(milliseconds(-5));  // some have passed
+      fields[name] = Field{name, texts.emplace_back(text()), ends};
+    }
+    std::vector<Field> all{{"@created", "1"}};
+    for (const auto& [name, field] : fields) all.push_back(field);
+    return Fields(all);
+  }
+  Changes changes() {
+    Changes changes;
+    std::vector<std::string> names{"a", "b", "c", "d", "e"};
+    const auto take = [&] {
+      const auto taken = names.begin() + static_cast<std::ptrdiff_t>(random_.below(names.size()));
+      std::string name = *taken;
+      names.erase(taken);
+      return name;
+    };
+    for (std::size_t i = random_.below(3); i > 0; --i) {
+      changes.set.push_back({take(), text(), deadline(minutes(1))});
+    }
+    if (random_.below(3) == 0) changes.remove.push_back(take());
+    if (random_.below(6) == 0) changes.increment.push_back({take(), 1});
+    if (random_.below(6) == 0) changes.expect.push_back({name(), {text(), text()}});
+    changes.clear = random_.below(20) == 0;
+    // Together they let small texts pass unlooked at (docs/decisions.md).
+    if (random_.below(3) == 0) {
+      changes.attributes_max = 4;
+    } else if (random_.below(10) == 0) {
+      changes.bytes_max = 6;
+    }
+    return changes;
+  }
+
+ private:
+  [[nodiscard]] StoreKey key_at(std::size_t place) const {
+    return StoreKey("key" + std::to_string(place) + "." + std::to_string(places_.at(place)));
+  }
+  Random& random_;
+  const ManualClock& clock_;
+  std::array<int, 4> places_{};  // how many sessions there were so far
+};
+
+// WEBSESSION_TEST_OPERATIONS, when it is set.
+int random_operations() {
+  const char* given = std::getenv("WEBSESSION_TEST_OPERATIONS");
+  return given != nullptr ? std::stoi(given) : 10'000;
+}
+
+TEST_F(RedisTransactions, ScriptsAndTheMemoryStoreGiveTheSame) {
+  const int count = random_operations();
+  Random random;
+  Operations operations(random, *clock);
+  HintingStore hinted(connect_with("tx_", true));
+  const auto scripts = connect_with("script_", false);
+  MemoryStore memory({.clock = clock});
+  const std::vector<SessionStore*> stores{&hinted, scripts.get(), &memory};
+  const auto on_each = [&](int i, const auto& call) {
+    std::vector<std::string> texts;
+    for (SessionStore* store : stores) texts.push_back(call(*store));
+    ASSERT_EQ(texts[0], texts[1]) << "operation " << i << ": transactions and scripts";
+    ASSERT_EQ(texts[1], texts[2]) << "operation " << i << ": Redis and MemoryStore";
+  };
+  for (int i = 0; i < count && !HasFatalFailure(); ++i) {
+    const std::size_t dice = random.below(20);
+    const bool begins = dice == 0 && random.below(8) != 0;
+    const StoreKey key = begins ? operations.next_key() : operations.key();
+    const Lifetime lifetime = operations.lifetime();
+    const Grace grace = operations.grace();
+    if (dice == 0) {
+      const Fields fields = operations.fields();
+      on_each(i, [&](SessionStore& store) {
+        const Result<void> made = store.create(key, fields, lifetime);
+        return made ? std::string() : made.error().code.message();
+      });
+    } else if (dice == 1) {
+      on_each(i, [&](SessionStore& store) {
+        const Result<bool> erased = store.erase(key, grace);
+        return erased.has_value() ? std::to_string(static_cast<int>(*erased))
+                                  : erased.error().message();
+      });
+    } else if (dice == 2) {
+      const StoreKey other = operations.next_key();
+      const Changes changes = operations.changes();
+      on_each(i, [&](SessionStore& store) {
+        return text_of(store.rekey(key, other, changes, lifetime, grace));
+      });
+    } else {
+      const Changes changes = operations.changes();
+      on_each(i,
+              [&](SessionStore& store) { return text_of(store.update(key, changes, lifetime)); });
+    }
+    on_each(i, [&](SessionStore& store) { return text_of(store.load(key)); });
+  }
+  EXPECT_GT(transactions_done(), count / 100) << "transactions were not tried";
+}
+
+// Another step comes between the load that the hints are from and the write.
+
+struct Step {
+  std::string name;
+  std::function<void(SessionStore& store, RedisProbe& outside, const std::string& prefix)> take;
+};
+
+const StoreKey key("key");
+
+std::vector<Step> steps() {
+  const auto update = [](Changes changes) {
+    return [changes](SessionStore& store, RedisProbe&, const std::string&) {
+      EXPECT_TRUE(store.update(key, changes, {minutes(5)}));
+    };
+  };
+  const auto erase = [](Grace grace) {
+    return [grace](SessionStore& store, RedisProbe&, const std::string&) {
+      EXPECT_TRUE(store.erase(key, grace).value());
+    };
+  };
+  const auto move = [](Grace grace) {
+    return [grace](SessionStore& store, RedisProbe&, const std::string&) {
+      EXPECT_TRUE(store.rekey(key, StoreKey("next"), {}, {minutes(5)}, grace));
+    };
+  };
+  const auto command = [](const RedisProbe::Words& words) {
+    return [words](SessionStore&, RedisProbe& outside, const std::string& prefix) {
+      RedisProbe::Words own = words;
+      own.at(1) = prefix + own.at(1);
+      (void)outside.text(own);
+    };
+  };
+  Changes set;
+  set.set = {{"a", "other"}};
+  Changes timed;
+  timed.set = {{"a", "other", WallTime(std::chrono::hours(1'000'000))}};
+  Changes removal;
+  removal.remove = {"a"};
+  Changes count;
+  count.increment = {{"n", 1}};
+  Changes clear;
+  clear.clear = true;
+  return {{"nothing", [](auto&&...) {}},
+          {"a set", update(set)},
+          {"a deadline", update(timed)},
+          {"a removal", update(removal)},
+          {"a count", update(count)},
+          {"a clear", update(clear)},
+          {"a renewal", update({})},
+          {"an end", erase({})},
+          {"an end that leaves a mark", erase({minutes(5)})},
+          {"a move", move({})},
+          {"a move that leaves a mark", move({minutes(5)})},
+          {"an end and a beginning",
+           [](SessionStore& store, RedisProbe&, const std::string&) {
+             EXPECT_TRUE(store.erase(key).value());
+             EXPECT_TRUE(store.create(key, {{"@created", "1"}, {"a", "new"}}, {minutes(5)}));
+           }},
+          {"another program's end", command({"UNLINK", "key"})},
+          {"another program's set", command({"HSET", "key", "a", "theirs"})},
+          {"another program's text", command({"SET", "key", "text", "PX", "300000"})},
+          {"another program's list",
+           [](SessionStore&, RedisProbe& outside, const std::string& prefix) {
+             (void)outside.text({"UNLINK", prefix + "key"});
+             (void)outside.text({"RPUSH", prefix + "key", "x"});
+             (void)outside.text({"PEXPIRE", prefix + "key", "300000"});
+           }},
+          {"an empty script cache", [](SessionStore&, RedisProbe& outside, const std::string&) {
+             (void)outside.text({"SCRIPT", "FLUSH"});
+           }}};
+}
+
+TEST_F(RedisTransactions, AnyStepBetweenTheLoadAndTheWriteEndsAsWithScripts) {
+  int round = 0;
+  for (const Step& step : steps()) {
+    for (const bool renews : {false, true}) {
+      for (const bool removes : {false, true}) {
+        ++round;
+        std::vector<std::string> ends;
+        for (const bool transactions : {true, false}) {
+          const std::string prefix =
+              std::to_string(round) + (transactions ? "transaction_" : "script_");
+          const auto store = connect_with(prefix, transactions);
+          const Fields fields{{"@created", "1"}, {"a", "0"}, {"b", "0"}, {"c", "0"}};
+          ASSERT_TRUE(store->create(key, fields, {minutes(5)}));
+          step.take(*store, *probe, prefix);
+          Changes changes = setting("mine");
+          if (removes) changes.remove.emplace_back("c");
+          const std::string written = text_of(write(*store, key, changes, renews));
+          ends.push_back(written + ": " + text_of(store->load(key)) + " and next " +
+                         text_of(store->load(StoreKey("next"))));
+          for (const std::string& left : probe->keys(prefix)) {
+            EXPECT_GT(probe->integer({"PTTL", left}), 0) << step.name;
+          }
+        }
+        EXPECT_EQ(ends[0], ends[1])
+            << step.name << (renews ? ", renewing" : "") << (removes ? ", removing" : "");
+      }
+    }
+  }
+  EXPECT_GE(transactions_done(), round) << "a transaction each, and one a connection";
+}
+
+// The table of docs/redis-layout.md.
+TEST_F(RedisTransactions, WhatAnotherProgramLeftIsMetAsDocumented) {
+  using Status = Outcome::Status;
+  struct Row {
+    bool transactions;
+    Status without_created;
+    Status without_expiry;
+  };
+  for (const Row& row :
+       {Row{true, Status::applied, Status::gone}, Row{false, Status::gone, Status::applied}}) {
+    const std::string prefix = row.transactions ? "transaction_" : "script_";
+    const auto store = connect_with(prefix, row.transactions);
+    probe->text({"HSET", prefix + "foreign", "a", "0"});
+    probe->text({"PEXPIRE", prefix + "foreign", "60000"});
+    probe->text({"HSET", prefix + "persisted", "@created", "1", "a", "0"});
+    const auto status = [&](const char* name) {
+      return write(*store, StoreKey(name), setting("1"), false).value().status;
+    };
+    EXPECT_EQ(status("foreign"), row.without_created) << prefix;
+    EXPECT_EQ(status("persisted"), row.without_expiry) << prefix;
+    EXPECT_EQ(probe->text({"HGET", prefix + "foreign", "a"}), row.transactions ? "1" : "0");
+    const auto left = probe->integer({"PTTL", prefix + "persisted"});
+    EXPECT_TRUE(row.transactions ? left == -2 : left > 0) << left;
+  }
+}
+
+TEST_F(RedisTransactions, AServerAtMaxmemoryRefusesAndKeepsWhatItHas) {
+  const auto store = connect();
+  ASSERT_TRUE(store->create(key, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
+  probe->text({"CONFIG", "SET", "maxmemory", "1"});
+  const Result<Outcome> refused = write(*store, key, setting("1"), true);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::rejected);
+  EXPECT_FALSE(refused.error().maybe_applied);
+  EXPECT_NE(refused.error().detail.find("maxmemory"), std::string::npos);
+  EXPECT_EQ(store->load(key).value()->fields.find("a"), "0");
+  // A connection that is made now finds no transactions, and does without.
+  const auto another = connect();
+  EXPECT_FALSE(write(*another, key, setting("1"), false));
+  probe->text({"CONFIG", "SET", "maxmemory", "0"});
+  for (const auto& each : {store, another}) {
+    EXPECT_TRUE(write(*each, key, setting("2"), false));
+    EXPECT_EQ(each->load(key).value()->fields.find("b"), "2");
+  }
+}
+
+// A server that executes a transaction's commands one by one is left at once, and nothing lasts.
+TEST_F(RedisTransactions, ARightThatIsTakenAwayLeadsToScripts) {
+  probe->text({"ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all"});
+  const std::string url = "redis://app:pw@127.0.0.1:" + std::to_string(server->port());
+  for (const char* right : {"multi", "exec", "pexpireat"}) {
+    const auto store = RedisStore::connect(url, patient_options(clock)).value();
+    const StoreKey gone = fresh_key();
+    const StoreKey live = fresh_key();
+    ASSERT_TRUE(store->create(live, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
+    EXPECT_TRUE(write(*store, live, setting("1"), false));
+    probe->text({"ACL", "SETUSER", "app", std::string("-") + right});
+    const Result<Outcome> first = write(*store, gone, setting("2"), false);
+    EXPECT_TRUE(!first || first->status == Outcome::Status::gone) << right;
+    const Result<Outcome> next = write(*store, live, setting("3"), false);
+    ASSERT_TRUE(next) << right << ": " << next.error().message();
+    EXPECT_EQ(store->load(live).value()->fields.find("a"), "3");
+    for (const std::string& left : probe->keys("sid_")) {
+      EXPECT_GT(probe->integer({"PTTL", left}), 0) << right << ": " << left << " never ends";
+    }
+    EXPECT_EQ(probe->integer({"EXISTS", redis_key(gone)}), 0) << right;
+    probe->text({"ACL", "SETUSER", "app", "+@all"});
+  }
+}
+
+// Crashes
+
+class RedisTransactionCrashes : public RedisTransactions {
+ protected:
+  std::vector<std::string> server_options() override {
+    return {"--appendonly", "yes", "--appendfsync", "always"};
+  }
+  [[nodiscard]] std::filesystem::path append_only_folder() {
+    return std::filesystem::path(probe->list({"CONFIG", "GET", "dir"}).at(1)) / "appendonlydir";
+  }
+};
+
+// Several callers in one transaction, one of whose sessions is gone; the file ends anywhere in it.
+TEST_F(RedisTransactionCrashes, AFileThatEndsAnywhereHoldsWholeWritesOnly) {
+  const auto store = connect_with("s", true);
+  const std::vector<StoreKey> keys{StoreKey("1"), StoreKey("2"), StoreKey("3"), StoreKey("4")};
+  for (const StoreKey& each : keys) {
+    ASSERT_TRUE(store->create(each, {{"@created", "1"}, {"a", "0"}, {"b", "0"}}, five_minutes));
+  }
+  ASSERT_TRUE(store->erase(keys[3]).value());
+  const std::filesystem::path folder = append_only_folder();
+  const std::filesystem::path file = folder / "appendonly.aof.1.incr.aof";
+  const std::size_t before = std::filesystem::file_size(file);
+  // All but the first find the server busy, and share the next transaction.
+  server->pause();
+  std::vector<std::thread> threads;
+  for (const StoreKey& each : keys) {
+    threads.emplace_back([&, each] { EXPECT_TRUE(write(*store, each, setting("1"), true)); });
+  }
+  server->resume();
+  for (std::thread& thread : threads) thread.join();
+
+  const std::size_t whole = std::filesystem::file_size(file);
+  ASSERT_GT(whole, before + 100);
+  const TemporaryFolder copy("aof");
+  for (std::size_t size = before; size <= whole && !HasFailure(); ++size) {
+    const std::filesystem::path target = std::filesystem::path(copy.path()) / std::to_string(size);
+    std::filesystem::create_directories(target);
+    std::filesystem::copy(folder, target / "appendonlydir",
+                          std::filesystem::copy_options::recursive);
+    std::filesystem::resize_file(target / "appendonlydir" / file.filename(), size);
+    RedisServer loaded({"--appendonly", "yes", "--dir", target});
+    RedisProbe outside(loaded);
+    SCOPED_TRACE("cut at " + std::to_string(size - before));
+    expect_sound(outside, "s", 3);
+    EXPECT_EQ(outside.integer({"EXISTS", "s4"}), 0) << "it had ended";
+    std::filesystem::remove_all(target);
+  }
+}
+
+TEST_F(RedisTransactionCrashes, AReplicaThatTakesOverHoldsWholeWritesOnly) {
+  for (int round = 0; round < 3; ++round) {
+    RedisServer master(
+        {"--repl-diskless-sync", "no"});  // so that an online replica gets what comes
+    RedisServer replica({"--replicaof", "127.0.0.1", std::to_string(master.port())});
+    RedisProbe outside(replica);
+    RedisProbe inside(master);
+    const auto is_online = [&] {
+      return inside.text({"INFO", "replication"}).find("state=online") != std::string::npos;
+    };
+    while (!is_online()) std::this_thread::yield();
+    RedisOptions options = patient_options(clock);
+    options.operation_timeout = std::chrono::seconds(1);
+    const auto store = RedisStore::connect(master.url(), options).value();
+    std::atomic<int> written = 0;
+    std::vector<std::thread> threads;
+    constexpr int writers = 8;
+    for (int t = 0; t < writers; ++t) {
+      threads.emplace_back([&, t] {
+        const StoreKey live = fresh_key();
+        const StoreKey gone = fresh_key();
+        ASSERT_TRUE(store->create(live, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
+        for (int i = t;; ++i) {
+          const bool late = i % 3 == 0;
+          const auto outcome =
+              write(*store, late ? gone : live, setting(std::to_string(i)), i % 2 == 0);
+          if (!outcome) return;
+          EXPECT_EQ(outcome->status, late ? Outcome::Status::gone : Outcome::Status::applied);
+          ++written;
+        }
+      });
+    }
+    while (written < 3000) std::this_thread::yield();
+    master.stop();
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(outside.text({"REPLICAOF", "NO", "ONE"}), "OK");
+    expect_sound(outside, "sid_", writers);
+  }
+}
+
+}  // namespace
+}  // namespace websession::testing
