@@ -53,8 +53,9 @@ struct Record {
   Fields fields;                          // what is visible now: no expired attribute
   std::chrono::milliseconds remaining{};  // time to live that was left
   bool frozen = false;                    // a mark (Grace): not writable
-  // Attributes that have expired and still take room in the store. Whoever writes this session next
-  // hands them to Changes::reap. Stores that clean up by themselves leave it empty.
+  // Attributes that have expired and still take room in the store (one may have been set again
+  // without a deadline, and be among the fields). Whoever writes this session next hands them to
+  // Changes::reap. Stores that clean up by themselves leave it empty.
   std::vector<std::string> expired{};
 
   // A mark without anything to read: the session was replaced or has ended a moment ago.

@@ -233,7 +233,8 @@ void Session::State::note_renewal(const Lifetime& lifetime) {
   stored->expired.clear();
   stored->is_created_wrong = false;
   stored->fresh = false;
-  if (!is_renewal_due(lifetime, remaining())) return;
+  // By what the store was told: it need not have looked.
+  if (!is_renewal_due(lifetime, lifetime.left.value_or(remaining()))) return;
   stored->expires_at = shared->clock->steady() + lifetime.ttl;
 }
 
@@ -265,8 +266,8 @@ Result<Outcome> Session::State::write_now(Changes changes) {
 
   const auto ttl = internal::time_to_live(stored->created, shared->plan, shared->clock->wall());
   stored->fresh = false;
-  Result<Outcome> outcome =
-      shared->store.update(stored->id, stored->seen, changes, lifetime(ttl, stored_principal()));
+  Lifetime told = lifetime(ttl, stored_principal());
+  Result<Outcome> outcome = shared->store.update(stored->id, stored->seen, changes, told);
   if (!outcome) return outcome;
   switch (outcome->status) {
     case Outcome::Status::gone:
@@ -288,8 +289,9 @@ Result<Outcome> Session::State::write_now(Changes changes) {
     if (deadline && *deadline <= shared->clock->wall()) deadline.reset();
     seen.set.push_back({name, std::to_string(outcome->counters.at(i)), deadline});
   }
+  told.principal = {};  // a view of what is replaced now
   note(seen);
-  note_renewal(lifetime(ttl, {}));
+  note_renewal(told);
   return outcome;
 }
 

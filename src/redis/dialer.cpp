@@ -19,6 +19,8 @@ constexpr milliseconds backoff_most{1000};
 constexpr microseconds near_at_most{200};
 // One PING may be held up by whatever else the machine does.
 constexpr int pings_at_most = 3;
+// Enough to divide the price of a transaction among many.
+constexpr std::size_t transaction_parts_max = 256;
 
 // Reads until `count` replies have come. The error, if any, comes beside what had come before it.
 std::optional<Error> read_replies(Connection& connection, std::size_t count, SteadyTime deadline,
@@ -249,7 +251,7 @@ std::optional<Error> Dialer::ask(Connection& connection, SteadyTime deadline) {
   return ping.run(connection, deadline, replies);
 }
 
-std::optional<Error> Dialer::measure(Connection& connection, SteadyTime deadline) {
+std::optional<Error> Dialer::measure(Connection& connection, SteadyTime deadline) const {
   for (int i = 0; i < pings_at_most && !connection.is_near; ++i) {
     const SteadyTime start = SteadyClock::now();
     if (std::optional<Error> failed = ask(connection, deadline)) return failed;
@@ -257,7 +259,11 @@ std::optional<Error> Dialer::measure(Connection& connection, SteadyTime deadline
   }
   // Far away, the next batch must not wait for the answer to the last one. Nearby, waiting for it
   // makes larger batches, which cost both sides less.
-  connection.pipeline = Pipeline(connection.is_near ? 1 : SIZE_MAX, connection.does_transactions);
+  // One reply holds all answers of a transaction, and each may be an error of a line.
+  const std::size_t parts_max =
+      std::clamp<std::size_t>(options_.reply_bytes_max / 128, 1, transaction_parts_max);
+  connection.pipeline =
+      Pipeline(connection.is_near ? 1 : SIZE_MAX, connection.does_transactions ? parts_max : 0);
   return std::nullopt;
 }
 

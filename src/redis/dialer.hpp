@@ -86,7 +86,7 @@ class Dialer {
   Result<std::shared_ptr<Connection>> connect(SteadyTime deadline) noexcept;
   Result<void> log_in(Connection& connection, SteadyTime deadline) const;
   [[nodiscard]] Error refusal(std::string_view step, std::string_view text) const;
-  static std::optional<Error> measure(Connection& connection, SteadyTime deadline);
+  std::optional<Error> measure(Connection& connection, SteadyTime deadline) const;
   void note_failure(const Error& error, SteadyTime start);
 
   const std::shared_ptr<Connector> connector_;

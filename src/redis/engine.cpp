@@ -60,7 +60,6 @@ Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options
   if (!parsed) return std::move(parsed).error();
   Login login{parsed->user,        parsed->password,   parsed->database,
               options.client_name, std::move(scripts), std::move(prefix)};
-  login.transactions = !login.prefix.empty() && !options.adopt_foreign_hashes;
   Result<std::unique_ptr<Connector>> connector = make_connector(*std::move(parsed), options.tls);
   if (!connector) return std::move(connector).error();
   return Endpoint{*std::move(connector), std::move(login)};

@@ -275,11 +275,11 @@ Result<void> Hash::take_deadlines(WallTime now) {
     }
     field.value.remove_prefix(colon + 1);
     const auto place = std::lower_bound(fields.begin(), fields.end(), field, in_order);
-    // Another program's: it counts, and knows no deadline.
-    if (place != fields.end() && place->name == field.name) continue;
+    // A plain one beside it counts, and knows no deadline.
+    const bool counts = place == fields.end() || place->name != field.name;
     if (*field.deadline <= now) {
       expired.emplace_back(field.name);
-    } else {
+    } else if (counts) {
       fields.insert(place, field);
     }
   }

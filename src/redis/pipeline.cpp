@@ -13,18 +13,7 @@ constexpr std::string_view exec = "*1\r\n$4\r\nEXEC\r\n";
 }  // namespace
 
 void Pipeline::enqueue(Request& request, const Commands& commands) {
-  if (transactions_ && commands.parts() > 0) {
-    const std::size_t before = queued_parts_.size();
-    parts_.reserve(parts_.size() + 1);
-    try {
-      commands.append_parts_to(queued_parts_);
-    } catch (...) {
-      queued_parts_.resize(before);
-      throw;
-    }
-    parts_.push_back({&request, commands.parts(), before, queued_parts_.size()});
-    return;
-  }
+  if (parts_max_ > 0 && commands.parts() > 0) return enqueue_parts(request, commands);
   // Bytes without a slot would give every later caller somebody else's reply.
   const std::size_t size_before = queued_.size();
   try {
@@ -37,6 +26,19 @@ void Pipeline::enqueue(Request& request, const Commands& commands) {
   }
   stream_end_ += queued_.size() - size_before;
   slots_.back().end = stream_end_;
+}
+
+void Pipeline::enqueue_parts(Request& request, const Commands& commands) {
+  const std::size_t before = queued_parts_.size();
+  parts_.push_back({&request, commands.parts(), before, before});
+  try {
+    commands.append_parts_to(queued_parts_);
+  } catch (...) {
+    parts_.pop_back();
+    queued_parts_.resize(before);
+    throw;
+  }
+  parts_.back().end = queued_parts_.size();
 }
 
 bool Pipeline::may_write() const noexcept {
@@ -64,20 +66,34 @@ std::string_view Pipeline::begin_write() {
   return std::string_view(staged_).substr(staged_offset_);
 }
 
-// If memory is short in the midst of it, the connection is of no use any more: fail() finds all.
+// If memory is short in the midst of it, the connection is of no use any more: fail() finds each
+// request, in one place or the other.
 void Pipeline::stage_transaction() {
-  std::size_t replies = 2;  // of MULTI and EXEC
-  for (const Part& part : parts_) replies += part.parts;
-  staged_.append(multi).append(queued_parts_).append(exec);
+  std::size_t members = 0;
+  std::size_t parts = 0;
+  std::size_t size = 0;
+  for (const Part& part : parts_) {
+    if (members > 0 && parts + part.parts > parts_max_) break;
+    ++members;
+    parts += part.parts;
+    size = part.end;
+  }
+  staged_.append(multi).append(queued_parts_, 0, size).append(exec);
+  queued_parts_.erase(0, size);
   const std::uint64_t begin = stream_end_;
-  stream_end_ += multi.size() + queued_parts_.size() + exec.size();
-  slots_.push_back({nullptr, replies, begin, stream_end_, parts_.size()});
-  while (!parts_.empty()) {
+  stream_end_ += multi.size() + size + exec.size();
+  // MULTI and EXEC are answered, too.
+  slots_.push_back({nullptr, parts + 2, begin, stream_end_, members});
+  ++transactions_in_flight_;
+  for (std::size_t i = 0; i < members; ++i) {
     const Part& part = parts_.front();
     slots_.push_back({part.request, 0, begin, stream_end_, 0, false, part.parts});
-    parts_.erase(parts_.begin());
+    parts_.pop_front();
   }
-  queued_parts_.clear();
+  for (Part& part : parts_) {
+    part.begin -= size;
+    part.end -= size;
+  }
 }
 
 void Pipeline::end_write(std::size_t bytes_written) noexcept {
@@ -92,6 +108,13 @@ void Pipeline::finish(Request& request) noexcept {
 }
 
 Result<void> Pipeline::on_reply(Reply reply) {
+  if (has_lost_track_) return make_error(Errc::corrupt, "nobody knows whose reply this is");
+  Result<void> given = give(std::move(reply));
+  has_lost_track_ = !given;
+  return given;
+}
+
+Result<void> Pipeline::give(Reply reply) {
   if (slots_.empty()) return make_error(Errc::corrupt, "Redis sent a reply nobody asked for");
   Slot& slot = slots_.front();
   if (slot.begin >= stream_staged_) {
@@ -111,8 +134,12 @@ Result<void> Pipeline::on_reply(Reply reply) {
 Result<void> Pipeline::on_transaction_reply(const Reply& reply) {
   Slot& own = slots_.front();
   if (!std::exchange(own.has_begun, true) && reply.type() == Reply::Type::error) {
-    // So the parts were executed one by one, and nobody knows by what halves.
-    return make_error(Errc::rejected, "Redis refused a transaction, which it had allowed before");
+    // So the parts were executed one by one, those that have been written at least; and the next
+    // ones will be.
+    for (Slot& slot : slots_) {
+      if (slot.parts > 0) slot.end = slot.begin;
+    }
+    return make_error(Errc::corrupt, "Redis refused a transaction, which it had allowed before");
   }
   if (--own.replies_left > 0) return {};
   const std::size_t members = own.members;
@@ -126,6 +153,7 @@ Result<void> Pipeline::on_transaction_reply(const Reply& reply) {
   }
   if (own.end == batch_ends_.front()) batch_ends_.pop_front();
   slots_.pop_front();
+  --transactions_in_flight_;
   std::size_t taken = 0;
   for (std::size_t i = 0; i < members; ++i) {
     const Slot member = slots_.front();
@@ -180,11 +208,13 @@ bool Pipeline::abandon(const Request& request) {
 
 void Pipeline::fail(const Error& error) noexcept {
   failed_ = true;
-  bool first = true;
+  // A reply that makes no sense is the fault of whoever it was for, or of all in a transaction; the
+  // others have only lost their connection.
+  std::size_t at_fault = slots_.empty() ? 0 : 1 + slots_.front().members;
+  if (error.code != Errc::corrupt) at_fault = slots_.size();
   for (const Slot& slot : slots_) {
-    // A reply that makes no sense is the fault of whoever it was for; the others have only lost
-    // their connection.
-    const bool own_fault = std::exchange(first, false) || error.code != Errc::corrupt;
+    const bool own_fault = at_fault > 0;
+    if (own_fault) --at_fault;
     if (slot.request == nullptr) continue;
     Error& its = slot.request->error.emplace();
     its.code = own_fault ? error.code : make_error_code(Errc::unavailable);
@@ -206,6 +236,7 @@ void Pipeline::fail(const Error& error) noexcept {
     finish(*part.request);
   }
   slots_.clear();
+  transactions_in_flight_ = 0;
   parts_.clear();
   queued_parts_.clear();
   batch_ends_.clear();

@@ -10,7 +10,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "parker.hpp"
 #include "resp.hpp"
@@ -113,15 +112,18 @@ enum class Turn {
 class Pipeline {
  public:
   // `batches_max`: so many writes may be unanswered before callers queue up for the next one.
-  // `transactions`: whether the server does them.
-  explicit Pipeline(std::size_t batches_max = SIZE_MAX, bool transactions = false) noexcept
-      : batches_max_(batches_max), transactions_(transactions) {}
+  // `parts_max`: so many commands are in a transaction, but for a request that has more. 0: the
+  // server does none.
+  explicit Pipeline(std::size_t batches_max = SIZE_MAX, std::size_t parts_max = 0) noexcept
+      : batches_max_(batches_max), parts_max_(parts_max) {}
 
   // Appends a request. When memory is short (or `commands` throws), nothing has changed.
   void enqueue(Request& request, const Commands& commands);
 
   // Requests that a reply is still due for, abandoned ones included.
-  [[nodiscard]] std::size_t pending() const noexcept { return slots_.size() + parts_.size(); }
+  [[nodiscard]] std::size_t pending() const noexcept {
+    return slots_.size() - transactions_in_flight_ + parts_.size();
+  }
   // False: whatever is pending was abandoned.
   [[nodiscard]] bool has_callers() const noexcept;
   [[nodiscard]] bool has_unwritten() const noexcept {
@@ -140,7 +142,7 @@ class Pipeline {
   void end_read() noexcept { reading_ = false; }
 
   // Gives a reply to the oldest request, and wakes its caller when it was the last one.
-  // Error: corrupt, nobody has asked for it.
+  // Error: corrupt, nobody has asked for it. From then on nobody is given any.
   Result<void> on_reply(Reply reply);
 
   // The caller leaves. True: its bytes may reach the server, and its replies will be dropped;
@@ -183,19 +185,23 @@ class Pipeline {
   [[nodiscard]] bool has_queued() const noexcept {
     return !queued_.empty() || !queued_parts_.empty();
   }
+  void enqueue_parts(Request& request, const Commands& commands);
+  Result<void> give(Reply reply);
   void stage_transaction();
   Result<void> on_transaction_reply(const Reply& reply);
   bool take_back_part(const Request& request);
   [[nodiscard]] Request* youngest_waiting() const noexcept;
 
   std::size_t batches_max_;
-  bool transactions_;
+  std::size_t parts_max_;
   std::deque<Slot> slots_;
-  std::vector<Part> parts_;
-  std::deque<std::uint64_t> batch_ends_;  // of the unanswered ones
+  std::deque<Part> parts_;
+  std::size_t transactions_in_flight_ = 0;  // slots that are nobody's
+  std::deque<std::uint64_t> batch_ends_;    // of the unanswered ones
   bool writing_ = false;
   bool reading_ = false;
   bool failed_ = false;
+  bool has_lost_track_ = false;
   std::string queued_;
   std::string queued_parts_;
   std::string staged_;

@@ -143,6 +143,7 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view u
                             scripts.update.source(), scripts.rekey.source(), scripts.erase.source(),
                             scripts.strip.source()});
   if (!endpoint) return std::move(endpoint).error();
+  endpoint->login.transactions = !options.adopt_foreign_hashes;
   return redis::make_store(std::move(endpoint->connector), std::move(endpoint->login),
                            std::move(options));
 }

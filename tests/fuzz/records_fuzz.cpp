@@ -131,11 +131,10 @@ Expected expected(const Reply& flat, const Reply& ttl, bool adopt) {
     const std::optional<std::int64_t> ms = parse_integer(text.substr(0, colon));
     if (!ms || colon == text.size()) return result;
     const std::string attribute = name.substr(7);
-    if (pairs->contains(attribute)) continue;  // the one without a deadline counts
     const WallTime deadline{std::chrono::milliseconds(*ms)};
     if (deadline <= now) {
       result.expired.push_back(attribute);
-    } else {
+    } else if (!pairs->contains(attribute)) {  // the one without a deadline counts
       result.fields[attribute] = {attribute, text.substr(colon + 1), deadline};
     }
   }

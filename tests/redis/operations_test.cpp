@@ -34,19 +34,20 @@ Result<std::optional<Loaded>> load(Reply flat, Reply ttl, const Layout& with = l
 }
 
 TEST(DecodeLoad, SortsOutTheHash) {
-  const Loaded loaded =
-      load(hash({"a", "1", "@created", "5", "@until.b", "1001:2:", "@until.c", "1000:3", "d",
-                 "plain", "@until.d", "7:timed", "@until.gone", "-7:"}),
-           integer(500))
-          .value()
-          .value();
+  const Loaded loaded = load(hash({"a", "1", "@created", "5", "@until.b", "1001:2:", "@until.c",
+                                   "1000:3", "d", "plain", "@until.d", "7:timed", "e", "plain",
+                                   "@until.e", "1001:timed", "@until.gone", "-7:"}),
+                             integer(500))
+                            .value()
+                            .value();
   EXPECT_EQ(loaded.record.fields, (Fields{{"a", "1"},
                                           {"@created", "5"},
                                           {"b", "2:", WallTime(std::chrono::milliseconds(1001))},
-                                          {"d", "plain"}}))
+                                          {"d", "plain"},
+                                          {"e", "plain"}}))
       << "in both forms, the one without a deadline counts";
   EXPECT_EQ(loaded.record.remaining.count(), 500);
-  EXPECT_EQ(loaded.record.expired, (std::vector<std::string>{"c", "gone"}));
+  EXPECT_EQ(loaded.record.expired, (std::vector<std::string>{"c", "d", "gone"}));
   EXPECT_FALSE(loaded.record.frozen);
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <new>
 #include <string>
 #include <string_view>
@@ -206,7 +207,7 @@ const std::string multi = "*1\r\n$5\r\nMULTI\r\n";
 const std::string exec = "*1\r\n$4\r\nEXEC\r\n";
 
 TEST(PipelineTransactions, PartsOfABatchShareOneAndComeLast) {
-  Pipeline pipeline(1, true);
+  Pipeline pipeline(1, 100);
   Request a;
   Request b;
   Request c;
@@ -243,7 +244,7 @@ TEST(PipelineTransactions, WithoutThemTheOtherFormIsSent) {
 }
 
 TEST(PipelineTransactions, OneThatIsRefusedIsRefusedForEach) {
-  Pipeline pipeline(1, true);
+  Pipeline pipeline(1, 100);
   Request a;
   Request b;
   enqueue_parts(pipeline, a, "a", 1);
@@ -266,22 +267,97 @@ TEST(PipelineTransactions, AnyOtherAnswerIsTheEndOfTheConnection) {
   wrong.emplace_back(Reply::Element{Reply::Type::nil, 0, {}});
   wrong.emplace_back(Reply::Element{Reply::Type::array, 0, {}}, std::vector<Reply::Element>(2));
   for (Reply& answer : wrong) {
-    Pipeline pipeline(1, true);
+    Pipeline pipeline(1, 100);
     Request a;
     enqueue_parts(pipeline, a, "a", 1);
     (void)flush(pipeline);
     answer_queued(pipeline, 1);
     EXPECT_FALSE(pipeline.on_reply(std::move(answer)));
   }
-  Pipeline pipeline(1, true);
+}
+
+// Its parts were executed one by one, and what else was said belongs to nobody any more.
+TEST(PipelineTransactions, OneThatIsNotBegunIsTheFaultOfItsOwnAndEndsTheConnection) {
+  Pipeline pipeline(SIZE_MAX, 100);
   Request a;
-  enqueue_parts(pipeline, a, "a", 1);
+  enqueue_parts(pipeline, a, "aa", 2);
   (void)flush(pipeline);
-  EXPECT_FALSE(pipeline.on_reply(Reply({Reply::Type::error, 0, "NOPERM no right to multi"})));
+  Request b;
+  enqueue(pipeline, b, "b");
+  Request c;
+  enqueue(pipeline, c, "c");
+  (void)pipeline.begin_write();  // and it is not known how much of it is written
+  const Result<void> refused =
+      pipeline.on_reply(Reply({Reply::Type::error, 0, "NOPERM no right to multi"}));
+  ASSERT_FALSE(refused);
+  for (const char* text : {":0", ":0", "ERR EXEC without MULTI", "for b", "for c"}) {
+    EXPECT_FALSE(pipeline.on_reply(reply(text)));
+  }
+  EXPECT_FALSE(a.done || b.done || c.done) << "nobody is given another's reply";
+  pipeline.fail(refused.error());
+  ASSERT_TRUE(a.done && b.done && c.done);
+  EXPECT_EQ(a.error->code, Errc::corrupt);
+  EXPECT_EQ(b.error->code, Errc::unavailable) << "it has only lost its connection";
+  EXPECT_TRUE(a.error->maybe_applied && b.error->maybe_applied);
+}
+
+TEST(PipelineTransactions, HalfOfOneThatIsNotBegunMayBeApplied) {
+  Pipeline pipeline(1, 100);
+  Request a;
+  enqueue_parts(pipeline, a, "aa", 2);
+  (void)pipeline.begin_write();
+  pipeline.end_write(multi.size() + 1);
+  pipeline.fail(pipeline.on_reply(Reply({Reply::Type::error, 0, "NOPERM no"})).error());
+  EXPECT_TRUE(a.error->maybe_applied);
+}
+
+TEST(PipelineTransactions, CountAsTheirRequests) {
+  Pipeline pipeline(SIZE_MAX, 100);
+  std::array<Request, 3> requests;
+  for (Request& request : requests) {
+    enqueue_parts(pipeline, request, "a", 1);
+    (void)flush(pipeline);
+  }
+  EXPECT_EQ(pipeline.pending(), 3U);
+  pipeline.fail(lost());
+  EXPECT_EQ(pipeline.pending(), 0U);
+}
+
+// One reply holds the answers of all.
+TEST(PipelineTransactions, ALongOneIsTwo) {
+  constexpr std::size_t most = 8;
+  Pipeline pipeline(1, most);
+  std::array<Request, most / 2 + 1> requests;
+  for (Request& request : requests) enqueue_parts(pipeline, request, "aa", 2);
+  EXPECT_EQ(pipeline.begin_write(), multi + std::string(most, 'a') + exec);
+  pipeline.end_write(multi.size() + most + exec.size());
+  EXPECT_EQ(pipeline.turn_of(requests.back()), Turn::read) << "its own comes with the next batch";
+  EXPECT_EQ(pipeline.pending(), requests.size());
+  answer_queued(pipeline, most);
+  const std::vector<Reply::Element> answers(most, {Reply::Type::integer, 1, {}});
+  ASSERT_TRUE(pipeline.on_reply(Reply({Reply::Type::array, 0, {}}, answers)));
+  EXPECT_TRUE(requests[most / 2 - 1].done);
+  EXPECT_FALSE(requests.back().done);
+  EXPECT_EQ(flush(pipeline), multi + "aa" + exec);
+}
+
+TEST(PipelineTransactions, AnEnqueueThatThrowsHasChangedNothing) {
+  Pipeline pipeline(1, 100);
+  Request a;
+  Request b;
+  enqueue_parts(pipeline, a, "a", 1);
+  const auto append = [](std::string&) {};
+  const auto throwing = [](std::string& out) {
+    out += "half";
+    throw std::bad_alloc();
+  };
+  EXPECT_THROW(pipeline.enqueue(b, {1, append, 1, throwing}), std::bad_alloc);
+  EXPECT_EQ(pipeline.pending(), 1U);
+  EXPECT_EQ(flush(pipeline), multi + "a" + exec);
 }
 
 TEST(PipelineTransactions, AnAbandonedPartIsTakenBackWhileItCan) {
-  Pipeline pipeline(1, true);
+  Pipeline pipeline(1, 100);
   Request a;
   Request b;
   Request c;
@@ -301,7 +377,7 @@ TEST(PipelineTransactions, AnAbandonedPartIsTakenBackWhileItCan) {
 }
 
 TEST(PipelineTransactions, AFailureKnowsThatHalfATransactionIsNone) {
-  Pipeline pipeline(1, true);
+  Pipeline pipeline(1, 100);
   Request written;
   enqueue_parts(pipeline, written, "w", 1);
   const std::size_t size = pipeline.begin_write().size();
@@ -314,7 +390,7 @@ TEST(PipelineTransactions, AFailureKnowsThatHalfATransactionIsNone) {
   EXPECT_FALSE(queued.error->maybe_applied);
   EXPECT_FALSE(pipeline.has_callers());
 
-  Pipeline another(1, true);
+  Pipeline another(1, 100);
   Request whole;
   enqueue_parts(another, whole, "w", 1);
   (void)flush(another);

@@ -10,6 +10,8 @@
 #include "print_case.hpp"
 #include "redis_fixture.hpp"
 #include "redis_harness.hpp"
+#include "requests.hpp"
+#include "websession/session_manager.hpp"
 #include "websession/testing/store_conformance.hpp"
 
 namespace websession::testing {
@@ -102,6 +104,33 @@ bool RedisRights::everything_works() {
   if (!store.load(from).has_value() || !store.entries("ada")) return false;
   probe->text({"SCRIPT", "FLUSH"});  // from here on EVAL
   return store.erase(from).has_value() && store.load(to).has_value();
+}
+
+// What a session's changes take; not where hashes of other programs are sessions.
+TEST_F(RedisRights, GiveTransactionsToSessions) {
+  const auto executed = [&] {
+    const std::string stats = probe->text({"INFO", "commandstats"});
+    const std::string name = "cmdstat_exec:calls=";
+    const std::size_t found = stats.find(name);
+    return found == std::string::npos ? 0 : std::stoi(stats.substr(found + name.size()));
+  };
+  for (const bool adopts : {false, true}) {
+    RedisOptions options = patient_options(clock);
+    options.adopt_foreign_hashes = adopts;
+    SessionOptions session_options;
+    session_options.clock = clock;
+    const auto manager =
+        SessionManager::make(RedisStore::connect(url(), options).value(), session_options).value();
+    Session first = open_session(manager);
+    first.set("visits", 1);
+    const std::string cookie = cookie_of(manager.commit(first).value());
+    const int before = executed();
+    Session second = open_session(manager, cookie);
+    second.set("visits", 2);
+    ASSERT_TRUE(manager.commit(second));
+    EXPECT_EQ(executed() - before, adopts ? 0 : 1);
+    EXPECT_EQ(open_session(manager, cookie).get<int>("visits").value(), 2);
+  }
 }
 
 TEST_F(RedisRights, EachIsNeeded) {

@@ -15,7 +15,8 @@ local head = redis.pcall('HMGET', last, '@created', '@user')
 if is_no_hash(head) then
   local mark = mark_under(last)
   if not mark then return head end
-  if mark.relation == 'same' and mark.successor ~= '' then return {mark.successor} end
+  local leads_on = mark.relation == 'same' and mark.successor ~= '' and not mark.has_ended
+  if leads_on then return {mark.successor} end
   return 0
 end
 if head.err then return head end

@@ -19,37 +19,31 @@ local function outgrows(flat, removed, list, first, bytes_max, attributes_max, n
 
   local share = attributes_max > 0 and bytes_max / attributes_max or 0
   local sizes = {}
-  -- The attribute that a field is, and its text: nil when it has ended.
-  local function attribute_of(name, text)
-    if not is_deadline(name) then return name, text end
-    local ends, rest = split_timed(text)
-    return name:sub(8), not has_passed(ends, now) and rest or nil
-  end
-  local function put(attribute, text)
-    if attribute:byte(1) ~= 64 then sizes[attribute] = text and #attribute + #text end
-  end
-  -- Once the timed ones and then the plain ones, which count where an attribute is in both forms.
-  local function each(do_with)
-    for _, timed in ipairs({true, false}) do
-      for i = 1, #flat, 2 do
-        if is_deadline(flat[i]) == timed then do_with(flat[i], flat[i + 1]) end
-      end
+  -- A field with what its attribute takes: nothing when it has ended. An attribute that is in both forms
+  -- takes room twice, and is one.
+  local function put(field, text)
+    local name = field
+    if is_deadline(field) then
+      local ends, rest = split_timed(text)
+      name, text = field:sub(8), not has_passed(ends, now) and rest or nil
     end
+    if name:byte(1) ~= 64 then sizes[field] = text and #name + #text end
   end
   local function weigh()
     local count, bytes, surplus = 0, 0, 0
-    for _, size in pairs(sizes) do
-      count, bytes, surplus = count + 1, bytes + size, surplus + math.max(0, size - share)
+    for field, size in pairs(sizes) do
+      local is_twin = is_deadline(field) and sizes[field:sub(8)]
+      count, bytes, surplus = count + (is_twin and 0 or 1), bytes + size, surplus + math.max(0, size - share)
     end
     return count, bytes, surplus
   end
-  each(function(name, text) put(attribute_of(name, text)) end)
+  for i = 1, #flat, 2 do put(flat[i], flat[i + 1]) end
   local count, bytes, surplus = weigh()
   sizes = {}
-  each(function(name, text)
-    if not removed(name) then put(attribute_of(name, text)) end
-  end)
-  for i = first, #list, 2 do put(attribute_of(list[i], list[i + 1])) end
+  for i = 1, #flat, 2 do
+    if not removed(flat[i]) then put(flat[i], flat[i + 1]) end
+  end
+  for i = first, #list, 2 do put(list[i], list[i + 1]) end
   local count_after, bytes_after, surplus_after = weigh()
   if attributes_max > 0 and count_after > attributes_max and count_after > count then return true end
   -- A session beyond the bound may shrink, but not into few large attributes that leave room for

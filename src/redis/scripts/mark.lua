@@ -15,20 +15,27 @@ local function mark_head(word, ends, relation, successor)
   return '@' .. word .. ' 1 ' .. ends .. ' ' .. relation .. ' ' .. #successor .. ':' .. successor .. '\n'
 end
 
--- The parts of a mark, or nil.
+local function unix_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- The parts of a mark, and whether its end has passed, or nil.
 local function mark_under(key)
   local text = redis.pcall('GET', key)
   if type(text) ~= 'string' then return nil end
   local word, ends, relation, size, from = text:match('^@(%a+) 1 (%d+) (%a+) (%d+):()')
   if not word then return nil end
-  return {word = word, ends = ends, relation = relation, successor = text:sub(from, from + size - 1)}
+  return {
+    word = word, ends = ends, relation = relation, successor = text:sub(from, from + size - 1),
+    has_ended = tonumber(ends) <= unix_ms()
+  }
 end
 
 -- Puts a mark in the place of what is there, for `ttl` ms. `flat`: what can be read, if there is any.
 -- Gives nothing, or the error of a user without the right to SET.
 local function put_mark(key, ttl, relation, successor, flat)
-  local time = redis.call('TIME')
-  local ends = ('%.0f'):format(time[1] * 1000 + math.floor(time[2] / 1000) + ttl)
+  local ends = ('%.0f'):format(unix_ms() + ttl)
   local parts = {mark_head(flat and 'frozen' or 'over', ends, relation, successor)}
   for i = 1, flat and #flat or 0, 2 do
     local name, text = flat[i], flat[i + 1]

@@ -8,7 +8,8 @@ local to_exists = redis.call('EXISTS', KEYS[2]) == 1
 local mark = is_no_hash(head) and mark_under(KEYS[1])
 
 -- Asked for again: the first time has done it all.
-if mark and mark.successor == KEYS[2] or left == -2 and to_exists then return applied(KEYS[2]) end
+local has_moved = mark and mark.successor == KEYS[2]
+if has_moved or left == -2 and to_exists then return applied(KEYS[2]) end
 if is_no_hash(head) then return {'gone'} end
 if head.err then return head end
 if left == -2 or not head[1] and not adopt then return {'gone'} end

@@ -1,5 +1,5 @@
 -- An attribute with a deadline is one field, `@until.<name>`, that holds <Unix ms>:<text>, in place of the
--- plain one. (Where another program has written the plain one beside it, that counts.)
+-- plain one. (Where another program, or a late write, has set the plain one beside it, that counts.)
 local function deadline_of(name) return '@until.' .. name end
 local function is_deadline(name) return name:sub(1, 7) == '@until.' end
 -- <Unix ms> and <text>. What is neither has ended.
