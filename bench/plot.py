@@ -7,8 +7,10 @@ from figures import LABELS, OPERATIONS, TRANSPORTS, throughput
 # Readable on white as on black, and told apart by most people with a colour vision deficiency.
 COLOURS = {
     "ours": "#2f7ae5",
+    "ours-renewing": "#7fb2f0",
     "hiredis-naive": "#8a929b",
     "hiredis-pipelined": "#d98e1f",
+    "hiredis-guarded": "#b0532b",
     "poco": "#2f9e6e",
     "connect-redis": "#c2569b",
 }

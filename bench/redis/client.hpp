@@ -33,9 +33,9 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   virtual ~Worker() = default;
 
-  // Reads all fields of session i and renews it.
+  // Reads all fields of session i and renews it, if that is due.
   virtual void load(std::size_t i) = 0;
-  // Writes one field of session i and renews it.
+  // Writes one field of session i and renews it, if that is due.
   virtual void save(std::size_t i, std::string_view value) = 0;
 };
 
@@ -50,12 +50,15 @@ class Client {
   virtual std::unique_ptr<Worker> worker() = 0;
 };
 
+enum class Renewal { when_due, always };
 // `keys` must outlive the client.
-std::unique_ptr<Client> make_ours(const Target& target, const Keys& keys);
+std::unique_ptr<Client> make_ours(const Target& target, const Keys& keys, Renewal renewal);
 // One connection a thread, one command a round trip.
 std::unique_ptr<Client> make_hiredis_naive(const Target& target, const Keys& keys);
 // One connection a thread, the two commands of an operation in one round trip.
 std::unique_ptr<Client> make_hiredis_pipelined(const Target& target, const Keys& keys);
+// The same, but a script writes, if the session is there.
+std::unique_ptr<Client> make_hiredis_guarded(const Target& target, const Keys& keys);
 // A pool of as many connections as there are threads.
 std::unique_ptr<Client> make_poco(const Target& target, const Keys& keys, std::size_t threads);
 

@@ -86,11 +86,20 @@ std::vector<Contender> contenders(const Options& options, const Target& target, 
   };
   const std::string hiredis_obstacle = options.transport == Transport::tls ? over_tls : "";
   std::vector<Contender> all;
+  const auto ours = [](Renewal renewal) {
+    return [renewal](const Target& to, const Keys& its) { return make_ours(to, its, renewal); };
+  };
   all.push_back({"ours",
-                 "one RedisStore for all threads, default options: load() and update()",
+                 "one RedisStore for all threads, default options: load() and update(), which gets "
+                 "what a Session tells; renews when that is due",
                  "this source",
                  {},
-                 threaded(make_ours)});
+                 threaded(ours(Renewal::when_due))});
+  all.push_back({"ours-renewing",
+                 "the same, but each SAVE renews, as those of the others do",
+                 "this source",
+                 {},
+                 threaded(ours(Renewal::always))});
   all.push_back({"hiredis-naive",
                  "one connection a thread, one command a round trip (redisCommand): LOAD = "
                  "HGETALL, EXPIRE; SAVE = HSET, EXPIRE; the reply copied to an unordered_map",
@@ -99,6 +108,9 @@ std::vector<Contender> contenders(const Options& options, const Target& target, 
                  "the same with the two commands of an operation in one round trip "
                  "(redisAppendCommand)",
                  hiredis_version(), hiredis_obstacle, threaded(make_hiredis_pipelined)});
+  all.push_back({"hiredis-guarded",
+                 "the same, but SAVE is a script: EXISTS, HSET, EXPIRE (EVALSHA)",
+                 hiredis_version(), hiredis_obstacle, threaded(make_hiredis_guarded)});
   all.push_back(poco(options, target, keys, server));
   all.push_back(connect_redis(options, target, keys, server));
   for (Contender& peer : absent_peers()) all.push_back(std::move(peer));

@@ -1,5 +1,5 @@
 // How sessions are kept in Redis by hand: HGETALL, HSET of what changed, EXPIRE. Nothing guards a
-// write, so a session that was erased meanwhile comes back.
+// write, so a session that was erased meanwhile comes back; or the usual script does.
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
@@ -66,7 +66,7 @@ class NaiveWorker final : public HiredisWorker {
   }
 };
 
-class PipelinedWorker final : public HiredisWorker {
+class PipelinedWorker : public HiredisWorker {
  public:
   using HiredisWorker::HiredisWorker;
 
@@ -90,6 +90,30 @@ class PipelinedWorker final : public HiredisWorker {
   }
 };
 
+class GuardedWorker final : public PipelinedWorker {
+ public:
+  GuardedWorker(const Target& target, const Keys& keys) : PipelinedWorker(target, keys) {
+    const Reply sha = checked(
+        *connection_, redisCommand(connection_.get(), "SCRIPT LOAD %s",
+                                   "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end "
+                                   "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) "
+                                   "redis.call('EXPIRE', KEYS[1], ARGV[3]) return 1"));
+    script_.assign(sha->str, sha->len);
+  }
+
+  void save(std::size_t i, std::string_view value) override {
+    const std::string key = key_of(i);
+    const Reply written = checked(
+        *connection_, redisCommand(connection_.get(), "EVALSHA %s 1 %b %b %b %d", script_.c_str(),
+                                   key.data(), key.size(), saved_field.data(), saved_field.size(),
+                                   value.data(), value.size(), seconds_));
+    if (written->integer != 1) throw std::runtime_error("hiredis: no session");
+  }
+
+ private:
+  std::string script_;
+};
+
 template <class SomeWorker>
 class HiredisClient final : public Client {
  public:
@@ -110,6 +134,10 @@ std::unique_ptr<Client> make_hiredis_naive(const Target& target, const Keys& key
 
 std::unique_ptr<Client> make_hiredis_pipelined(const Target& target, const Keys& keys) {
   return std::make_unique<HiredisClient<PipelinedWorker>>(target, keys);
+}
+
+std::unique_ptr<Client> make_hiredis_guarded(const Target& target, const Keys& keys) {
+  return std::make_unique<HiredisClient<GuardedWorker>>(target, keys);
 }
 
 }  // namespace websession::bench

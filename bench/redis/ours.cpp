@@ -1,4 +1,5 @@
 // websession as an application uses it: one RedisStore for all threads, default options.
+#include <chrono>
 #include <stdexcept>
 #include <utility>
 
@@ -13,10 +14,20 @@ namespace {
   throw std::runtime_error("websession: " + error.code.message() + ": " + error.detail);
 }
 
+// What a `Session` that was loaded a moment ago says with an update. It renews when that lengthens
+// the session's life by a tenth; `always`: each time, as the peers do.
+Lifetime lifetime(Renewal renewal) {
+  Lifetime lifetime{time_to_live};
+  if (renewal == Renewal::when_due) lifetime.renew_after = time_to_live / 10;
+  lifetime.left = time_to_live - std::chrono::seconds(1);
+  return lifetime;
+}
+
 class OurWorker final : public Worker {
  public:
-  OurWorker(RedisStore& store, const std::vector<StoreKey>& keys) : store_(store), keys_(keys) {
-    changes_.set.push_back({std::string(saved_field), {}});
+  OurWorker(RedisStore& store, const std::vector<StoreKey>& keys, Renewal renewal)
+      : store_(store), keys_(keys), lifetime_(lifetime(renewal)) {
+    changes_.set.push_back({std::string(saved_field), {}, {}, true});
   }
 
   void load(std::size_t i) override {
@@ -30,7 +41,7 @@ class OurWorker final : public Worker {
   // The changes are built once, so that only what update() itself allocates is counted.
   void save(std::size_t i, std::string_view value) override {
     changes_.set.front().value = value;
-    const Result<Outcome> outcome = store_.update(keys_[i], changes_, {time_to_live});
+    const Result<Outcome> outcome = store_.update(keys_[i], changes_, lifetime_);
     if (!outcome) give_up(outcome.error());
     if (outcome->status != Outcome::Status::applied) {
       throw std::runtime_error("websession: not applied");
@@ -40,12 +51,13 @@ class OurWorker final : public Worker {
  private:
   RedisStore& store_;
   const std::vector<StoreKey>& keys_;
+  const Lifetime lifetime_;
   Changes changes_;
 };
 
 class OurClient final : public Client {
  public:
-  OurClient(const Target& target, const Keys& keys) {
+  OurClient(const Target& target, const Keys& keys, Renewal renewal) : renewal_(renewal) {
     RedisOptions options;
     options.prefix = keys.prefix;
     options.tls.ca_file = target.ca_file;
@@ -55,17 +67,20 @@ class OurClient final : public Client {
     for (const std::string& id : keys.ids) keys_.emplace_back(id);
   }
 
-  std::unique_ptr<Worker> worker() override { return std::make_unique<OurWorker>(*store_, keys_); }
+  std::unique_ptr<Worker> worker() override {
+    return std::make_unique<OurWorker>(*store_, keys_, renewal_);
+  }
 
  private:
+  const Renewal renewal_;
   std::shared_ptr<RedisStore> store_;
   std::vector<StoreKey> keys_;
 };
 
 }  // namespace
 
-std::unique_ptr<Client> make_ours(const Target& target, const Keys& keys) {
-  return std::make_unique<OurClient>(target, keys);
+std::unique_ptr<Client> make_ours(const Target& target, const Keys& keys, Renewal renewal) {
+  return std::make_unique<OurClient>(target, keys, renewal);
 }
 
 }  // namespace websession::bench
