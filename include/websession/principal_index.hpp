@@ -18,10 +18,10 @@ namespace websession {
 // The verbs of the store keep it: a write that makes a session a principal's (Lifetime::principal),
 // gives it a new key or a longer life lists it under that principal for as long, and each end of a
 // session takes its entry away, in the same atomic step. So whoever finds no entry knows that there
-// is no session. The other way round it errs: a
-// session that ended by its time to live, or past the library, leaves an entry until it is
-// forgotten or the store drops it, which it does in a time and number that are bounded. So does a
-// write that gives a session to another principal, or to none, in stores that cannot do better.
+// is no session. The other way round it errs: a session that ended by its time to live, or past the
+// library, leaves an entry until it is forgotten or the store drops it, which it does in a time and
+// number that are bounded. So does a write that gives a session to another principal, or to none,
+// in stores that cannot do better.
 //
 // Cases that show it are in testing/store_conformance.hpp (principal_index_cases).
 //

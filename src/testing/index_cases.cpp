@@ -159,18 +159,21 @@ void marks_are_not_listed(Trial& t) {
   t.expect(listed(t, ada, "moved") == std::vector<StoreKey>{to}, "only the new key is listed");
 }
 
+// One session for each kind of change, after it.
+std::vector<StoreKey> changed(Trial& t, const std::string& principal, milliseconds ttl,
+                              const Lifetime& lifetime) {
+  std::vector<StoreKey> keys;
+  for (const KindOfChange& kind : each_kind_of_change()) {
+    keys.push_back(signed_in(t, principal, ttl));
+    t.expect_applied(t.store().update(keys.back(), kind.changes, lifetime), kind.name);
+  }
+  return keys;
+}
+
 // A write that is not to renew the session leaves it as long to live, and so its entry.
 void a_write_without_a_renewal_keeps_the_entry(Trial& t) {
   const std::string ada = fresh_principal();
-  const Lifetime not_due{long_ttl, ada, long_ttl / 2};
-  const auto with = [&](const Changes& changes, std::string_view what) {
-    StoreKey key = signed_in(t, ada, long_ttl);
-    t.expect_applied(t.store().update(key, changes, not_due), what);
-    return key;
-  };
-  const std::vector<StoreKey> keys{with({}, "touch"), with(setting("b", "2"), "set"),
-                                   with(removing("a"), "remove"), with(adding("n", 1), "count"),
-                                   with(expecting("a", {"1"}, setting("a", "2")), "expect")};
+  const auto keys = changed(t, ada, long_ttl, {long_ttl, ada, long_ttl / 2});
   t.let_pass(short_ttl);
   for (const StoreKey& key : keys) {
     t.expect(!t.loaded(key, "not renewed").fields.empty(), "the session is there");
@@ -181,14 +184,7 @@ void a_write_without_a_renewal_keeps_the_entry(Trial& t) {
 // Each form of change can renew, and then the entry must go along.
 void renewing_keeps_the_entry(Trial& t) {
   const std::string ada = fresh_principal();
-  const auto with = [&](const Changes& changes, std::string_view what) {
-    StoreKey key = signed_in(t, ada, short_ttl);
-    t.expect_applied(t.store().update(key, changes, owned_by(ada)), what);
-    return key;
-  };
-  const std::vector<StoreKey> keys{with({}, "touch"), with(setting("b", "2"), "set"),
-                                   with(removing("a"), "remove"), with(adding("n", 1), "count"),
-                                   with(expecting("a", {"1"}, setting("a", "2")), "expect")};
+  const auto keys = changed(t, ada, short_ttl, owned_by(ada));
   t.let_pass(short_ttl + milliseconds(100));
   for (const StoreKey& key : keys) {
     t.expect(!t.loaded(key, "renewed").fields.empty(), "the renewed session is there");

@@ -111,19 +111,13 @@ void touch_only_renews(Trial& t) {
 void a_write_renews_when_that_is_due(Trial& t) {
   const Lifetime not_due{long_ttl, {}, long_ttl};
   const Lifetime due{long_ttl, {}, long_ttl - 2 * short_ttl};
-  Changes clear;
-  clear.clear = true;
-  for (const Changes& changes : {Changes(), setting("b", "2"), removing("a"), adding("n", 1),
-                                 expecting("a", {"1"}, setting("a", "2")), clear}) {
-    const StoreKey key = t.stored({{"a", "1"}, {"n", "1"}}, short_ttl);
-    t.expect_applied(t.store().update(key, changes, not_due), "an update that is not to renew");
-    t.expect_remaining(key, short_ttl, "a renewal that was not due");
-  }
-  for (const Changes& changes : {Changes(), setting("b", "2"), removing("a"), adding("n", 1),
-                                 expecting("a", {"1"}, setting("a", "2")), clear}) {
-    const StoreKey key = t.stored({{"a", "1"}, {"n", "1"}}, short_ttl);
-    t.expect_applied(t.store().update(key, changes, due), "an update that is to renew");
-    t.expect(t.loaded(key, "load").remaining > short_ttl, "a renewal that was due");
+  for (const KindOfChange& kind : each_kind_of_change()) {
+    const StoreKey stays = t.stored({{"a", "1"}, {"n", "1"}}, short_ttl);
+    t.expect_applied(t.store().update(stays, kind.changes, not_due), kind.name);
+    t.expect_remaining(stays, short_ttl, "a renewal that was not due");
+    const StoreKey renewed = t.stored({{"a", "1"}, {"n", "1"}}, short_ttl);
+    t.expect_applied(t.store().update(renewed, kind.changes, due), kind.name);
+    t.expect(t.loaded(renewed, "load").remaining > short_ttl, "a renewal that was due");
   }
 }
 

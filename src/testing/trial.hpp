@@ -110,6 +110,23 @@ inline Changes expecting(std::string name, std::vector<std::string> any_of, Chan
   return changes;
 }
 
+// A change of each kind, for a session with "a" = 1 and "n" = 1. Stores have ways of their own for
+// some.
+struct KindOfChange {
+  const char* name;
+  Changes changes;
+};
+inline std::vector<KindOfChange> each_kind_of_change() {
+  Changes clear;
+  clear.clear = true;
+  return {{"touch", {}},
+          {"set", setting("b", "2")},
+          {"remove", removing("a")},
+          {"count", adding("n", 1)},
+          {"expect", expecting("a", {"1"}, setting("a", "2"))},
+          {"clear", clear}};
+}
+
 // The cases by subject, one file each.
 std::vector<ConformanceCase> record_cases();
 std::vector<ConformanceCase> change_cases();

@@ -3,11 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "listening.hpp"
 #include "websession/memory_store.hpp"
 #include "websession/testing/fault_store.hpp"
 
@@ -15,23 +16,17 @@ namespace websession::adapters::httplib {
 namespace {
 
 using websession::testing::FaultStore;
+using websession::testing::Listening;
 
 class HttplibTest : public ::testing::Test {
  protected:
-  void TearDown() override {
-    server.stop();
-    if (thread.joinable()) thread.join();
-  }
-
   template <class Handler>
   void handle(Handler handler, Options options = {}) {
     server.Get("/", with_session(manager, handler, options));
   }
   void listen() {
-    port = server.bind_to_any_port("127.0.0.1");
-    ASSERT_GT(port, 0);
-    thread = std::thread([this] { server.listen_after_bind(); });
-    while (!server.is_running()) std::this_thread::yield();
+    listening.emplace(server);
+    port = listening->port();
   }
   ::httplib::Result get(const ::httplib::Headers& headers = {}) const {
     return ::httplib::Client("127.0.0.1", port).Get("/", headers);
@@ -45,8 +40,8 @@ class HttplibTest : public ::testing::Test {
   std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(memory);
   SessionManager manager = SessionManager::make(store).value();
   ::httplib::Server server;
-  std::thread thread;
   int port = 0;
+  std::optional<Listening> listening;
 };
 
 void count(const Request&, Response& res, Session& session) {
@@ -332,14 +327,10 @@ TEST(HttplibTls, HttpsOfTheServerItselfMakesTheCookieSecure) {
   ::httplib::SSLServer server(certificate.x509, certificate.key);
   ASSERT_TRUE(server.is_valid());
   server.Get("/", with_session(manager, count));
-  const int port = server.bind_to_any_port("127.0.0.1");
-  std::thread thread([&] { server.listen_after_bind(); });
-  while (!server.is_running()) std::this_thread::yield();
-  ::httplib::SSLClient client("127.0.0.1", port);
+  const Listening listening(server);
+  ::httplib::SSLClient client("127.0.0.1", listening.port());
   client.enable_server_certificate_verification(false);
   const auto response = client.Get("/");
-  server.stop();
-  thread.join();
   ASSERT_TRUE(response);
   EXPECT_NE(response->get_header_value("Set-Cookie").find("; Secure"), std::string::npos);
 }

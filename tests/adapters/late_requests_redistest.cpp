@@ -6,10 +6,11 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "listening.hpp"
 #include "redis_fixture.hpp"
 #include "websession/adapters/httplib.hpp"
 #include "websession/memory_store.hpp"
@@ -70,16 +71,8 @@ class Site {
     });
     page("/count",
          [](Session& session) { return std::to_string(session.increment("views").value()); });
-    port_ = server_.bind_to_any_port("127.0.0.1");
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    while (!server_.is_running()) std::this_thread::yield();
+    listening_.emplace(server_);
   }
-  ~Site() {
-    server_.stop();
-    thread_.join();
-  }
-  Site(const Site&) = delete;
-  Site& operator=(const Site&) = delete;
 
   struct Answer {
     int status = 0;
@@ -87,7 +80,7 @@ class Site {
     std::string cookie{};  // empty: none was set
   };
   [[nodiscard]] Answer get(const std::string& path, const std::string& cookie) const {
-    httplib::Client client("127.0.0.1", port_);
+    httplib::Client client("127.0.0.1", listening_->port());
     client.set_read_timeout(60);
     const auto response = client.Get(path, {{"Cookie", cookie}});
     if (!response) {
@@ -117,8 +110,7 @@ class Site {
   SessionManager manager_;
   std::unique_ptr<Gate> gate_ = std::make_unique<Gate>();
   httplib::Server server_;
-  int port_ = 0;
-  std::thread thread_;
+  std::optional<Listening> listening_;
 };
 
 // What a browser has as its cookie: an answer that sets none leaves it as it is.
