@@ -2,11 +2,13 @@
 // library works with them, each is needed, and nothing else is allowed.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "command_calls.hpp"
 #include "print_case.hpp"
 #include "redis_fixture.hpp"
 #include "redis_harness.hpp"
@@ -108,12 +110,6 @@ bool RedisRights::everything_works() {
 
 // What a session's changes take; not where hashes of other programs are sessions.
 TEST_F(RedisRights, GiveTransactionsToSessions) {
-  const auto executed = [&] {
-    const std::string stats = probe->text({"INFO", "commandstats"});
-    const std::string name = "cmdstat_exec:calls=";
-    const std::size_t found = stats.find(name);
-    return found == std::string::npos ? 0 : std::stoi(stats.substr(found + name.size()));
-  };
   for (const bool adopts : {false, true}) {
     RedisOptions options = patient_options(clock);
     options.adopt_foreign_hashes = adopts;
@@ -124,11 +120,11 @@ TEST_F(RedisRights, GiveTransactionsToSessions) {
     Session first = open_session(manager);
     first.set("visits", 1);
     const std::string cookie = cookie_of(manager.commit(first).value());
-    const int before = executed();
+    const std::int64_t before = calls_of(*probe, "exec");
     Session second = open_session(manager, cookie);
     second.set("visits", 2);
     ASSERT_TRUE(manager.commit(second));
-    EXPECT_EQ(executed() - before, adopts ? 0 : 1);
+    EXPECT_EQ(calls_of(*probe, "exec") - before, adopts ? 0 : 1);
     EXPECT_EQ(open_session(manager, cookie).get<int>("visits").value(), 2);
   }
 }

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "command_calls.hpp"
 #include "engine.hpp"
 #include "hinting_store.hpp"
 #include "random.hpp"
@@ -79,12 +80,7 @@ class RedisTransactions : public RedisTest {
     changes.set = {{"a", text}, {"b", text}};
     return changes;
   }
-  std::int64_t transactions_done() {
-    const std::string stats = probe->text({"INFO", "commandstats"});
-    const std::string name = "cmdstat_exec:calls=";
-    const std::size_t found = stats.find(name);
-    return found == std::string::npos ? 0 : std::stoll(stats.substr(found + name.size()));
-  }
+  std::int64_t transactions_done() { return calls_of(*probe, "exec"); }
   // What is in the server must be whole and must end.
   static void expect_sound(RedisProbe& outside, const std::string& prefix, std::size_t least) {
     const auto keys = outside.keys(prefix);
