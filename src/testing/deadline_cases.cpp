@@ -47,6 +47,10 @@ void expired_is_absent_for_expect(Trial& t) {
 void expired_is_absent_for_increment(Trial& t) {
   const StoreKey key = with_deadline(t);
   pass_deadline(t);
+  Changes bounded = adding("code", 1);
+  bounded.attributes_max = 1;
+  t.expect_error(t.store().update(key, bounded, {long_ttl}), Errc::too_large,
+                 "a counter that begins anew beside as many attributes as there may be");
   const Result<Outcome> outcome = t.store().update(key, adding("code", 1), {long_ttl});
   t.expect_applied(outcome, "increment");
   t.expect(outcome && outcome->counters == std::vector<std::int64_t>{1}, "it starts at 0");

@@ -66,9 +66,7 @@ local to_reap = take_list(take)
 -- A live attribute's text, or false; and its deadline, if it has one.
 local function live(name)
   local pair = redis.call('HMGET', KEYS[1], name, deadline_of(name))
-  if pair[1] or not pair[2] or expired(pair[2]) then return pair[1] end
-  local ends, text = split_timed(pair[2])
-  return text, ends
+  return live_of(pair[1], pair[2], now)
 end
 
 -- a <= b, for canonical integers of any length

@@ -13,8 +13,8 @@ local head = redis.pcall('HMGET', key, '@created', deadline_of(name), name)
 if head.err then return head.err:find('WRONGTYPE', 1, true) and {'gone'} or head end  -- a mark
 if not head[1] then return {'gone'} end
 
-local plain, timed = head[3], not head[3] and head[2]
-if not plain and not timed and attributes_max > 0 and call('HLEN', key) >= attributes_max then
+local text, ends = live_of(head[3], head[2], now)
+if not text and attributes_max > 0 and call('HLEN', key) >= attributes_max then
   local function stays() return false end
   if outgrows(call('HGETALL', key), stays, {name, step}, 1, 0, attributes_max, now) then
     return {'too_large'}
@@ -30,23 +30,19 @@ end
 -- The first write to the session is one that Redis refuses as a whole: when the counter holds
 -- something else, when it would overflow, or (if it was not the index) when memory is short. After
 -- it nothing can fail.
-local ends, text
-if timed then ends, text = split_timed(timed) end
 local field, added = name, nil
-if not timed then
-  added = redis.pcall('HINCRBY', key, name, step)
-elseif has_passed(ends, now) then
-  call('HSET', key, name, step)
-  call('HDEL', key, deadline_of(name))
-else
+if ends then
   added = add_timed(key, name, ends, text, step)
   field = deadline_of(name)
+else
+  added = redis.pcall('HINCRBY', key, name, step)
 end
 if type(added) == 'table' then
   if added.err:find('not an integer', 1, true) then return {'not_integer'} end
   if added.err:find('overflow', 1, true) then return {'overflow'} end
   return added
 end
+if not text and head[2] then call('HDEL', key, deadline_of(name)) end  -- it had ended
 if renews then call('PEXPIRE', key, ARGV[1]) end
 local value = call('HGET', key, field)
 return {'applied', field == name and value or select(2, split_timed(value))}

@@ -9,6 +9,13 @@ local function split_timed(field)
   return field:sub(1, colon - 1), field:sub(colon + 1)
 end
 local function has_passed(ends, now) return (tonumber(ends) or 0) <= now end
+-- What an attribute is, by its two fields (false: not there): its text, or false; and its end, if it has one.
+local function live_of(plain, timed, now)
+  if plain or not timed then return plain end
+  local ends, text = split_timed(timed)
+  if has_passed(ends, now) then return false end
+  return text, ends
+end
 
 -- Adds to the counter `text` that ends at `ends`. The field holds the bare number for the moment: a Lua
 -- number loses integers beyond 2^53. Gives nothing, or the error of HINCRBY: then it is as it was.
