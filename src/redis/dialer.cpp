@@ -69,10 +69,12 @@ class Exchange {
   std::vector<std::string_view> names_;
 };
 
-// A transaction with all that a store sends in one, on a key that nobody has: it is made and ended
-// in one step. Should the user have no right to MULTI, the commands are executed all the same, and
-// leave nothing either.
-void add_probe(Exchange& login, const std::string& key) {
+// Tries the shortcuts with all that a store sends in them, on a key that nobody has: what makes it
+// ends it in the same step. Should the user have no right to MULTI, the commands are executed all
+// the same, and leave nothing either.
+void add_probes(Exchange& login, const std::string& key) {
+  login.add({"PEXPIRE", key, "1", "GT"}, "PEXPIRE");
+  login.add({"HSETEX", key, "FXX", "FIELDS", "1", "a", "b"}, "HSETEX");
   login.add({"MULTI"}, "MULTI");
   login.add({"HSET", key, "a", "b"}, "HSET");
   login.add({"PEXPIREAT", key, "1", "NX"}, "PEXPIREAT");
@@ -80,12 +82,22 @@ void add_probe(Exchange& login, const std::string& key) {
   login.add({"PEXPIRE", key, "1", "GT"}, "PEXPIRE");
   login.add({"EXEC"}, "EXEC");
 }
-bool is_done(std::span<const Reply::Element> answers) {
+
+bool is_zero(const Reply& reply) {
+  return reply.type() == Reply::Type::integer && reply.integer() == 0;
+}
+
+// `answers`: to the probes. `parts_max`: see Abilities.
+Abilities abilities_by(std::span<const Reply> answers, std::size_t parts_max) {
   constexpr std::array<std::int64_t, 4> expected{1, 1, 0, 0};
-  return std::equal(answers.begin(), answers.end(), expected.begin(), expected.end(),
-                    [](const Reply::Element& answer, std::int64_t wanted) {
-                      return answer.type == Reply::Type::integer && answer.integer == wanted;
-                    });
+  const auto executed = answers.back().elements();
+  const bool does_transactions =
+      std::equal(executed.begin(), executed.end(), expected.begin(), expected.end(),
+                 [](const Reply::Element& answer, std::int64_t wanted) {
+                   return answer.type == Reply::Type::integer && answer.integer == wanted;
+                 });
+  return {.guarded = is_zero(answers[0]) && is_zero(answers[1]),
+          .parts_max = does_transactions ? parts_max : 0};
 }
 
 bool is_error(const Reply& reply) { return reply.type() == Reply::Type::error; }
@@ -208,16 +220,25 @@ Result<void> Dialer::log_in(Connection& connection, SteadyTime deadline) const {
     login.add({"SCRIPT", "LOAD", script}, "SCRIPT LOAD");
   }
 
-  if (login_.transactions) add_probe(login, login_.prefix + ":probe");
+  const std::size_t needed = login.size();
+  const bool tries = login_.guarded || login_.transactions;
+  if (tries) add_probes(login, login_.prefix + ":probe");
 
   std::vector<Reply> replies;
   std::optional<Error> failed = login.run(connection, deadline, replies);
-  connection.does_transactions =
-      !failed && login_.transactions && is_done(replies.back().elements());
-  const auto unknown = std::find_if(replies.begin(), replies.end(), [](const Reply& reply) {
+  // One reply holds all answers of a transaction, and each may be an error of a line.
+  const std::size_t parts_max =
+      std::clamp<std::size_t>(options_.reply_bytes_max / 128, 1, transaction_parts_max);
+  if (!failed && tries) {
+    const Abilities found = abilities_by(std::span(replies).subspan(needed), parts_max);
+    if (login_.guarded) connection.abilities.guarded = found.guarded;
+    if (login_.transactions) connection.abilities.parts_max = found.parts_max;
+  }
+  const auto asked_for = std::span(replies).first(std::min(needed, replies.size()));
+  const bool unknown = std::any_of(asked_for.begin(), asked_for.end(), [](const Reply& reply) {
     return is_error(reply) && is_unknown_command(reply.text());
   });
-  if (!failed && unknown != replies.end() && is_sentinel(connection, deadline)) return sentinel();
+  if (!failed && unknown && is_sentinel(connection, deadline)) return sentinel();
   for (const Reply& reply : replies) {
     if (is_error(reply) && is_of_cluster(reply.text())) return server_error(reply.text(), false);
   }
@@ -259,11 +280,7 @@ std::optional<Error> Dialer::measure(Connection& connection, SteadyTime deadline
   }
   // Far away, the next batch must not wait for the answer to the last one. Nearby, waiting for it
   // makes larger batches, which cost both sides less.
-  // One reply holds all answers of a transaction, and each may be an error of a line.
-  const std::size_t parts_max =
-      std::clamp<std::size_t>(options_.reply_bytes_max / 128, 1, transaction_parts_max);
-  connection.pipeline =
-      Pipeline(connection.is_near ? 1 : SIZE_MAX, connection.does_transactions ? parts_max : 0);
+  connection.pipeline = Pipeline(connection.is_near ? 1 : SIZE_MAX, connection.abilities);
   return std::nullopt;
 }
 

@@ -30,7 +30,8 @@ struct Login {
   std::string client_name{};
   std::vector<std::string> scripts{};  // made known to the server, so that EVALSHA finds them
   std::string prefix{};                // of the store's keys; empty: none are tried
-  bool transactions = false;           // whether to find out if the server does them
+  bool guarded = false;                // which of its abilities are wanted, and tried
+  bool transactions = false;
 };
 
 struct EngineOptions {
@@ -53,8 +54,7 @@ struct Connection {
   SteadyTime heard_at;  // when a whole reply came last, or was first waited for
   // The answer to a PING came so fast that giving the processor away beats sleeping.
   bool is_near = false;
-  // The server has done a transaction with all that the store sends in one.
-  bool does_transactions = false;
+  Abilities abilities{};
   Pipeline pipeline{};
   std::vector<Reply> arrived{};  // the reader's, kept for its memory
 };

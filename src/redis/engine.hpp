@@ -7,8 +7,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -55,49 +57,46 @@ class Engine {
   // A read cannot be applied.
   Result<Replies> read(const Commands& commands, SteadyTime until);
 
+  template <class Decode>
+  using Decoded = std::invoke_result_t<const Decode&, const Reply&, bool>;
+
   // Sends one writing command, most often a script, and decodes its answer. `append(out, by)`
   // appends the call; `decode(reply, repeated)`: an earlier try may have been applied. An error
   // then knows of it, too.
   template <class Append, class Decode>
   auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode)
-      -> decltype(decode(std::declval<const Reply&>(), false)) {
-    const auto none = [](std::string&) {};
-    return change(append, repeat, until, decode, 0, none, decode);
+      -> Decoded<Decode> {
+    const auto takes_script = [](const Replies&) { return std::optional<Decoded<Decode>>(); };
+    return change(append, repeat, until, decode, {}, takes_script);
   }
 
-  // The same by so many parts of a transaction (Commands) where the connection does them.
-  // `decode_parts` gets their array.
-  template <class Append, class Decode, class AppendParts, class DecodeParts>
+  // The same by one of the shortcuts, where the connection has it. `decode_shortcut(replies)`:
+  // nothing when it takes the script after all; then the shortcut has written nothing.
+  template <class Append, class Decode, class DecodeShortcut>
   auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode,
-              std::size_t parts, const AppendParts& append_parts, const DecodeParts& decode_parts)
-      -> decltype(decode(std::declval<const Reply&>(), false)) {
+              const Shortcuts& shortcuts, const DecodeShortcut& decode_shortcut)
+      -> Decoded<Decode> {
     bool repeated = false;
+    const auto knows_of_repeat = [&repeated](Decoded<Decode> result) {
+      if (result.has_value() || !repeated) return result;
+      Error error = std::move(result).error();
+      error.maybe_applied = true;
+      return Decoded<Decode>(std::move(error));
+    };
     CallBy by = CallBy::hash;
     const auto append_call = [&](std::string& out) { append(out, by); };
-    const Commands call(1, append_call);
-    Result<Replies> replies =
-        parts == 0 ? execute(call, repeat, until, &repeated)
-                   : execute({1, append_call, parts, append_parts}, repeat, until, &repeated);
-    const auto is_error = [&replies] {
-      return replies && (*replies)[0].type() == Reply::Type::error;
-    };
-    const bool by_parts = replies && replies->is_of_parts() && !is_error();
-    // A transaction that was refused has applied nothing. The script does it, or says why not.
-    if (replies && replies->is_of_parts() && !by_parts) {
-      replies = execute(call, repeat, until, &repeated);
+    Result<Replies> replies = execute({1, append_call, shortcuts}, repeat, until, &repeated);
+    if (replies && replies->way() != Way::plain) {
+      if (auto decoded = decode_shortcut(*replies)) return knows_of_repeat(*std::move(decoded));
+      replies = execute({1, append_call}, repeat, until, &repeated);
     }
-    if (!by_parts && is_error() && is_noscript((*replies)[0].text())) {
+    const bool is_error = replies && (*replies)[0].type() == Reply::Type::error;
+    if (is_error && is_noscript((*replies)[0].text())) {
       by = CallBy::source;
-      replies = execute(call, repeat, until, &repeated);
+      replies = execute({1, append_call}, repeat, until, &repeated);
     }
-    using Decoded = decltype(decode(std::declval<const Reply&>(), false));
-    Decoded result = !replies   ? Decoded(replies.error())
-                     : by_parts ? decode_parts((*replies)[0], repeated)
-                                : decode((*replies)[0], repeated);
-    if (result.has_value() || !repeated) return result;
-    Error error = std::move(result).error();
-    error.maybe_applied = true;
-    return error;
+    return knows_of_repeat(replies ? decode((*replies)[0], repeated)
+                                   : Decoded<Decode>(replies.error()));
   }
 
  private:

@@ -1,16 +1,13 @@
-// The verbs of a store as Redis commands, and their replies as results. No I/O.
+// The verbs of a store as Redis commands. No I/O. What is answered: answers.hpp.
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "resp.hpp"
 #include "scripts.hpp"
-#include "successors.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::redis {
@@ -26,6 +23,9 @@ struct Layout {
     return prefix + "user:" + std::string(principal);
   }
 };
+
+// An attribute with a deadline is one field of this name, with its end before the text (timed.lua).
+inline constexpr std::string_view until_prefix = "@until.";
 
 // Each of these appends the commands of one verb to `out`.
 inline constexpr std::size_t load_replies = 2;
@@ -45,15 +45,22 @@ void append_create(std::string& out, CallBy by, const Layout& layout, const Stor
 void append_update(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
                    const Changes& changes, Lifetime lifetime, std::string_view former,
                    WallTime now);
-// The same update as parts of a transaction, for what most requests write: new texts of attributes
-// that are there. Without a script, it is no dearer than a blind write. 0: it takes the script.
+// What most requests write: new texts of attributes that are there. There are ways for it without a
+// script, no dearer than a blind write. 0: it takes the script, or another of the two.
 //
-// HSET would make a hash where none is. Only such a one has no time to live, so the next command
-// ends it at once, and says so. A mark is no hash (mark.lua), and refuses.
+// In a transaction. HSET would make a hash where none is. Only such a one has no time to live, so
+// the next command ends it at once, and says so. A mark is no hash (mark.lua), and refuses.
 [[nodiscard]] std::size_t update_parts(const Layout& layout, const Changes& changes,
                                        const Lifetime& lifetime);
 void append_update_parts(std::string& out, const Layout& layout, const StoreKey& key,
                          const Changes& changes, const Lifetime& lifetime);
+// By HSETEX, which writes only when all the fields are there. Before it, the time to live is
+// lengthened if that is due: no write is seen without it.
+enum class Hsetex { no, alone, renewing };
+[[nodiscard]] Hsetex update_by_hsetex(const Layout& layout, const Changes& changes,
+                                      const Lifetime& lifetime);
+void append_update_by_hsetex(std::string& out, const Layout& layout, const StoreKey& key,
+                             const Changes& changes, const Lifetime& lifetime);
 void append_rekey(std::string& out, CallBy by, const Layout& layout, const StoreKey& from,
                   const StoreKey& to, const Changes& changes, Lifetime lifetime, Grace grace,
                   std::string_view former, WallTime now);
@@ -69,41 +76,5 @@ void append_entries(std::string& out, const Layout& layout, std::string_view pri
                     std::size_t first, std::size_t count);
 void append_forget(std::string& out, const Layout& layout, std::string_view principal,
                    std::span<const StoreKey> keys);
-
-// Whether the answer to append_load is that something else is under the key.
-[[nodiscard]] bool holds_no_hash(std::span<const Reply> replies);
-struct Loaded {
-  Record record;
-  std::string successor{};  // the key, when there is something to read in a mark
-};
-Result<std::optional<Loaded>> decode_mark(const Layout& layout, std::span<const Reply> replies,
-                                          WallTime now);
-Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const Reply> replies,
-                                          WallTime now);
-
-Result<internal::Link<std::string>> decode_successor(std::span<const Reply> replies);
-
-Result<void> decode_create(const Reply& reply);
-// Of update and rekey.
-struct Changed {
-  Outcome outcome{};
-  // Set: nothing was written. The session belongs to this principal; ask again with it.
-  std::optional<std::string> former{};
-};
-Result<Changed> decode_change(const Reply& reply, const Changes& changes);
-// Precondition: it is the array that the parts of an update gave.
-Result<Changed> decode_update_parts(const Reply& reply);
-
-struct Erased {
-  bool any = false;
-  // If one of these is set nothing was ended: the chain is longer, or belongs to these as well.
-  std::optional<std::string> successor{};
-  std::vector<std::string> principals{};
-};
-Result<Erased> decode_erase(const Reply& reply);
-
-Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply);
-// Of forget and strip: a number.
-Result<void> decode_removal(const Reply& reply);
 
 }  // namespace websession::redis

@@ -13,12 +13,24 @@ constexpr std::string_view exec = "*1\r\n$4\r\nEXEC\r\n";
 }  // namespace
 
 void Pipeline::enqueue(Request& request, const Commands& commands) {
-  if (parts_max_ > 0 && commands.parts() > 0) return enqueue_parts(request, commands);
+  const Shortcuts& shortcuts = commands.shortcuts;
+  if (abilities_.guarded && shortcuts.guarded) {
+    request.replies = Replies(Way::guarded);
+    enqueue_plain(request, shortcuts.guarded->replies, shortcuts.guarded->append);
+  } else if (abilities_.parts_max > 0 && shortcuts.transaction) {
+    request.replies = Replies(Way::transaction);
+    enqueue_parts(request, *shortcuts.transaction);
+  } else {
+    enqueue_plain(request, commands.replies, commands.append);
+  }
+}
+
+void Pipeline::enqueue_plain(Request& request, ReplyCount replies, Appender append) {
   // Bytes without a slot would give every later caller somebody else's reply.
   const std::size_t size_before = queued_.size();
   try {
-    slots_.push_back({&request, commands.replies(), stream_end_, stream_end_});
-    commands.append_to(queued_);
+    slots_.push_back({&request, replies.value(), stream_end_, stream_end_});
+    append(queued_);
   } catch (...) {
     if (!slots_.empty() && slots_.back().request == &request) slots_.pop_back();
     queued_.resize(size_before);
@@ -28,11 +40,11 @@ void Pipeline::enqueue(Request& request, const Commands& commands) {
   slots_.back().end = stream_end_;
 }
 
-void Pipeline::enqueue_parts(Request& request, const Commands& commands) {
+void Pipeline::enqueue_parts(Request& request, const Shortcuts::Transaction& commands) {
   const std::size_t before = queued_parts_.size();
-  parts_.push_back({&request, commands.parts(), before, before});
+  parts_.push_back({&request, commands.parts, before, before});
   try {
-    commands.append_parts_to(queued_parts_);
+    commands.append(queued_parts_);
   } catch (...) {
     parts_.pop_back();
     queued_parts_.resize(before);
@@ -73,7 +85,7 @@ void Pipeline::stage_transaction() {
   std::size_t parts = 0;
   std::size_t size = 0;
   for (const Part& part : parts_) {
-    if (members > 0 && parts + part.parts > parts_max_) break;
+    if (members > 0 && parts + part.parts > abilities_.parts_max) break;
     ++members;
     parts += part.parts;
     size = part.end;
@@ -158,11 +170,10 @@ Result<void> Pipeline::on_transaction_reply(const Reply& reply) {
   for (std::size_t i = 0; i < members; ++i) {
     const Slot member = slots_.front();
     if (member.request != nullptr) {
-      Replies& replies = member.request->replies;
-      replies.push_back(executed ? Reply({Reply::Type::array, 0, {}},
-                                         reply.elements().subspan(taken, member.parts))
-                                 : Reply({Reply::Type::error, 0, reply.text()}));
-      replies.set_of_parts();
+      member.request->replies.push_back(
+          executed
+              ? Reply({Reply::Type::array, 0, {}}, reply.elements().subspan(taken, member.parts))
+              : Reply({Reply::Type::error, 0, reply.text()}));
     }
     taken += member.parts;
     slots_.pop_front();

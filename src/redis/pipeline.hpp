@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "parker.hpp"
 #include "resp.hpp"
@@ -17,24 +18,29 @@
 
 namespace websession::redis {
 
-// The replies of one request. Few, so they need no memory of their own.
+// How a request is sent.
+enum class Way {
+  plain,        // as it is: by a script, most often
+  transaction,  // as parts of a transaction, which callers share
+  guarded,      // by commands that see to it themselves that the session is there
+};
+
+// The replies of one request. Few, so they need no memory of their own. Of parts of a transaction:
+// one array (or the error for which none of them was executed).
 class Replies {
  public:
   static constexpr std::size_t max = 2;
+  explicit Replies(Way way = Way::plain) noexcept : way_(way) {}
   void push_back(Reply reply) noexcept { replies_[size_++] = std::move(reply); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   const Reply& operator[](std::size_t i) const noexcept { return replies_[i]; }
   operator std::span<const Reply>() const noexcept { return {replies_.data(), size_}; }
-
-  // Whether they are what the parts of a transaction gave: one array (or the error for which none
-  // of them was executed).
-  [[nodiscard]] bool is_of_parts() const noexcept { return of_parts_; }
-  void set_of_parts() noexcept { of_parts_ = true; }
+  [[nodiscard]] Way way() const noexcept { return way_; }
 
  private:
   std::array<Reply, max> replies_{};
   std::size_t size_ = 0;
-  bool of_parts_ = false;
+  Way way_;
 };
 
 // How many replies a request has: 1 to Replies::max, as the compiler checks.
@@ -49,43 +55,53 @@ class ReplyCount {
   std::size_t count_;
 };
 
-// A caller's commands, yet to be formatted: straight into the buffer they are sent from. It refers
-// to `append`, so it is for passing on, not for keeping.
-class Commands {
+// A function `(std::string& out)` that appends commands. It refers to the function, so it is for
+// passing on, not for keeping.
+class Appender {
  public:
-  // `append(std::string&)` appends the commands, to which there will be so many replies.
-  template <class Append>
-  Commands(ReplyCount replies, const Append& append) noexcept
-      : replies_(replies), append_(&append), call_([](const void* function, std::string& out) {
-          (*static_cast<const Append*>(function))(out);
+  template <class Function>
+  requires(!std::is_same_v<Function, Appender>) Appender(const Function& function)
+  noexcept
+      : function_(&function), call_([](const void* self, std::string& out) {
+          (*static_cast<const Function*>(self))(out);
         }) {}
-
-  // The same to another effect where transactions are to be had: `append_parts(std::string&)`
-  // appends `parts` commands, which are executed together with those of other callers.
-  template <class Append, class AppendParts>
-  Commands(ReplyCount replies, const Append& append, std::size_t parts,
-           const AppendParts& append_parts) noexcept
-      : Commands(replies, append) {
-    parts_ = parts;
-    append_parts_ = &append_parts;
-    call_parts_ = [](const void* function, std::string& out) {
-      (*static_cast<const AppendParts*>(function))(out);
-    };
-  }
-
-  [[nodiscard]] std::size_t replies() const noexcept { return replies_.value(); }
-  void append_to(std::string& out) const { call_(append_, out); }
-  [[nodiscard]] std::size_t parts() const noexcept { return parts_; }  // 0: there is no such form
-  void append_parts_to(std::string& out) const { call_parts_(append_parts_, out); }
+  void operator()(std::string& out) const { call_(function_, out); }
 
  private:
-  using Call = void (*)(const void*, std::string&);
-  ReplyCount replies_;
-  const void* append_;
-  Call call_;
-  std::size_t parts_ = 0;
-  const void* append_parts_ = nullptr;
-  Call call_parts_ = nullptr;
+  const void* function_;
+  void (*call_)(const void*, std::string&);
+};
+
+// Other ways to the effect of a script, for servers that have them. The first one that a server has
+// is taken.
+struct Shortcuts {
+  struct Guarded {
+    ReplyCount replies;
+    Appender append;
+  };
+  struct Transaction {
+    std::size_t parts;  // 1 or more
+    Appender append;
+  };
+  std::optional<Guarded> guarded{};
+  std::optional<Transaction> transaction{};
+};
+
+// A caller's commands, yet to be formatted: straight into the buffer they are sent from.
+struct Commands {
+  Commands(ReplyCount reply_count, Appender append_plain, Shortcuts others = {}) noexcept
+      : replies(reply_count), append(append_plain), shortcuts(others) {}
+
+  ReplyCount replies;
+  Appender append;
+  Shortcuts shortcuts;
+};
+
+// What a server was found to have, beyond scripts.
+struct Abilities {
+  bool guarded = false;
+  std::size_t parts_max = 0;  // so many commands go into a transaction, but for one request
+                              // that has more; 0: it does none
 };
 
 // One caller's place. It lives on the caller's stack, so a caller that leaves early abandons it
@@ -112,10 +128,8 @@ enum class Turn {
 class Pipeline {
  public:
   // `batches_max`: so many writes may be unanswered before callers queue up for the next one.
-  // `parts_max`: so many commands are in a transaction, but for a request that has more. 0: the
-  // server does none.
-  explicit Pipeline(std::size_t batches_max = SIZE_MAX, std::size_t parts_max = 0) noexcept
-      : batches_max_(batches_max), parts_max_(parts_max) {}
+  explicit Pipeline(std::size_t batches_max = SIZE_MAX, Abilities abilities = {}) noexcept
+      : batches_max_(batches_max), abilities_(abilities) {}
 
   // Appends a request. When memory is short (or `commands` throws), nothing has changed.
   void enqueue(Request& request, const Commands& commands);
@@ -185,7 +199,8 @@ class Pipeline {
   [[nodiscard]] bool has_queued() const noexcept {
     return !queued_.empty() || !queued_parts_.empty();
   }
-  void enqueue_parts(Request& request, const Commands& commands);
+  void enqueue_plain(Request& request, ReplyCount replies, Appender append);
+  void enqueue_parts(Request& request, const Shortcuts::Transaction& commands);
   Result<void> give(Reply reply);
   void stage_transaction();
   Result<void> on_transaction_reply(const Reply& reply);
@@ -193,7 +208,7 @@ class Pipeline {
   [[nodiscard]] Request* youngest_waiting() const noexcept;
 
   std::size_t batches_max_;
-  std::size_t parts_max_;
+  Abilities abilities_;
   std::deque<Slot> slots_;
   std::deque<Part> parts_;
   std::size_t transactions_in_flight_ = 0;  // slots that are nobody's

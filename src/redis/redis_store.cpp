@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "answers.hpp"
 #include "engine.hpp"
 #include "operations.hpp"
 #include "redis_store_impl.hpp"
@@ -143,7 +144,7 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view u
                             scripts.update.source(), scripts.rekey.source(), scripts.erase.source(),
                             scripts.strip.source()});
   if (!endpoint) return std::move(endpoint).error();
-  endpoint->login.transactions = !options.adopt_foreign_hashes;
+  endpoint->login.guarded = endpoint->login.transactions = !options.adopt_foreign_hashes;
   return redis::make_store(std::move(endpoint->connector), std::move(endpoint->login),
                            std::move(options));
 }
@@ -193,22 +194,35 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
   const auto append = [&](std::string& out, CallBy by, std::string_view former) {
     redis::append_update(out, by, impl_->layout, key, changes, lifetime, former, now);
   };
-  const std::size_t parts = redis::update_parts(impl_->layout, changes, lifetime);
-  if (parts == 0) {
-    return impl_->change(changes, {},
-                         changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, append);
-  }
   const auto append_parts = [&](std::string& out) {
     redis::append_update_parts(out, impl_->layout, key, changes, lifetime);
   };
-  const auto decode_parts = [](const Reply& reply, bool) {
-    return redis::decode_update_parts(reply);
+  const auto append_hsetex = [&](std::string& out) {
+    redis::append_update_by_hsetex(out, impl_->layout, key, changes, lifetime);
   };
+  redis::Shortcuts shortcuts;
+  switch (redis::update_by_hsetex(impl_->layout, changes, lifetime)) {
+    case redis::Hsetex::no:
+      break;
+    case redis::Hsetex::alone:
+      shortcuts.guarded.emplace(redis::Shortcuts::Guarded{1, append_hsetex});
+      break;
+    case redis::Hsetex::renewing:
+      shortcuts.guarded.emplace(redis::Shortcuts::Guarded{2, append_hsetex});
+      break;
+  }
+  if (const std::size_t parts = redis::update_parts(impl_->layout, changes, lifetime)) {
+    shortcuts.transaction.emplace(redis::Shortcuts::Transaction{parts, append_parts});
+  }
+  if (!shortcuts.guarded && !shortcuts.transaction) {
+    return impl_->change(changes, {},
+                         changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, append);
+  }
   Result<redis::Changed> changed = impl_->engine.change(
       [&](std::string& out, CallBy by) { append(out, by, {}); }, Repeat::only_if_not_applied,
       impl_->engine.deadline(),
-      [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); }, parts,
-      append_parts, decode_parts);
+      [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); }, shortcuts,
+      redis::decode_shortcut);
   if (!changed) return std::move(changed).error();
   return std::move(changed->outcome);
 }

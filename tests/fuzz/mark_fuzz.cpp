@@ -3,10 +3,10 @@
 
 #include <string>
 
+#include "answers.hpp"
 #include "fuzz_target.hpp"
 #include "input.hpp"
 #include "mark.hpp"
-#include "operations.hpp"
 #include "printable.hpp"
 #include "websession/session_store.hpp"
 

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "answers.hpp"
 #include "fuzz_target.hpp"
 #include "input.hpp"
-#include "operations.hpp"
 #include "printable.hpp"
 #include "resp.hpp"
 #include "websession/session_manager.hpp"

@@ -1,9 +1,10 @@
 // Replies as results. What the commands do is tested on a real Redis.
-#include "operations.hpp"
+#include "answers.hpp"
 
 #include <gtest/gtest.h>
 
 #include <array>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -181,6 +182,46 @@ TEST(DecodeChange, GivesOutcomesAndErrors) {
   EXPECT_EQ(decode_change(hash({"applied", "x"}), counts).error().code, Errc::corrupt)
       << "a counter that is no number is not taken for 0";
   EXPECT_EQ(decode_change(error("OOM x"), counts).error().code, Errc::rejected);
+}
+
+// "applied", "gone", the error; "asks the script" when the shortcut does not know.
+template <class... Answers>
+std::string by_shortcut(Way way, Answers... answers) {
+  Replies replies(way);
+  (replies.push_back(std::move(answers)), ...);
+  const auto decoded = decode_shortcut(replies);
+  if (!decoded) return "asks the script";
+  if (!*decoded) return decoded->error().code.message();
+  return (*decoded)->outcome.status == Outcome::Status::gone ? "gone" : "applied";
+}
+
+TEST(DecodeShortcut, WhatHsetexHasNotWrittenIsForTheScriptToTell) {
+  const auto of = [](auto... answers) { return by_shortcut(Way::guarded, std::move(answers)...); };
+  const auto wrong_type = [] { return error("WRONGTYPE Operation against a key"); };
+  EXPECT_EQ(of(integer(1)), "applied");
+  EXPECT_EQ(of(integer(0)), "asks the script");
+  EXPECT_EQ(of(wrong_type()), "gone");
+  EXPECT_EQ(of(error("OOM x")), "asks the script");
+  EXPECT_EQ(of(text("x")), "asks the script");
+  // With a renewal before it.
+  EXPECT_EQ(of(integer(1), integer(1)), "applied");
+  EXPECT_EQ(of(integer(0), integer(1)), "applied") << "it lives longer already";
+  EXPECT_EQ(of(integer(1), integer(0)), "asks the script");
+  EXPECT_EQ(of(integer(1), wrong_type()), "gone");
+  EXPECT_EQ(of(error("NOPERM x"), integer(1)), "asks the script") << "it was not renewed";
+}
+
+TEST(DecodeShortcut, OneArrayHoldsWhatATransactionGave) {
+  const auto of = [](const std::vector<Reply::Element>& answers) {
+    return by_shortcut(Way::transaction, Reply({Type::array, 0, {}}, answers));
+  };
+  const auto number = [](std::int64_t value) { return Reply::Element{Type::integer, value, {}}; };
+  const Reply::Element wrong_type{Type::error, 0, "WRONGTYPE Operation against a key"};
+  EXPECT_EQ(of({number(0), number(0)}), "applied");
+  EXPECT_EQ(of({number(1), number(1)}), "gone") << "HSET had made it";
+  EXPECT_EQ(of({wrong_type, number(0)}), "gone");
+  EXPECT_EQ(of({number(0)}), of({number(0), wrong_type})) << "no answers of these commands";
+  EXPECT_EQ(by_shortcut(Way::transaction, error("EXECABORT x")), "asks the script");
 }
 
 TEST(DecodeOthers, GiveWhatTheScriptsSay) {

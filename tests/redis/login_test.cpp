@@ -73,12 +73,13 @@ TEST_F(LoginTest, TransactionsAreFoundOut) {
   const auto does_transactions = [&] {
     const auto made = dial();
     EXPECT_TRUE(made);
-    return made && (*made)->does_transactions;
+    return made && (*made)->abilities.parts_max > 0;
   };
   EXPECT_FALSE(does_transactions()) << "nobody wants them";
   login.transactions = true;
   for (const char* word : {"HSET", "PEXPIREAT", "HDEL", "PEXPIRE"}) answers[word] = "+QUEUED\r\n";
   answers["MULTI"] = "+OK\r\n";
+  answers["HSETEX"] = "-ERR unknown command 'HSETEX', with args beginning with: 'key'\r\n";
   answers["EXEC"] = "*4\r\n:1\r\n:1\r\n:0\r\n:0\r\n";
   EXPECT_TRUE(does_transactions());
   const auto without = [&](const char* word, const std::string& answer) {
@@ -99,6 +100,31 @@ TEST_F(LoginTest, TransactionsAreFoundOut) {
   // Bare commands, as MULTI is refused.
   answers["EXEC"] = "-ERR EXEC without MULTI\r\n";
   without("MULTI", "-NOPERM no\r\n");
+}
+
+// HSETEX is used when it does nothing for what is not there, and PEXPIRE is to be had with it.
+TEST_F(LoginTest, HsetexIsFoundOut) {
+  const auto guards = [&] {
+    const auto made = dial();
+    EXPECT_TRUE(made);
+    return made && (*made)->abilities.guarded;
+  };
+  EXPECT_FALSE(guards()) << "nobody wants it";
+  for (const char* word : {"MULTI", "HSET", "PEXPIREAT", "HDEL", "EXEC"}) answers[word] = "+OK\r\n";
+  answers["PEXPIRE"] = answers["HSETEX"] = ":0\r\n";
+  login.guarded = true;
+  EXPECT_TRUE(guards());
+  const auto without = [&](const char* word, const std::string& answer) {
+    const std::string before = std::exchange(answers[word], answer);
+    EXPECT_FALSE(guards()) << word << " " << answer;
+    answers[word] = before;
+  };
+  for (const char* word : {"PEXPIRE", "HSETEX"}) {
+    without(word, "-NOPERM no\r\n");
+    without(word, "-ERR unknown command\r\n");
+    without(word, ":1\r\n");
+    without(word, "+OK\r\n");
+  }
 }
 
 // As rename-command does it.

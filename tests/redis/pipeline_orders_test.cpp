@@ -55,7 +55,7 @@ struct Caller {
 class World {
  public:
   World(std::size_t batches_max, std::size_t parts_max)
-      : pipeline_(batches_max, parts_max), transactions_(parts_max > 0) {}
+      : pipeline_(batches_max, {.parts_max = parts_max}), transactions_(parts_max > 0) {}
 
   // What can happen now. `progress`: without deadlines, losses, and readers that look around.
   [[nodiscard]] std::vector<Choice> choices(bool progress_only) const {
@@ -110,11 +110,9 @@ class World {
         const auto append_parts = [&](std::string& out) {
           for (std::size_t i = 0; i < parts; ++i) out += bytes;
         };
-        if (parts == 0) {
-          pipeline_.enqueue(caller.request, {count, append});
-        } else {
-          pipeline_.enqueue(caller.request, {count, append, parts, append_parts});
-        }
+        Shortcuts shortcuts;
+        if (parts > 0) shortcuts.transaction.emplace(Shortcuts::Transaction{parts, append_parts});
+        pipeline_.enqueue(caller.request, {count, append, shortcuts});
         order_ += name_of(choice.caller);
         caller.at = At::deciding;
         break;
@@ -341,7 +339,7 @@ class World {
     }
     if (transactions_ && parts_of(i) > 0) return check_parts(caller.request.replies, i);
     ASSERT_EQ(caller.request.replies.size(), replies_to(i));
-    EXPECT_FALSE(caller.request.replies.is_of_parts());
+    EXPECT_EQ(caller.request.replies.way(), Way::plain);
     for (std::size_t r = 0; r < replies_to(i); ++r) {
       EXPECT_EQ(caller.request.replies[r].text(), std::string(1, name_of(i))) << "another's reply";
     }
@@ -349,7 +347,7 @@ class World {
 
   static void check_parts(const Replies& replies, std::size_t i) {
     ASSERT_EQ(replies.size(), 1U);
-    EXPECT_TRUE(replies.is_of_parts());
+    EXPECT_EQ(replies.way(), Way::transaction);
     ASSERT_EQ(replies[0].elements().size(), parts_of(i));
     for (const Reply::Element& element : replies[0].elements()) {
       EXPECT_EQ(element.text, std::string(1, name_of(i))) << "another's answer";

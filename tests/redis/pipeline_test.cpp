@@ -193,7 +193,9 @@ void enqueue_parts(Pipeline& pipeline, Request& request, std::string_view bytes,
                    std::size_t parts) {
   const auto append = [](std::string& out) { out += "script"; };
   const auto append_parts = [bytes](std::string& out) { out += bytes; };
-  pipeline.enqueue(request, {1, append, parts, append_parts});
+  Shortcuts shortcuts;
+  shortcuts.transaction.emplace(Shortcuts::Transaction{parts, append_parts});
+  pipeline.enqueue(request, {1, append, shortcuts});
 }
 
 // MULTI was answered, and each part queued.
@@ -207,7 +209,7 @@ const std::string multi = "*1\r\n$5\r\nMULTI\r\n";
 const std::string exec = "*1\r\n$4\r\nEXEC\r\n";
 
 TEST(PipelineTransactions, PartsOfABatchShareOneAndComeLast) {
-  Pipeline pipeline(1, 100);
+  Pipeline pipeline(1, {.parts_max = 100});
   Request a;
   Request b;
   Request c;
@@ -224,8 +226,8 @@ TEST(PipelineTransactions, PartsOfABatchShareOneAndComeLast) {
       {Reply::Type::integer, 1, {}}, {Reply::Type::integer, 2, {}}, {Reply::Type::integer, 3, {}}};
   ASSERT_TRUE(pipeline.on_reply(Reply({Reply::Type::array, 0, {}}, answers)));
   ASSERT_TRUE(a.done && c.done);
-  EXPECT_TRUE(a.replies.is_of_parts());
-  EXPECT_FALSE(b.replies.is_of_parts());
+  EXPECT_EQ(a.replies.way(), Way::transaction);
+  EXPECT_EQ(b.replies.way(), Way::plain);
   ASSERT_EQ(a.replies[0].elements().size(), 2U);
   EXPECT_EQ(a.replies[0].elements()[1].integer, 2);
   ASSERT_EQ(c.replies[0].elements().size(), 1U);
@@ -240,11 +242,33 @@ TEST(PipelineTransactions, WithoutThemTheOtherFormIsSent) {
   enqueue_parts(pipeline, a, "aa", 2);
   EXPECT_EQ(flush(pipeline), "script");
   ASSERT_TRUE(pipeline.on_reply(reply("1")));
-  EXPECT_FALSE(a.replies.is_of_parts());
+  EXPECT_EQ(a.replies.way(), Way::plain);
+}
+
+TEST(PipelineShortcuts, CommandsThatGuardThemselvesGoBeforeATransaction) {
+  for (const bool guarded : {true, false}) {
+    Pipeline pipeline(1, {.guarded = guarded, .parts_max = 100});
+    Request a;
+    const auto append = [](std::string& out) { out += "script"; };
+    const auto append_guarded = [](std::string& out) { out += "guarded"; };
+    const auto append_parts = [](std::string& out) { out += "parts"; };
+    Shortcuts shortcuts;
+    shortcuts.guarded.emplace(Shortcuts::Guarded{2, append_guarded});
+    shortcuts.transaction.emplace(Shortcuts::Transaction{1, append_parts});
+    pipeline.enqueue(a, {1, append, shortcuts});
+    EXPECT_EQ(flush(pipeline), guarded ? "guarded" : multi + "parts" + exec);
+    EXPECT_EQ(a.replies.way(), guarded ? Way::guarded : Way::transaction);
+    if (!guarded) continue;
+    ASSERT_TRUE(pipeline.on_reply(reply("0")));
+    EXPECT_FALSE(a.done);
+    ASSERT_TRUE(pipeline.on_reply(reply("1")));
+    ASSERT_TRUE(a.done);
+    EXPECT_EQ(a.replies.size(), 2U);
+  }
 }
 
 TEST(PipelineTransactions, OneThatIsRefusedIsRefusedForEach) {
-  Pipeline pipeline(1, 100);
+  Pipeline pipeline(1, {.parts_max = 100});
   Request a;
   Request b;
   enqueue_parts(pipeline, a, "a", 1);
@@ -254,7 +278,7 @@ TEST(PipelineTransactions, OneThatIsRefusedIsRefusedForEach) {
   ASSERT_TRUE(pipeline.on_reply(Reply({Reply::Type::error, 0, "EXECABORT because"})));
   for (const Request* request : {&a, &b}) {
     ASSERT_TRUE(request->done);
-    EXPECT_TRUE(request->replies.is_of_parts());
+    EXPECT_EQ(request->replies.way(), Way::transaction);
     EXPECT_EQ(request->replies[0].text(), "EXECABORT because");
   }
 }
@@ -267,7 +291,7 @@ TEST(PipelineTransactions, AnyOtherAnswerIsTheEndOfTheConnection) {
   wrong.emplace_back(Reply::Element{Reply::Type::nil, 0, {}});
   wrong.emplace_back(Reply::Element{Reply::Type::array, 0, {}}, std::vector<Reply::Element>(2));
   for (Reply& answer : wrong) {
-    Pipeline pipeline(1, 100);
+    Pipeline pipeline(1, {.parts_max = 100});
     Request a;
     enqueue_parts(pipeline, a, "a", 1);
     (void)flush(pipeline);
@@ -278,7 +302,7 @@ TEST(PipelineTransactions, AnyOtherAnswerIsTheEndOfTheConnection) {
 
 // Its parts were executed one by one, and what else was said belongs to nobody any more.
 TEST(PipelineTransactions, OneThatIsNotBegunIsTheFaultOfItsOwnAndEndsTheConnection) {
-  Pipeline pipeline(SIZE_MAX, 100);
+  Pipeline pipeline(SIZE_MAX, {.parts_max = 100});
   Request a;
   enqueue_parts(pipeline, a, "aa", 2);
   (void)flush(pipeline);
@@ -302,7 +326,7 @@ TEST(PipelineTransactions, OneThatIsNotBegunIsTheFaultOfItsOwnAndEndsTheConnecti
 }
 
 TEST(PipelineTransactions, HalfOfOneThatIsNotBegunMayBeApplied) {
-  Pipeline pipeline(1, 100);
+  Pipeline pipeline(1, {.parts_max = 100});
   Request a;
   enqueue_parts(pipeline, a, "aa", 2);
   (void)pipeline.begin_write();
@@ -312,7 +336,7 @@ TEST(PipelineTransactions, HalfOfOneThatIsNotBegunMayBeApplied) {
 }
 
 TEST(PipelineTransactions, CountAsTheirRequests) {
-  Pipeline pipeline(SIZE_MAX, 100);
+  Pipeline pipeline(SIZE_MAX, {.parts_max = 100});
   std::array<Request, 3> requests;
   for (Request& request : requests) {
     enqueue_parts(pipeline, request, "a", 1);
@@ -326,7 +350,7 @@ TEST(PipelineTransactions, CountAsTheirRequests) {
 // One reply holds the answers of all.
 TEST(PipelineTransactions, ALongOneIsTwo) {
   constexpr std::size_t most = 8;
-  Pipeline pipeline(1, most);
+  Pipeline pipeline(1, {.parts_max = most});
   std::array<Request, most / 2 + 1> requests;
   for (Request& request : requests) enqueue_parts(pipeline, request, "aa", 2);
   EXPECT_EQ(pipeline.begin_write(), multi + std::string(most, 'a') + exec);
@@ -342,7 +366,7 @@ TEST(PipelineTransactions, ALongOneIsTwo) {
 }
 
 TEST(PipelineTransactions, AnEnqueueThatThrowsHasChangedNothing) {
-  Pipeline pipeline(1, 100);
+  Pipeline pipeline(1, {.parts_max = 100});
   Request a;
   Request b;
   enqueue_parts(pipeline, a, "a", 1);
@@ -351,13 +375,15 @@ TEST(PipelineTransactions, AnEnqueueThatThrowsHasChangedNothing) {
     out += "half";
     throw std::bad_alloc();
   };
-  EXPECT_THROW(pipeline.enqueue(b, {1, append, 1, throwing}), std::bad_alloc);
+  Shortcuts shortcuts;
+  shortcuts.transaction.emplace(Shortcuts::Transaction{1, throwing});
+  EXPECT_THROW(pipeline.enqueue(b, {1, append, shortcuts}), std::bad_alloc);
   EXPECT_EQ(pipeline.pending(), 1U);
   EXPECT_EQ(flush(pipeline), multi + "a" + exec);
 }
 
 TEST(PipelineTransactions, AnAbandonedPartIsTakenBackWhileItCan) {
-  Pipeline pipeline(1, 100);
+  Pipeline pipeline(1, {.parts_max = 100});
   Request a;
   Request b;
   Request c;
@@ -377,7 +403,7 @@ TEST(PipelineTransactions, AnAbandonedPartIsTakenBackWhileItCan) {
 }
 
 TEST(PipelineTransactions, AFailureKnowsThatHalfATransactionIsNone) {
-  Pipeline pipeline(1, 100);
+  Pipeline pipeline(1, {.parts_max = 100});
   Request written;
   enqueue_parts(pipeline, written, "w", 1);
   const std::size_t size = pipeline.begin_write().size();
@@ -390,7 +416,7 @@ TEST(PipelineTransactions, AFailureKnowsThatHalfATransactionIsNone) {
   EXPECT_FALSE(queued.error->maybe_applied);
   EXPECT_FALSE(pipeline.has_callers());
 
-  Pipeline another(1, 100);
+  Pipeline another(1, {.parts_max = 100});
   Request whole;
   enqueue_parts(another, whole, "w", 1);
   (void)flush(another);

@@ -4,8 +4,8 @@
 
 #include <functional>
 
-#include "operations.hpp"
 #include "redis_fixture.hpp"
+#include "scripts.hpp"
 
 namespace websession::testing {
 namespace {

@@ -1,6 +1,6 @@
-// Updates as parts of transactions (operations.hpp, update_parts): what a script decides, two plain
-// commands and the type of the key decide there. So one path is compared with the other, and a
-// crash may come anywhere.
+// Updates without a script (operations.hpp): what a script decides, plain commands and the type of
+// the key decide there. So each path is compared with the others, and a crash may come anywhere.
+// HSETEX is there on some servers only.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -54,16 +54,35 @@ std::string text_of(const Result<std::optional<Record>>& loaded) {
   return text + ", " + std::to_string((record.remaining + milliseconds(299'999)) / minutes(10));
 }
 
-class RedisTransactions : public RedisTest {
+// What a store may write by.
+struct Path {
+  std::string name;
+  bool guarded = false;
+  bool transactions = false;
+  std::string command{};  // that is executed when a write goes this way
+};
+const Path by_script{"script"};
+const Path by_transaction{"transaction", false, true, "exec"};
+const Path by_hsetex{"hsetex", true, false, "hsetex"};
+
+class RedisShortcuts : public RedisTest {
  protected:
-  std::shared_ptr<RedisStore> connect_with(const std::string& prefix, bool transactions,
-                                           std::size_t connections = 4) {
+  // Those that the server has.
+  std::vector<Path> shortcuts() {
+    const std::string answer = probe->text({"HSETEX", "none", "FXX", "FIELDS", "1", "a", "b"});
+    if (answer == "0") return {by_transaction, by_hsetex};
+    return {by_transaction};
+  }
+  std::shared_ptr<RedisStore> connect_with(const std::string& prefix, const Path& path,
+                                           std::size_t connections = 4, std::string url = {}) {
     RedisOptions options = patient_options(clock);
     options.connections = connections;
     options.prefix = prefix;
     redis::Endpoint endpoint =
-        redis::make_endpoint(server->url(), options, options.prefix, {}).value();
-    endpoint.login.transactions = transactions;
+        redis::make_endpoint(url.empty() ? server->url() : url, options, options.prefix, {})
+            .value();
+    endpoint.login.guarded = path.guarded;
+    endpoint.login.transactions = path.transactions;
     return redis::make_store(std::move(endpoint.connector), std::move(endpoint.login), options);
   }
   static constexpr Lifetime five_minutes{minutes(5)};
@@ -80,7 +99,8 @@ class RedisTransactions : public RedisTest {
     changes.set = {{"a", text}, {"b", text}};
     return changes;
   }
-  std::int64_t transactions_done() { return calls_of(*probe, "exec"); }
+  // Connecting tries each once.
+  std::int64_t done_by(const Path& path) { return calls_of(*probe, path.command); }
   // What is in the server must be whole and must end.
   static void expect_sound(RedisProbe& outside, const std::string& prefix, std::size_t least) {
     const auto keys = outside.keys(prefix);
@@ -174,19 +194,22 @@ int random_operations() {
   return given != nullptr ? std::stoi(given) : 10'000;
 }
 
-TEST_F(RedisTransactions, ScriptsAndTheMemoryStoreGiveTheSame) {
+TEST_F(RedisShortcuts, ScriptsAndTheMemoryStoreGiveTheSame) {
   const int count = random_operations();
   Random random;
   Operations operations(random, *clock);
-  HintingStore hinted(connect_with("tx_", true));
-  const auto scripts = connect_with("script_", false);
-  MemoryStore memory({.clock = clock});
-  const std::vector<SessionStore*> stores{&hinted, scripts.get(), &memory};
+  const auto scripts = connect_with("script_", by_script);
+  std::vector<std::pair<std::string, std::shared_ptr<SessionStore>>> others{
+      {"MemoryStore", std::make_shared<MemoryStore>(MemoryOptions{.clock = clock})}};
+  for (const Path& path : shortcuts()) {
+    others.emplace_back(path.name,
+                        std::make_shared<HintingStore>(connect_with(path.name + "_", path)));
+  }
   const auto on_each = [&](int i, const auto& call) {
-    std::vector<std::string> texts;
-    for (SessionStore* store : stores) texts.push_back(call(*store));
-    ASSERT_EQ(texts[0], texts[1]) << "operation " << i << ": transactions and scripts";
-    ASSERT_EQ(texts[1], texts[2]) << "operation " << i << ": Redis and MemoryStore";
+    const std::string expected = call(*scripts);
+    for (const auto& [name, store] : others) {
+      ASSERT_EQ(expected, call(*store)) << "operation " << i << ": scripts and " << name;
+    }
   };
   for (int i = 0; i < count && !HasFatalFailure(); ++i) {
     const std::size_t dice = random.below(20);
@@ -219,7 +242,9 @@ TEST_F(RedisTransactions, ScriptsAndTheMemoryStoreGiveTheSame) {
     }
     on_each(i, [&](SessionStore& store) { return text_of(store.load(key)); });
   }
-  EXPECT_GT(transactions_done(), count / 100) << "transactions were not tried";
+  for (const Path& path : shortcuts()) {
+    EXPECT_GT(done_by(path), count / 100) << path.name << " was not tried";
+  }
 }
 
 // Another step comes between the load that the hints are from and the write.
@@ -299,116 +324,140 @@ std::vector<Step> steps() {
            }}};
 }
 
-TEST_F(RedisTransactions, AnyStepBetweenTheLoadAndTheWriteEndsAsWithScripts) {
+TEST_F(RedisShortcuts, AnyStepBetweenTheLoadAndTheWriteEndsAsWithScripts) {
   int round = 0;
   for (const Step& step : steps()) {
     for (const bool renews : {false, true}) {
       for (const bool removes : {false, true}) {
         ++round;
-        std::vector<std::string> ends;
-        for (const bool transactions : {true, false}) {
-          const std::string prefix =
-              std::to_string(round) + (transactions ? "transaction_" : "script_");
-          const auto store = connect_with(prefix, transactions);
+        const auto end_by = [&](const Path& path) {
+          const std::string prefix = std::to_string(round) + path.name + "_";
+          const auto store = connect_with(prefix, path);
           const Fields fields{{"@created", "1"}, {"a", "0"}, {"b", "0"}, {"c", "0"}};
-          ASSERT_TRUE(store->create(key, fields, {minutes(5)}));
+          EXPECT_TRUE(store->create(key, fields, {minutes(5)}));
           step.take(*store, *probe, prefix);
           Changes changes = setting("mine");
           if (removes) changes.remove.emplace_back("c");
           const std::string written = text_of(write(*store, key, changes, renews));
-          ends.push_back(written + ": " + text_of(store->load(key)) + " and next " +
-                         text_of(store->load(StoreKey("next"))));
           for (const std::string& left : probe->keys(prefix)) {
             EXPECT_GT(probe->integer({"PTTL", left}), 0) << step.name;
           }
+          return written + ": " + text_of(store->load(key)) + " and next " +
+                 text_of(store->load(StoreKey("next")));
+        };
+        const std::string expected = end_by(by_script);
+        for (const Path& path : shortcuts()) {
+          EXPECT_EQ(end_by(path), expected)
+              << path.name << ", " << step.name << (renews ? ", renewing" : "")
+              << (removes ? ", removing" : "");
         }
-        EXPECT_EQ(ends[0], ends[1])
-            << step.name << (renews ? ", renewing" : "") << (removes ? ", removing" : "");
       }
     }
   }
-  EXPECT_GE(transactions_done(), 2 * round) << "one when connecting, and one that writes";
+  for (const Path& path : shortcuts()) {
+    const int writes = path.guarded ? round / 2 : round;  // HSETEX leaves removing to others
+    EXPECT_GE(done_by(path), round + writes) << path.name;
+  }
 }
 
 // The table of docs/redis-layout.md.
-TEST_F(RedisTransactions, WhatAnotherProgramLeftIsMetAsDocumented) {
+TEST_F(RedisShortcuts, WhatAnotherProgramLeftIsMetAsDocumented) {
   using Status = Outcome::Status;
   struct Row {
     RedisProbe::Words made_by;  // of a key
     bool has_expiry;
-    Status by_transaction;
     Status by_script;
+    Status by_transaction;
+    Status by_hsetex;
     bool stays_with_transaction = true;
   };
   const std::vector<Row> rows{
-      {{"HSET", "k", "a", "0"}, true, Status::applied, Status::gone},
-      {{"HSET", "k", "@created", "1", "a", "0"}, false, Status::gone, Status::applied, false},
-      {{"SET", "k", "text"}, true, Status::gone, Status::gone},
-      {{"RPUSH", "k", "x"}, false, Status::gone, Status::gone, false}};
+      {{"HSET", "k", "a", "0", "b", "0"}, true, Status::gone, Status::applied, Status::applied},
+      {{"HSET", "k", "@created", "1", "a", "0", "b", "0"},
+       false,
+       Status::applied,
+       Status::gone,
+       Status::applied,
+       false},
+      {{"SET", "k", "text"}, true, Status::gone, Status::gone, Status::gone},
+      {{"RPUSH", "k", "x"}, false, Status::gone, Status::gone, Status::gone, false}};
   int number = 0;
+  std::vector<Path> paths = shortcuts();
+  paths.push_back(by_script);
   for (const Row& row : rows) {
-    for (const bool transactions : {true, false}) {
-      SCOPED_TRACE("row " + std::to_string(++number));
+    for (const Path& path : paths) {
+      SCOPED_TRACE("row " + std::to_string(++number) + ", " + path.name);
       const std::string prefix = std::to_string(number) + "_";
-      const auto store = connect_with(prefix, transactions);
+      const auto store = connect_with(prefix, path);
       RedisProbe::Words made_by = row.made_by;
       made_by.at(1) = prefix + "k";
       probe->text(made_by);
       if (row.has_expiry) probe->text({"PEXPIRE", prefix + "k", "60000"});
       const Result<Outcome> outcome = write(*store, StoreKey("k"), setting("1"), false);
-      EXPECT_EQ(outcome.value().status, transactions ? row.by_transaction : row.by_script);
+      EXPECT_EQ(outcome.value().status, path.guarded        ? row.by_hsetex
+                                        : path.transactions ? row.by_transaction
+                                                            : row.by_script);
       const bool stays = probe->integer({"EXISTS", prefix + "k"}) == 1;
-      EXPECT_EQ(stays, !transactions || row.stays_with_transaction);
+      EXPECT_EQ(stays, !path.transactions || row.stays_with_transaction);
     }
   }
 }
 
-TEST_F(RedisTransactions, AServerAtMaxmemoryRefusesAndKeepsWhatItHas) {
-  const auto store = connect();
-  ASSERT_TRUE(store->create(key, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
-  probe->text({"CONFIG", "SET", "maxmemory", "1"});
-  const Result<Outcome> refused = write(*store, key, setting("1"), true);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, Errc::rejected);
-  EXPECT_FALSE(refused.error().maybe_applied);
-  EXPECT_NE(refused.error().detail.find("maxmemory"), std::string::npos);
-  EXPECT_EQ(store->load(key).value()->fields.find("a"), "0");
-  // A connection that is made now finds no transactions, and does without.
-  const auto another = connect();
-  EXPECT_FALSE(write(*another, key, setting("1"), false));
-  probe->text({"CONFIG", "SET", "maxmemory", "0"});
-  for (const auto& each : {store, another}) {
-    EXPECT_TRUE(write(*each, key, setting("2"), false));
-    EXPECT_EQ(each->load(key).value()->fields.find("b"), "2");
+TEST_F(RedisShortcuts, AServerAtMaxmemoryRefusesAndKeepsWhatItHas) {
+  for (const Path& path : shortcuts()) {
+    SCOPED_TRACE(path.name);
+    const std::string prefix = path.name + "_";
+    const auto store = connect_with(prefix, path);
+    ASSERT_TRUE(store->create(key, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
+    probe->text({"CONFIG", "SET", "maxmemory", "1"});
+    const Result<Outcome> refused = write(*store, key, setting("1"), true);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::rejected);
+    EXPECT_FALSE(refused.error().maybe_applied);
+    EXPECT_NE(refused.error().detail.find("maxmemory"), std::string::npos);
+    EXPECT_EQ(store->load(key).value()->fields.find("a"), "0");
+    // A connection that is made now finds no shortcuts, and does without.
+    const auto another = connect_with(prefix, path);
+    EXPECT_FALSE(write(*another, key, setting("1"), false));
+    probe->text({"CONFIG", "SET", "maxmemory", "0"});
+    for (const auto& each : {store, another}) {
+      EXPECT_TRUE(write(*each, key, setting("2"), false));
+      EXPECT_EQ(each->load(key).value()->fields.find("b"), "2");
+    }
   }
 }
 
 // A server that executes a transaction's commands one by one is left at once, and nothing lasts.
-TEST_F(RedisTransactions, ARightThatIsTakenAwayLeadsToScripts) {
+TEST_F(RedisShortcuts, ARightThatIsTakenAwayLeadsToScripts) {
   probe->text({"ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all"});
   const std::string url = "redis://app:pw@127.0.0.1:" + std::to_string(server->port());
-  for (const char* right : {"multi", "exec", "pexpireat"}) {
-    const auto store = RedisStore::connect(url, patient_options(clock)).value();
-    const StoreKey gone = fresh_key();
-    const StoreKey live = fresh_key();
-    ASSERT_TRUE(store->create(live, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
-    EXPECT_TRUE(write(*store, live, setting("1"), false));
-    probe->text({"ACL", "SETUSER", "app", std::string("-") + right});
-    const Result<Outcome> first = write(*store, gone, setting("2"), false);
-    EXPECT_TRUE(!first || first->status == Outcome::Status::gone) << right;
-    const Result<Outcome> next = write(*store, live, setting("3"), false);
-    ASSERT_TRUE(next) << right << ": " << next.error().message();
-    EXPECT_EQ(store->load(live).value()->fields.find("a"), "3");
-    for (const std::string& left : probe->keys("sid_")) {
-      EXPECT_GT(probe->integer({"PTTL", left}), 0) << right << ": " << left << " never ends";
+  for (const Path& path : shortcuts()) {
+    const std::vector<std::string> rights =
+        path.guarded ? std::vector<std::string>{"hsetex"}
+                     : std::vector<std::string>{"multi", "exec", "pexpireat"};
+    for (const std::string& right : rights) {
+      const auto store = connect_with("sid_", path, 4, url);
+      const StoreKey gone = fresh_key();
+      const StoreKey live = fresh_key();
+      ASSERT_TRUE(store->create(live, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
+      EXPECT_TRUE(write(*store, live, setting("1"), false));
+      probe->text({"ACL", "SETUSER", "app", "-" + right});
+      const Result<Outcome> first = write(*store, gone, setting("2"), false);
+      EXPECT_TRUE(!first || first->status == Outcome::Status::gone) << right;
+      const Result<Outcome> next = write(*store, live, setting("3"), false);
+      ASSERT_TRUE(next) << right << ": " << next.error().message();
+      EXPECT_EQ(store->load(live).value()->fields.find("a"), "3");
+      for (const std::string& left : probe->keys("sid_")) {
+        EXPECT_GT(probe->integer({"PTTL", left}), 0) << right << ": " << left << " never ends";
+      }
+      EXPECT_EQ(probe->integer({"EXISTS", redis_key(gone)}), 0) << right;
+      probe->text({"ACL", "SETUSER", "app", "+@all"});
     }
-    EXPECT_EQ(probe->integer({"EXISTS", redis_key(gone)}), 0) << right;
-    probe->text({"ACL", "SETUSER", "app", "+@all"});
   }
 }
 
 // A late write may make a mark live longer, and the end that is written in it counts all the same.
-TEST_F(RedisTransactions, AMarkThatLivesLongerLeadsNowhereAfterItsEnd) {
+TEST_F(RedisShortcuts, AMarkThatLivesLongerLeadsNowhereAfterItsEnd) {
   const auto store = connect();
   const StoreKey next = fresh_key();
   ASSERT_TRUE(store->create(key, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
@@ -430,8 +479,8 @@ TEST_F(RedisTransactions, AMarkThatLivesLongerLeadsNowhereAfterItsEnd) {
 
 // An attribute that got a deadline meanwhile is in both forms then: what it takes is counted, and
 // what has ended of it is reaped.
-TEST_F(RedisTransactions, AnAttributeInBothFormsTakesNoMoreThanItMay) {
-  const auto store = connect();
+TEST_F(RedisShortcuts, AnAttributeInBothFormsTakesNoMoreThanItMay) {
+  const auto store = connect_with("sid_", by_transaction);
   ASSERT_TRUE(store->create(key, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
   Changes timed;
   timed.set = {{"a", std::string(80, 'x'), clock->wall() + minutes(1)}};
@@ -457,7 +506,7 @@ TEST_F(RedisTransactions, AnAttributeInBothFormsTakesNoMoreThanItMay) {
 
 // Crashes
 
-class RedisTransactionCrashes : public RedisTransactions {
+class RedisShortcutCrashes : public RedisShortcuts {
  protected:
   std::vector<std::string> server_options() override {
     return {"--appendonly", "yes", "--appendfsync", "always"};
@@ -465,11 +514,21 @@ class RedisTransactionCrashes : public RedisTransactions {
   [[nodiscard]] std::filesystem::path append_only_folder() {
     return std::filesystem::path(probe->list({"CONFIG", "GET", "dir"}).at(1)) / "appendonlydir";
   }
+  void expect_whole_writes_wherever_the_file_ends(const Path& path);
+  void expect_whole_writes_when_a_replica_takes_over(const Path& path);
 };
 
 // Several callers in one transaction, one of whose sessions is gone; the file ends anywhere in it.
-TEST_F(RedisTransactionCrashes, AFileThatEndsAnywhereHoldsWholeWritesOnly) {
-  const auto store = connect_with("s", true);
+TEST_F(RedisShortcutCrashes, AFileThatEndsAnywhereHoldsWholeWritesOnly) {
+  for (const Path& path : shortcuts()) {
+    SCOPED_TRACE(path.name);
+    expect_whole_writes_wherever_the_file_ends(path);
+  }
+}
+
+void RedisShortcutCrashes::expect_whole_writes_wherever_the_file_ends(const Path& path) {
+  const std::string prefix = path.name + "_";
+  const auto store = connect_with(prefix, path);
   const std::vector<StoreKey> keys{StoreKey("1"), StoreKey("2"), StoreKey("3"), StoreKey("4")};
   for (const StoreKey& each : keys) {
     ASSERT_TRUE(store->create(each, {{"@created", "1"}, {"a", "0"}, {"b", "0"}}, five_minutes));
@@ -480,10 +539,10 @@ TEST_F(RedisTransactionCrashes, AFileThatEndsAnywhereHoldsWholeWritesOnly) {
   // All but the first find the server busy, and share the next transaction: if the server was found
   // to be near, and all of them were in time.
   std::size_t before = 0;
-  for (std::int64_t done = 4; done >= 4;) {
-    const auto shared = connect_with("s", true, 1);
+  for (bool apart = true; apart;) {
+    const auto shared = connect_with(prefix, path, 1);
     before = std::filesystem::file_size(file);
-    const std::int64_t done_before = transactions_done();
+    const std::int64_t done_before = done_by(path);
     server->pause();
     std::vector<std::thread> threads;
     std::atomic<int> begun = 0;
@@ -497,7 +556,7 @@ TEST_F(RedisTransactionCrashes, AFileThatEndsAnywhereHoldsWholeWritesOnly) {
     std::this_thread::sleep_for(milliseconds(100));  // nobody can see that they wait
     server->resume();
     for (std::thread& thread : threads) thread.join();
-    done = transactions_done() - done_before;
+    apart = path.transactions && done_by(path) - done_before >= 4;
   }
 
   const std::size_t whole = std::filesystem::file_size(file);
@@ -512,50 +571,53 @@ TEST_F(RedisTransactionCrashes, AFileThatEndsAnywhereHoldsWholeWritesOnly) {
     RedisServer loaded({"--appendonly", "yes", "--dir", target});
     RedisProbe outside(loaded);
     SCOPED_TRACE("cut at " + std::to_string(size - before));
-    expect_sound(outside, "s", 3);
-    EXPECT_EQ(outside.integer({"EXISTS", "s4"}), 0) << "it had ended";
+    expect_sound(outside, prefix, 3);
+    EXPECT_EQ(outside.integer({"EXISTS", prefix + "4"}), 0) << "it had ended";
     std::filesystem::remove_all(target);
   }
 }
 
-TEST_F(RedisTransactionCrashes, AReplicaThatTakesOverHoldsWholeWritesOnly) {
-  for (int round = 0; round < 3; ++round) {
-    RedisServer master(
-        {"--repl-diskless-sync", "no"});  // so that an online replica gets what comes
-    RedisServer replica({"--replicaof", "127.0.0.1", std::to_string(master.port())});
-    RedisProbe outside(replica);
-    RedisProbe inside(master);
-    const auto is_online = [&] {
-      return inside.text({"INFO", "replication"}).find("state=online") != std::string::npos;
-    };
-    while (!is_online()) std::this_thread::yield();
-    RedisOptions options = patient_options(clock);
-    options.operation_timeout = std::chrono::seconds(1);
-    const auto store = RedisStore::connect(master.url(), options).value();
-    std::atomic<int> written = 0;
-    std::vector<std::thread> threads;
-    constexpr int writers = 8;
-    for (int t = 0; t < writers; ++t) {
-      threads.emplace_back([&, t] {
-        const StoreKey live = fresh_key();
-        const StoreKey gone = fresh_key();
-        ASSERT_TRUE(store->create(live, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
-        for (int i = t;; ++i) {
-          const bool late = i % 3 == 0;
-          const auto outcome =
-              write(*store, late ? gone : live, setting(std::to_string(i)), i % 2 == 0);
-          if (!outcome) return;
-          EXPECT_EQ(outcome->status, late ? Outcome::Status::gone : Outcome::Status::applied);
-          ++written;
-        }
-      });
-    }
-    while (written < 3000) std::this_thread::yield();
-    master.stop();
-    for (std::thread& thread : threads) thread.join();
-    EXPECT_EQ(outside.text({"REPLICAOF", "NO", "ONE"}), "OK");
-    expect_sound(outside, "sid_", writers);
+TEST_F(RedisShortcutCrashes, AReplicaThatTakesOverHoldsWholeWritesOnly) {
+  for (const Path& path : shortcuts()) {
+    SCOPED_TRACE(path.name);
+    for (int round = 0; round < 3; ++round) expect_whole_writes_when_a_replica_takes_over(path);
   }
+}
+
+void RedisShortcutCrashes::expect_whole_writes_when_a_replica_takes_over(const Path& path) {
+  // So that an online replica gets what comes.
+  RedisServer master({"--repl-diskless-sync", "no"});
+  RedisServer replica({"--replicaof", "127.0.0.1", std::to_string(master.port())});
+  RedisProbe outside(replica);
+  RedisProbe inside(master);
+  const auto is_online = [&] {
+    return inside.text({"INFO", "replication"}).find("state=online") != std::string::npos;
+  };
+  while (!is_online()) std::this_thread::yield();
+  const auto store = connect_with("sid_", path, 4, master.url());
+  std::atomic<int> written = 0;
+  std::vector<std::thread> threads;
+  constexpr int writers = 8;
+  for (int t = 0; t < writers; ++t) {
+    threads.emplace_back([&, t] {
+      const StoreKey live = fresh_key();
+      const StoreKey gone = fresh_key();
+      ASSERT_TRUE(store->create(live, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
+      for (int i = t;; ++i) {
+        const bool late = i % 3 == 0;
+        const auto outcome =
+            write(*store, late ? gone : live, setting(std::to_string(i)), i % 2 == 0);
+        if (!outcome) return;
+        EXPECT_EQ(outcome->status, late ? Outcome::Status::gone : Outcome::Status::applied);
+        ++written;
+      }
+    });
+  }
+  while (written < 3000) std::this_thread::yield();
+  master.stop();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(outside.text({"REPLICAOF", "NO", "ONE"}), "OK");
+  expect_sound(outside, "sid_", writers);
 }
 
 }  // namespace

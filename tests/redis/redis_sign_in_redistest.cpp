@@ -7,7 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "operations.hpp"
 #include "redis_fixture.hpp"
 #include "sign_in_races.hpp"
 #include "websession/session_manager.hpp"

@@ -1,0 +1,53 @@
+// What Redis answers to the verbs of a store (operations.hpp) as results. No I/O.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "operations.hpp"
+#include "pipeline.hpp"
+#include "resp.hpp"
+#include "successors.hpp"
+#include "websession/session_store.hpp"
+
+namespace websession::redis {
+
+// Whether the answer to append_load is that something else is under the key.
+[[nodiscard]] bool holds_no_hash(std::span<const Reply> replies);
+struct Loaded {
+  Record record;
+  std::string successor{};  // the key, when there is something to read in a mark
+};
+Result<std::optional<Loaded>> decode_mark(const Layout& layout, std::span<const Reply> replies,
+                                          WallTime now);
+Result<std::optional<Loaded>> decode_load(const Layout& layout, std::span<const Reply> replies,
+                                          WallTime now);
+
+Result<internal::Link<std::string>> decode_successor(std::span<const Reply> replies);
+
+Result<void> decode_create(const Reply& reply);
+// Of update and rekey.
+struct Changed {
+  Outcome outcome{};
+  // Set: nothing was written. The session belongs to this principal; ask again with it.
+  std::optional<std::string> former{};
+};
+Result<Changed> decode_change(const Reply& reply, const Changes& changes);
+// Of an update without a script. Nothing: it has not written, and the script is to say why.
+std::optional<Result<Changed>> decode_shortcut(const Replies& replies);
+
+struct Erased {
+  bool any = false;
+  // If one of these is set nothing was ended: the chain is longer, or belongs to these as well.
+  std::optional<std::string> successor{};
+  std::vector<std::string> principals{};
+};
+Result<Erased> decode_erase(const Reply& reply);
+
+Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply);
+// Of forget and strip: a number.
+Result<void> decode_removal(const Reply& reply);
+
+}  // namespace websession::redis
