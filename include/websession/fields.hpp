@@ -69,6 +69,8 @@ class Fields {
   [[nodiscard]] bool has_deadlines() const noexcept;
   // The size of the block, which copies share.
   [[nodiscard]] std::size_t block_bytes() const noexcept;
+  // Where the block is, so that the processor can be told ahead; null: there is none.
+  [[nodiscard]] const void* block() const noexcept { return block_; }
 
   friend bool operator==(const Fields& a, const Fields& b) noexcept;
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base64.hpp"
+#include "changed_fields.hpp"
 #include "count_key.hpp"
 #include "invalid.hpp"
 #include "random_bytes.hpp"
@@ -36,7 +37,10 @@ constexpr int tries_max = 1000;
 // What one try of a verb gives. None: others have changed what it had read.
 using Attempt = Result<std::optional<Outcome>>;
 
+using internal::find_set;
 using internal::invalid;
+using internal::removes;
+using internal::replaces;
 
 Error own_error() {
   return invalid("fields whose names begin with \"@sealed\" are the store's own");
@@ -64,22 +68,6 @@ Changes::Expect expect_as_read(std::string_view name, const Fields& read) {
   Changes::Expect expect{std::string(name), {}};
   if (const auto text = read.find(name)) expect.any_of.emplace_back(*text);
   return expect;
-}
-
-const Changes::Set* find_set(const Changes& changes, std::string_view name) {
-  const auto found = std::find_if(changes.set.begin(), changes.set.end(),
-                                  [name](const Changes::Set& set) { return set.name == name; });
-  return found == changes.set.end() ? nullptr : &*found;
-}
-
-bool removes(const Changes& changes, std::string_view name) {
-  return std::find(changes.remove.begin(), changes.remove.end(), name) != changes.remove.end();
-}
-
-// Whether the field holds something else afterwards, whatever it holds now.
-bool replaces(const Changes& changes, std::string_view name) {
-  return find_set(changes, name) != nullptr || removes(changes, name) ||
-         (changes.clear && !name.starts_with('@'));
 }
 
 // What the changes make of `@created` and `@user`, in one text. None: that depends on what is

@@ -21,8 +21,11 @@ KeyTable::~KeyTable() {
 
 Entry* KeyTable::find(std::size_t hash, std::string_view key) const noexcept {
   if (!slots_) return nullptr;
+  const auto wanted = static_cast<std::uint32_t>(hash);
   for (std::size_t i = hash & mask_; slots_[i].entry != nullptr; i = (i + 1) & mask_) {
-    if (slots_[i].hash == hash && equal_in_constant_time(slots_[i].entry->key(), key)) {
+    if (slots_[i].hash != wanted) continue;
+    prefetch_fields(slots_[i]);
+    if (equal_in_constant_time(slots_[i].entry->key(), key)) {
       return slots_[i].entry;
     }
   }
@@ -37,8 +40,33 @@ void KeyTable::reserve_one() {
 }
 
 void KeyTable::insert(std::size_t hash, Entry::Pointer entry) noexcept {
-  put({hash, entry.release()});
+  put({static_cast<std::uint32_t>(hash), hint_to(*entry), entry.get()});
+  static_cast<void>(entry.release());
   ++size_;
+}
+
+// Of the address, without the bits that are zero (blocks are aligned to 16 bytes) and the highest.
+std::uint32_t KeyTable::hint_to(const Entry& entry) noexcept {
+  return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(entry.fields.block()) >> 4U);
+}
+
+// The highest bits are taken from the entry's address: most often, both are within the same 64 GiB.
+// A wrong address is asked for in vain, and does no harm.
+void KeyTable::prefetch_fields(const Slot& slot) noexcept {
+  constexpr std::size_t line = 64;
+  constexpr std::size_t lines = 6;  // a session of usual size
+  constexpr std::uint64_t known = (std::uint64_t{1} << 36U) - 1;
+  const std::uint64_t entry = reinterpret_cast<std::uintptr_t>(slot.entry);
+  const std::uint64_t block = (entry & ~known) | (std::uint64_t{slot.fields} << 4U);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): nothing is read through it.
+  const char* first = reinterpret_cast<const char*>(static_cast<std::uintptr_t>(block));
+  for (std::size_t i = 0; i < lines; ++i) __builtin_prefetch(first + i * line);
+}
+
+void KeyTable::note_fields(std::size_t hash, const Entry* entry) noexcept {
+  std::size_t i = hash & mask_;
+  while (slots_[i].entry != entry) i = (i + 1) & mask_;
+  slots_[i].fields = hint_to(*entry);
 }
 
 Entry::Pointer KeyTable::extract(std::size_t hash, Entry* entry) noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -9,9 +10,12 @@
 
 namespace websession::memory {
 
-// A hash table with open addressing. The whole hash stands beside the pointer, so neither growing
-// nor closing the gap after a removal touches the entries themselves: both are quick walks over
-// one array. Not thread-safe.
+// A hash table with open addressing. As much of the hash as it needs stands beside the pointer, so
+// neither growing nor closing the gap after a removal touches the entries themselves: both are
+// quick walks over one array. Not thread-safe.
+//
+// Beside them stands where the entry's fields are, so that the processor can fetch both at once:
+// otherwise a load waits for its slot, its entry and its fields in turn. It is only a hint.
 class KeyTable {
  public:
   KeyTable() = default;
@@ -24,6 +28,8 @@ class KeyTable {
 
   // Makes sure that the next insert needs no memory.
   void reserve_one();
+  // The entry has other fields by now. Precondition: the entry is in the table.
+  void note_fields(std::size_t hash, const Entry* entry) noexcept;
   // Preconditions: reserve_one was called; there is no entry of the same key.
   void insert(std::size_t hash, Entry::Pointer entry) noexcept;
   // Precondition: the entry is in the table.
@@ -33,9 +39,12 @@ class KeyTable {
 
  private:
   struct Slot {
-    std::size_t hash = 0;
-    Entry* entry = nullptr;  // null: free
+    std::uint32_t hash = 0;
+    std::uint32_t fields = 0;  // hint_to
+    Entry* entry = nullptr;    // null: free
   };
+  static std::uint32_t hint_to(const Entry& entry) noexcept;
+  static void prefetch_fields(const Slot& slot) noexcept;
 
   [[nodiscard]] std::size_t capacity() const noexcept { return slots_ ? mask_ + 1 : 0; }
   void put(const Slot& slot) noexcept;

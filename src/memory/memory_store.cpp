@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "changed_fields.hpp"
 #include "entry.hpp"
 #include "shard.hpp"
 #include "successors.hpp"
@@ -238,12 +239,19 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_update(Room& room, const Store
     applied = apply(entry->fields, changes, wall_for(entry->fields));
     if (!applied) return std::move(applied).error();
     if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
-    const std::size_t before = entry->bytes();
-    const std::size_t after = Entry::bytes(key.secret().size(), applied->fields);
+    // Nearly always. Then only their blocks differ in size.
+    const bool same_principal =
+        !internal::replaces(changes, user_field) && !entry->fields.has_deadlines();
+    const auto bytes = [&](const Fields& fields) {
+      return same_principal ? fields.block_bytes() : Entry::bytes(key.secret().size(), fields);
+    };
+    const std::size_t before = bytes(entry->fields);
+    const std::size_t after = bytes(applied->fields);
     const std::size_t more = growth(before, after);
-    if (more > 0 && after > shared.budget.bytes_max()) return too_large_error();
+    const auto whole = [&] { return Entry::bytes(key.secret().size(), applied->fields); };
+    if (more > 0 && whole() > shared.budget.bytes_max()) return too_large_error();
     if (!room.grow_to(0, more)) return Demand{0, more, memory::kind_of(applied->fields)};
-    shard.swap_fields(*entry, applied->fields);
+    shard.swap_fields(hash, *entry, applied->fields, same_principal);
     room.fill(0, more);
     shared.budget.give(0, growth(after, before));
   }

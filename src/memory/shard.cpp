@@ -155,17 +155,19 @@ void Visit::move_principal(const Entry& entry, const Fields& fields) {
   if (from) shared_.principals.remove(*from, entry);
 }
 
-void Visit::swap_fields(Entry& entry, Fields& fields) {
+void Visit::swap_fields(std::size_t hash, Entry& entry, Fields& fields, bool same_principal) {
   const Kind before = entry.kind();
-  const Kind after = kind_of(fields);
+  const Kind after = same_principal ? before : kind_of(fields);
   if (after != before) queue(after).reserve_one();
-  if (before == Kind::signed_in || after == Kind::signed_in) move_principal(entry, fields);
+  const bool signed_in = before == Kind::signed_in || after == Kind::signed_in;
+  if (signed_in && !same_principal) move_principal(entry, fields);
   if (after != before) {
     queue(before).erase(entry);
     entry.set_kind(after);
     queue(after).push(entry);
   }
   std::swap(entry.fields, fields);
+  shard_.table_.note_fields(hash, &entry);
 }
 
 }  // namespace websession::memory

@@ -124,9 +124,9 @@ class Visit {
   // Takes from a frozen record what can be read in it.
   void strip(Entry& entry) noexcept;
 
-  // Swaps the fields, and sees to it that the entry queues with its kind and is listed under its
-  // principal.
-  void swap_fields(Entry& entry, Fields& fields);
+  // Swaps the fields. `same_principal`: theirs are known to be. Otherwise it sees to it that the
+  // entry queues with its kind and is listed under its principal.
+  void swap_fields(std::size_t hash, Entry& entry, Fields& fields, bool same_principal);
   [[nodiscard]] ExpiryQueue& queue(Kind kind) noexcept {
     return shard_.queues_[static_cast<std::size_t>(kind)];
   }

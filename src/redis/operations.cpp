@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "changed_fields.hpp"
+
 namespace websession::redis {
 namespace {
 
@@ -119,16 +121,9 @@ void write_changes(Sink& sink, const Layout& layout, const Changes& changes, Lif
 // server a third of the general one (docs/decisions.md#sessions-in-redis).
 enum class Form { set, count, general };
 
-bool changes_user(const Changes& changes) {
-  return std::any_of(changes.set.begin(), changes.set.end(),
-                     [](const Changes::Set& set) { return set.name == user_field; }) ||
-         std::find(changes.remove.begin(), changes.remove.end(), user_field) !=
-             changes.remove.end();
-}
-
 Form form_of(const Layout& layout, const Changes& changes) {
   const bool plain = changes.expect.empty() && changes.reap.empty() && !changes.clear &&
-                     !layout.adopt_foreign_hashes && !changes_user(changes);
+                     !layout.adopt_foreign_hashes && !internal::replaces(changes, user_field);
   const std::size_t names = changes.set.size() + changes.remove.size();
   if (plain && changes.increment.empty() && names <= short_script_names_max) return Form::set;
   const bool is_one_counter = plain && changes.increment.size() == 1 && names == 0;
