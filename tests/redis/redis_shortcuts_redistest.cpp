@@ -590,10 +590,13 @@ void RedisShortcutCrashes::expect_whole_writes_when_a_replica_takes_over(const P
   RedisServer replica({"--replicaof", "127.0.0.1", std::to_string(master.port())});
   RedisProbe outside(replica);
   RedisProbe inside(master);
-  const auto is_online = [&] {
-    return inside.text({"INFO", "replication"}).find("state=online") != std::string::npos;
+  // Both have to say so: a replica may still load what its master has sent.
+  const auto says = [](RedisProbe& asked, const std::string& state) {
+    return asked.text({"INFO", "replication"}).find(state) != std::string::npos;
   };
-  while (!is_online()) std::this_thread::yield();
+  while (!says(inside, "state=online") || !says(outside, "master_link_status:up")) {
+    std::this_thread::yield();
+  }
   const auto store = connect_with("sid_", path, 4, master.url());
   std::atomic<int> written = 0;
   std::vector<std::thread> threads;
