@@ -17,8 +17,10 @@ constexpr milliseconds backoff_first{100};
 constexpr milliseconds backoff_most{1000};
 // Beyond this round trip, threads that give the processor away instead of sleeping only burn it.
 constexpr microseconds near_at_most{200};
-// One PING may be held up by whatever else the machine does.
-constexpr int pings_at_most = 3;
+// A PING may be held up by whatever else the machine does, and a near server that is taken for a
+// far one serves half as many: so it is asked a few times, and again for a while.
+constexpr int pings_at_least = 3;
+constexpr milliseconds pings_for{5};
 // Enough to divide the price of a transaction among many.
 constexpr std::size_t transaction_parts_max = 256;
 
@@ -273,10 +275,14 @@ std::optional<Error> Dialer::ask(Connection& connection, SteadyTime deadline) {
 }
 
 std::optional<Error> Dialer::measure(Connection& connection, SteadyTime deadline) const {
-  for (int i = 0; i < pings_at_most && !connection.is_near; ++i) {
-    const SteadyTime start = SteadyClock::now();
+  const SteadyTime first = SteadyClock::now();
+  SteadyTime now = first;
+  for (int i = 0; i < pings_at_least || now - first < pings_for; ++i) {
+    const SteadyTime start = now;
     if (std::optional<Error> failed = ask(connection, deadline)) return failed;
-    connection.is_near = SteadyClock::now() - start <= near_at_most;
+    now = SteadyClock::now();
+    connection.is_near = now - start <= near_at_most;
+    if (connection.is_near) break;
   }
   // Far away, the next batch must not wait for the answer to the last one. Nearby, waiting for it
   // makes larger batches, which cost both sides less.
