@@ -58,9 +58,11 @@ void KeyTable::prefetch_fields(const Slot& slot) noexcept {
   constexpr std::uint64_t known = (std::uint64_t{1} << 36U) - 1;
   const std::uint64_t entry = reinterpret_cast<std::uintptr_t>(slot.entry);
   const std::uint64_t block = (entry & ~known) | (std::uint64_t{slot.fields} << 4U);
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): nothing is read through it.
-  const char* first = reinterpret_cast<const char*>(static_cast<std::uintptr_t>(block));
-  for (std::size_t i = 0; i < lines; ++i) __builtin_prefetch(first + i * line);
+  for (std::size_t i = 0; i < lines; ++i) {
+    const auto address = static_cast<std::uintptr_t>(block + i * line);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): nothing is read through it.
+    __builtin_prefetch(reinterpret_cast<const void*>(address));
+  }
 }
 
 void KeyTable::note_fields(std::size_t hash, const Entry* entry) noexcept {

@@ -271,23 +271,29 @@ std::optional<Result<Changed>> decode_transaction(const Reply& reply) {
   return Changed{Outcome{ended.integer == 1 ? Status::gone : Status::applied}};
 }
 
-std::optional<Result<Changed>> decode_hsetex(const Replies& replies) {
+// What HSETEX has not written, the script is to say why.
+ByShortcut<Result<Changed>> decode_hsetex(const Replies& replies) {
   using Status = Outcome::Status;
-  const bool renewed = replies.size() == 1 || replies[0].type() == Reply::Type::integer;
   const Reply& written = replies[replies.size() - 1];
-  if (written.type() == Reply::Type::error && is_wrong_type(written.text())) {  // a mark
-    return Changed{Outcome{Status::gone}};
+  if (written.type() == Reply::Type::error) {
+    if (!is_wrong_type(written.text())) return {};
+    return {Changed{Outcome{Status::gone}}};  // a mark
   }
-  if (!renewed || written.type() != Reply::Type::integer || written.integer() != 1) {
-    return std::nullopt;
+  if (written.type() != Reply::Type::integer || written.integer() < 0 || written.integer() > 1) {
+    return {unexpected_reply(true)};
   }
-  return Changed{Outcome{Status::applied}};
+  if (written.integer() == 0) return {};
+  // Where there is no right to renew, the script meets that, too.
+  const bool renewed = replies.size() == 1 || replies[0].type() == Reply::Type::integer;
+  if (!renewed) return {std::nullopt, true};
+  return {Changed{Outcome{Status::applied}}};
 }
 
 }  // namespace
 
-std::optional<Result<Changed>> decode_shortcut(const Replies& replies) {
-  return replies.way() == Way::guarded ? decode_hsetex(replies) : decode_transaction(replies[0]);
+ByShortcut<Result<Changed>> decode_shortcut(const Replies& replies) {
+  if (replies.way() == Way::guarded) return decode_hsetex(replies);
+  return {decode_transaction(replies[0])};
 }
 
 Result<Erased> decode_erase(const Reply& reply) {

@@ -35,8 +35,8 @@ struct Changed {
   std::optional<std::string> former{};
 };
 Result<Changed> decode_change(const Reply& reply, const Changes& changes);
-// Of an update without a script. Nothing: it has not written, and the script is to say why.
-std::optional<Result<Changed>> decode_shortcut(const Replies& replies);
+// Of an update without a script.
+ByShortcut<Result<Changed>> decode_shortcut(const Replies& replies);
 
 struct Erased {
   bool any = false;

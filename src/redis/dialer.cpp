@@ -74,9 +74,18 @@ class Exchange {
 // Tries the shortcuts with all that a store sends in them, on a key that nobody has: what makes it
 // ends it in the same step. Should the user have no right to MULTI, the commands are executed all
 // the same, and leave nothing either.
+//
+// HSETEX is of use when it makes no key where there is none (a Valkey before 9.0 did), and writes
+// all or nothing.
 void add_probes(Exchange& login, const std::string& key) {
   login.add({"PEXPIRE", key, "1", "GT"}, "PEXPIRE");
   login.add({"HSETEX", key, "FXX", "FIELDS", "1", "a", "b"}, "HSETEX");
+  login.add({"EXISTS", key}, "EXISTS");
+  login.add({"MULTI"}, "MULTI");
+  login.add({"HSET", key, "a", "b"}, "HSET");
+  login.add({"HSETEX", key, "FXX", "FIELDS", "2", "a", "c", "y", "z"}, "HSETEX");
+  login.add({"PEXPIREAT", key, "1", "NX"}, "PEXPIREAT");
+  login.add({"EXEC"}, "EXEC");
   login.add({"MULTI"}, "MULTI");
   login.add({"HSET", key, "a", "b"}, "HSET");
   login.add({"PEXPIREAT", key, "1", "NX"}, "PEXPIREAT");
@@ -84,22 +93,26 @@ void add_probes(Exchange& login, const std::string& key) {
   login.add({"PEXPIRE", key, "1", "GT"}, "PEXPIRE");
   login.add({"EXEC"}, "EXEC");
 }
+constexpr std::size_t first_exec = 7;  // of the probes
 
 bool is_zero(const Reply& reply) {
   return reply.type() == Reply::Type::integer && reply.integer() == 0;
 }
 
+bool executed(const Reply& answer, std::initializer_list<std::int64_t> expected) {
+  const auto elements = answer.elements();
+  return std::equal(elements.begin(), elements.end(), expected.begin(), expected.end(),
+                    [](const Reply::Element& element, std::int64_t wanted) {
+                      return element.type == Reply::Type::integer && element.integer == wanted;
+                    });
+}
+
 // `answers`: to the probes. `parts_max`: see Abilities.
 Abilities abilities_by(std::span<const Reply> answers, std::size_t parts_max) {
-  constexpr std::array<std::int64_t, 4> expected{1, 1, 0, 0};
-  const auto executed = answers.back().elements();
-  const bool does_transactions =
-      std::equal(executed.begin(), executed.end(), expected.begin(), expected.end(),
-                 [](const Reply::Element& answer, std::int64_t wanted) {
-                   return answer.type == Reply::Type::integer && answer.integer == wanted;
-                 });
-  return {.guarded = is_zero(answers[0]) && is_zero(answers[1]),
-          .parts_max = does_transactions ? parts_max : 0};
+  const bool guards = is_zero(answers[0]) && is_zero(answers[1]) && is_zero(answers[2]) &&
+                      executed(answers[first_exec], {1, 0, 1});
+  const bool does_transactions = executed(answers.back(), {1, 1, 0, 0});
+  return {.guarded = guards, .parts_max = does_transactions ? parts_max : 0};
 }
 
 bool is_error(const Reply& reply) { return reply.type() == Reply::Type::error; }
@@ -176,6 +189,24 @@ void Dialer::note_failure(const Error& error, SteadyTime start) {
 }
 
 Result<std::shared_ptr<Connection>> Dialer::connect(SteadyTime deadline) noexcept try {
+  Result<std::shared_ptr<Connection>> made = open(deadline);
+  if (!made) return made;
+  if (std::optional<Error> failed = probe(**made, deadline)) {
+    if (failed->code != Errc::unavailable) return *std::move(failed);
+    // It has served the login, and then hung up: a proxy, perhaps, that does so on a command that
+    // it does not know. What is only tried must not cost the connection.
+    made = open(deadline);
+    if (!made) return made;
+  }
+  if (std::optional<Error> failed = measure(**made, deadline)) return *std::move(failed);
+  (*made)->heard_at = SteadyClock::now();
+  return made;
+} catch (...) {  // out of memory; the others who wait for a connection must learn that it failed
+  return Error{Errc::unavailable, {}};
+}
+
+// A connection that has logged in.
+Result<std::shared_ptr<Connection>> Dialer::open(SteadyTime deadline) const {
   const std::uint64_t generation = generation_;
   Result<std::unique_ptr<Transport>> transport = connector_->connect(deadline);
   if (!transport) return std::move(transport).error();
@@ -185,18 +216,26 @@ Result<std::shared_ptr<Connection>> Dialer::connect(SteadyTime deadline) noexcep
                      .parser = ReplyParser(options_.reply_bytes_max),
                      .heard_at = SteadyClock::now()});
   Result<void> logged_in = log_in(*connection, deadline);
-  if (!logged_in) {
-    Error error = std::move(logged_in).error();
-    if (error.code == Errc::timeout) {
-      error.detail = "Redis took the connection but does not answer";
-    }
-    return error;
-  }
-  if (std::optional<Error> failed = measure(*connection, deadline)) return *std::move(failed);
-  connection->heard_at = SteadyClock::now();
-  return connection;
-} catch (...) {  // out of memory; the others who wait for a connection must learn that it failed
-  return Error{Errc::unavailable, {}};
+  if (logged_in) return connection;
+  Error error = std::move(logged_in).error();
+  if (error.code == Errc::timeout) error.detail = "Redis took the connection but does not answer";
+  return error;
+}
+
+// Finds out which shortcuts there are, of those that are wanted.
+std::optional<Error> Dialer::probe(Connection& connection, SteadyTime deadline) const {
+  if (!login_.guarded && !login_.transactions) return std::nullopt;
+  Exchange probes;
+  add_probes(probes, login_.prefix + ":probe");
+  std::vector<Reply> answers;
+  if (std::optional<Error> failed = probes.run(connection, deadline, answers)) return failed;
+  // One reply holds all answers of a transaction, and each may be an error of a line.
+  const std::size_t parts_max =
+      std::clamp<std::size_t>(options_.reply_bytes_max / 128, 1, transaction_parts_max);
+  const Abilities found = abilities_by(answers, parts_max);
+  if (login_.guarded) connection.abilities.guarded = found.guarded;
+  if (login_.transactions) connection.abilities.parts_max = found.parts_max;
+  return std::nullopt;
 }
 
 Result<void> Dialer::log_in(Connection& connection, SteadyTime deadline) const {
@@ -222,22 +261,9 @@ Result<void> Dialer::log_in(Connection& connection, SteadyTime deadline) const {
     login.add({"SCRIPT", "LOAD", script}, "SCRIPT LOAD");
   }
 
-  const std::size_t needed = login.size();
-  const bool tries = login_.guarded || login_.transactions;
-  if (tries) add_probes(login, login_.prefix + ":probe");
-
   std::vector<Reply> replies;
   std::optional<Error> failed = login.run(connection, deadline, replies);
-  // One reply holds all answers of a transaction, and each may be an error of a line.
-  const std::size_t parts_max =
-      std::clamp<std::size_t>(options_.reply_bytes_max / 128, 1, transaction_parts_max);
-  if (!failed && tries) {
-    const Abilities found = abilities_by(std::span(replies).subspan(needed), parts_max);
-    if (login_.guarded) connection.abilities.guarded = found.guarded;
-    if (login_.transactions) connection.abilities.parts_max = found.parts_max;
-  }
-  const auto asked_for = std::span(replies).first(std::min(needed, replies.size()));
-  const bool unknown = std::any_of(asked_for.begin(), asked_for.end(), [](const Reply& reply) {
+  const bool unknown = std::any_of(replies.begin(), replies.end(), [](const Reply& reply) {
     return is_error(reply) && is_unknown_command(reply.text());
   });
   if (!failed && unknown && is_sentinel(connection, deadline)) return sentinel();

@@ -84,7 +84,9 @@ class Dialer {
 
  private:
   Result<std::shared_ptr<Connection>> connect(SteadyTime deadline) noexcept;
+  Result<std::shared_ptr<Connection>> open(SteadyTime deadline) const;
   Result<void> log_in(Connection& connection, SteadyTime deadline) const;
+  std::optional<Error> probe(Connection& connection, SteadyTime deadline) const;
   [[nodiscard]] Error refusal(std::string_view step, std::string_view text) const;
   std::optional<Error> measure(Connection& connection, SteadyTime deadline) const;
   void note_failure(const Error& error, SteadyTime start);

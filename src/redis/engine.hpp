@@ -66,12 +66,12 @@ class Engine {
   template <class Append, class Decode>
   auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode)
       -> Decoded<Decode> {
-    const auto takes_script = [](const Replies&) { return std::optional<Decoded<Decode>>(); };
+    const auto takes_script = [](const Replies&) { return ByShortcut<Decoded<Decode>>(); };
     return change(append, repeat, until, decode, {}, takes_script);
   }
 
-  // The same by one of the shortcuts, where the connection has it. `decode_shortcut(replies)`:
-  // nothing when it takes the script after all; then the shortcut has written nothing.
+  // The same by one of the shortcuts, where the connection has it. `decode_shortcut(replies)` gives
+  // a ByShortcut.
   template <class Append, class Decode, class DecodeShortcut>
   auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode,
               const Shortcuts& shortcuts, const DecodeShortcut& decode_shortcut)
@@ -87,7 +87,9 @@ class Engine {
     const auto append_call = [&](std::string& out) { append(out, by); };
     Result<Replies> replies = execute({1, append_call, shortcuts}, repeat, until, &repeated);
     if (replies && replies->way() != Way::plain) {
-      if (auto decoded = decode_shortcut(*replies)) return knows_of_repeat(*std::move(decoded));
+      ByShortcut<Decoded<Decode>> told = decode_shortcut(*replies);
+      if (told.result) return knows_of_repeat(*std::move(told.result));
+      repeated = repeated || told.maybe_written;
       replies = execute({1, append_call}, repeat, until, &repeated);
     }
     const bool is_error = replies && (*replies)[0].type() == Reply::Type::error;

@@ -45,17 +45,18 @@ void append_create(std::string& out, CallBy by, const Layout& layout, const Stor
 void append_update(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
                    const Changes& changes, Lifetime lifetime, std::string_view former,
                    WallTime now);
-// What most requests write: new texts of attributes that are there. There are ways for it without a
-// script, no dearer than a blind write. 0: it takes the script, or another of the two.
+// What most requests write, new texts of attributes that are there, does without a script, no
+// dearer than a blind write.
 //
-// In a transaction. HSET would make a hash where none is. Only such a one has no time to live, so
-// the next command ends it at once, and says so. A mark is no hash (mark.lua), and refuses.
+// By parts of a transaction (0: it takes the script). HSET would make a hash where none is. Only
+// such a one has no time to live, so the next command ends it at once, and says so. A mark is no
+// hash (mark.lua), and refuses.
 [[nodiscard]] std::size_t update_parts(const Layout& layout, const Changes& changes,
                                        const Lifetime& lifetime);
 void append_update_parts(std::string& out, const Layout& layout, const StoreKey& key,
                          const Changes& changes, const Lifetime& lifetime);
 // By HSETEX, which writes only when all the fields are there. Before it, the time to live is
-// lengthened if that is due: no write is seen without it.
+// lengthened if that is due: no write is seen without it, and a write that fails may have renewed.
 enum class Hsetex { no, alone, renewing };
 [[nodiscard]] Hsetex update_by_hsetex(const Layout& layout, const Changes& changes,
                                       const Lifetime& lifetime);

@@ -65,6 +65,9 @@ class Appender {
       : function_(&function), call_([](const void* self, std::string& out) {
           (*static_cast<const Function*>(self))(out);
         }) {}
+  template <class Function>
+  requires(!std::is_same_v<Function, Appender>) Appender(const Function&& temporary)
+  = delete;
   void operator()(std::string& out) const { call_(function_, out); }
 
  private:
@@ -85,6 +88,13 @@ struct Shortcuts {
   };
   std::optional<Guarded> guarded{};
   std::optional<Transaction> transaction{};
+};
+
+// What a shortcut came to. No result: it takes the script.
+template <class T>
+struct ByShortcut {
+  std::optional<T> result{};
+  bool maybe_written = false;  // all the same
 };
 
 // A caller's commands, yet to be formatted: straight into the buffer they are sent from.

@@ -214,7 +214,7 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
   if (const std::size_t parts = redis::update_parts(impl_->layout, changes, lifetime)) {
     shortcuts.transaction.emplace(redis::Shortcuts::Transaction{parts, append_parts});
   }
-  if (!shortcuts.guarded && !shortcuts.transaction) {
+  if (!shortcuts.transaction) {
     return impl_->change(changes, {},
                          changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, append);
   }

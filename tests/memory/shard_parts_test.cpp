@@ -18,18 +18,24 @@ namespace {
 
 SteadyTime at(std::size_t ms) { return SteadyTime(std::chrono::milliseconds(ms)); }
 
-// Few different hashes, so that keys collide, in the whole hash and in the slot alone; and keys
-// with and without a cell of the pool.
+// Few different hashes, so that keys collide, in what the table keeps of the hash and in the slot
+// alone; and keys with and without a cell of the pool. What it does not keep differs.
 TEST(KeyTable, AgreesWithAMap) {
   testing::Random random;
   EntryPool pool;
   KeyTable table;
   std::map<std::string, Entry*> plain;
-  const auto hash = [](const std::string& key) { return std::hash<std::string>{}(key) % 200 * 3; };
+  const auto hash = [](const std::string& key) {
+    return std::hash<std::string>{}(key) % 200 * 3 | key.size() << 32U;
+  };
   for (std::size_t step = 0; step < 20'000; ++step) {
     const bool grows = step / 2000 % 2 == 0;
     const std::string key(1 + random.below(60), static_cast<char>('a' + random.below(20)));
     const auto found = plain.find(key);
+    if (found != plain.end()) {
+      found->second->fields = Fields{{"a", std::string(random.below(9), 'x')}};
+      table.note_fields(hash(key), found->second);
+    }
     ASSERT_EQ(table.find(hash(key), key), found == plain.end() ? nullptr : found->second);
     if (found == plain.end() && (grows || random.below(4) == 0)) {
       table.reserve_one();

@@ -189,11 +189,12 @@ template <class... Answers>
 std::string by_shortcut(Way way, Answers... answers) {
   Replies replies(way);
   (replies.push_back(std::move(answers)), ...);
-  const auto decoded = decode_shortcut(replies);
-  if (!decoded) return "asks the script";
-  if (!*decoded) return decoded->error().code.message();
-  return (*decoded)->outcome.status == Outcome::Status::gone ? "gone" : "applied";
+  const auto told = decode_shortcut(replies);
+  if (!told.result) return told.maybe_written ? "has written, asks the script" : "asks the script";
+  if (!*told.result) return told.result->error().code.message();
+  return (*told.result)->outcome.status == Outcome::Status::gone ? "gone" : "applied";
 }
+const std::string corrupt = make_error_code(Errc::corrupt).message();
 
 TEST(DecodeShortcut, WhatHsetexHasNotWrittenIsForTheScriptToTell) {
   const auto of = [](auto... answers) { return by_shortcut(Way::guarded, std::move(answers)...); };
@@ -202,13 +203,15 @@ TEST(DecodeShortcut, WhatHsetexHasNotWrittenIsForTheScriptToTell) {
   EXPECT_EQ(of(integer(0)), "asks the script");
   EXPECT_EQ(of(wrong_type()), "gone");
   EXPECT_EQ(of(error("OOM x")), "asks the script");
-  EXPECT_EQ(of(text("x")), "asks the script");
+  EXPECT_EQ(of(text("x")), corrupt);
+  EXPECT_EQ(of(integer(2)), corrupt);
   // With a renewal before it.
   EXPECT_EQ(of(integer(1), integer(1)), "applied");
   EXPECT_EQ(of(integer(0), integer(1)), "applied") << "it lives longer already";
   EXPECT_EQ(of(integer(1), integer(0)), "asks the script");
   EXPECT_EQ(of(integer(1), wrong_type()), "gone");
-  EXPECT_EQ(of(error("NOPERM x"), integer(1)), "asks the script") << "it was not renewed";
+  EXPECT_EQ(of(error("NOPERM x"), integer(0)), "asks the script");
+  EXPECT_EQ(of(error("NOPERM x"), integer(1)), "has written, asks the script");
 }
 
 TEST(DecodeShortcut, OneArrayHoldsWhatATransactionGave) {
@@ -220,7 +223,8 @@ TEST(DecodeShortcut, OneArrayHoldsWhatATransactionGave) {
   EXPECT_EQ(of({number(0), number(0)}), "applied");
   EXPECT_EQ(of({number(1), number(1)}), "gone") << "HSET had made it";
   EXPECT_EQ(of({wrong_type, number(0)}), "gone");
-  EXPECT_EQ(of({number(0)}), of({number(0), wrong_type})) << "no answers of these commands";
+  EXPECT_EQ(of({number(0)}), corrupt);
+  EXPECT_EQ(of({number(0), wrong_type}), corrupt);
   EXPECT_EQ(by_shortcut(Way::transaction, error("EXECABORT x")), "asks the script");
 }
 

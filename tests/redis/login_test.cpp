@@ -68,63 +68,81 @@ TEST_F(LoginTest, MissingRightsToConvenienceAreNoMatter) {
   EXPECT_TRUE(dial());
 }
 
-// A connection does transactions when a whole one was done.
-TEST_F(LoginTest, TransactionsAreFoundOut) {
-  const auto does_transactions = [&] {
+// What is tried when the login is done. Each of the two transactions has an answer of its own.
+class ProbeTest : public LoginTest {
+ protected:
+  ProbeTest() {
+    for (const char* word : {"HSET", "PEXPIREAT", "HDEL"}) answers[word] = "+QUEUED\r\n";
+    answers["MULTI"] = "+OK\r\n";
+    answers["PEXPIRE"] = answers["HSETEX"] = ":0\r\n";
+    answers["EXEC"] = guarding;
+    login.guarded = login.transactions = true;
+  }
+  redis::Abilities found() {
     const auto made = dial();
     EXPECT_TRUE(made);
-    return made && (*made)->abilities.parts_max > 0;
-  };
-  EXPECT_FALSE(does_transactions()) << "nobody wants them";
-  login.transactions = true;
-  for (const char* word : {"HSET", "PEXPIREAT", "HDEL", "PEXPIRE"}) answers[word] = "+QUEUED\r\n";
-  answers["MULTI"] = "+OK\r\n";
-  answers["HSETEX"] = "-ERR unknown command 'HSETEX', with args beginning with: 'key'\r\n";
-  answers["EXEC"] = "*4\r\n:1\r\n:1\r\n:0\r\n:0\r\n";
-  EXPECT_TRUE(does_transactions());
-  const auto without = [&](const char* word, const std::string& answer) {
-    const std::string before = std::exchange(answers[word], answer);
-    EXPECT_FALSE(does_transactions()) << word;
-    answers[word] = before;
-  };
-  const std::string aborted = "-EXECABORT Transaction discarded because of previous errors.\r\n";
-  without("EXEC", aborted);
-  without("EXEC", "-NOPERM no\r\n");
-  without("EXEC", "*4\r\n:1\r\n:0\r\n:0\r\n:0\r\n");  // NX means nothing to it
-  without("EXEC", "*0\r\n");
-  without("EXEC", "$-1\r\n");
-  for (const char* word : {"HSET", "PEXPIREAT", "HDEL", "PEXPIRE"}) {
-    answers["EXEC"] = aborted;
-    without(word, "-NOPERM no\r\n");
+    return made ? (*made)->abilities : redis::Abilities();
   }
-  // Bare commands, as MULTI is refused.
-  answers["EXEC"] = "-ERR EXEC without MULTI\r\n";
-  without("MULTI", "-NOPERM no\r\n");
+  // With another answer to the command.
+  redis::Abilities found_with(const char* word, const std::string& answer) {
+    const std::string before = std::exchange(answers[word], answer);
+    const redis::Abilities abilities = found();
+    answers[word] = before;
+    return abilities;
+  }
+  static constexpr const char* guarding = "*3\r\n:1\r\n:0\r\n:1\r\n";
+  static constexpr const char* executing = "*4\r\n:1\r\n:1\r\n:0\r\n:0\r\n";
+  static constexpr const char* aborted = "-EXECABORT Transaction discarded\r\n";
+};
+
+// A connection does transactions when a whole one was done.
+TEST_F(ProbeTest, TransactionsAreFoundOut) {
+  answers["EXEC"] = executing;
+  EXPECT_GT(found().parts_max, 0U);
+  EXPECT_EQ(found_with("EXEC", "*4\r\n:1\r\n:0\r\n:0\r\n:0\r\n").parts_max, 0U)
+      << "NX means nothing to it";
+  for (const char* answer : {aborted, "-NOPERM no\r\n", "*0\r\n", "$-1\r\n"}) {
+    EXPECT_EQ(found_with("EXEC", answer).parts_max, 0U) << answer;
+  }
+  login.transactions = false;
+  EXPECT_EQ(found().parts_max, 0U) << "nobody wants them";
 }
 
-// HSETEX is used when it does nothing for what is not there, and PEXPIRE is to be had with it.
-TEST_F(LoginTest, HsetexIsFoundOut) {
-  const auto guards = [&] {
-    const auto made = dial();
-    EXPECT_TRUE(made);
-    return made && (*made)->abilities.guarded;
-  };
-  EXPECT_FALSE(guards()) << "nobody wants it";
-  for (const char* word : {"MULTI", "HSET", "PEXPIREAT", "HDEL", "EXEC"}) answers[word] = "+OK\r\n";
-  answers["PEXPIRE"] = answers["HSETEX"] = ":0\r\n";
-  login.guarded = true;
-  EXPECT_TRUE(guards());
-  const auto without = [&](const char* word, const std::string& answer) {
-    const std::string before = std::exchange(answers[word], answer);
-    EXPECT_FALSE(guards()) << word << " " << answer;
-    answers[word] = before;
-  };
+// HSETEX is used when it does nothing for what is not there, makes no key, and writes all or
+// nothing.
+TEST_F(ProbeTest, HsetexIsFoundOut) {
+  EXPECT_TRUE(found().guarded);
   for (const char* word : {"PEXPIRE", "HSETEX"}) {
-    without(word, "-NOPERM no\r\n");
-    without(word, "-ERR unknown command\r\n");
-    without(word, ":1\r\n");
-    without(word, "+OK\r\n");
+    for (const char* answer : {"-NOPERM no\r\n", "-ERR unknown command\r\n", ":1\r\n", "+OK\r\n"}) {
+      EXPECT_FALSE(found_with(word, answer).guarded) << word << " " << answer;
+    }
   }
+  EXPECT_FALSE(found_with("EXISTS", ":1\r\n").guarded) << "it has made a key";
+  for (const char* answer : {"*3\r\n:1\r\n:1\r\n:1\r\n", aborted, "-NOPERM no\r\n"}) {
+    EXPECT_FALSE(found_with("EXEC", answer).guarded) << answer;
+  }
+  login.guarded = false;
+  EXPECT_FALSE(found().guarded) << "nobody wants it";
+}
+
+// An older server knows no HSETEX, and is no Sentinel for that.
+TEST_F(ProbeTest, AnUnknownCommandIsDoneWithout) {
+  answers["HSETEX"] = "-ERR unknown command 'HSETEX', with args beginning with: 'key'\r\n";
+  answers["EXEC"] = executing;
+  answers["INFO"] = info("sentinel");
+  EXPECT_FALSE(found().guarded);
+  EXPECT_GT(found().parts_max, 0U);
+}
+
+// Some proxies hang up on a command that they do not know.
+TEST_F(ProbeTest, WhoHangsUpOnOneIsTakenWithoutThem) {
+  server->hangs_up_on = "HSETEX";
+  const auto made = dial();
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_FALSE((*made)->abilities.guarded);
+  EXPECT_EQ((*made)->abilities.parts_max, 0U);
+  server->hangs_up_on = "PING";
+  expect_refused(Errc::unavailable, "PING");
 }
 
 // As rename-command does it.

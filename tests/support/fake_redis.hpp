@@ -46,6 +46,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
   bool silent = false;                            // takes commands, and answers nothing
   std::optional<std::size_t> write_at_most;       // bytes a call
   std::size_t read_at_most = 1 << 20;             // bytes a call
+  std::string hangs_up_on;                        // bytes at which it ends the connection
   std::optional<std::size_t> write_breaks_after;  // bytes; then the connection is lost
   std::optional<std::size_t> read_breaks_after;
 
@@ -95,6 +96,10 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
         size = std::min(size, *s.write_breaks_after);
         *s.write_breaks_after -= size;
         if (size == 0) return lost();
+      }
+      if (!s.hangs_up_on.empty() && bytes.find(s.hangs_up_on) != std::string_view::npos) {
+        ++s.closed_generation_;
+        return size;
       }
       if (!s.silent) inbox += answer_(bytes.substr(0, size));
       s.changed_.notify_all();
