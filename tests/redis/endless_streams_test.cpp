@@ -62,6 +62,7 @@ constexpr State connected{"connected", ""};
 constexpr State login_states[] = {
     {"AUTH", "AUTH"},     {"SELECT", "SELECT"},         {"PING", "PING"},
     {"CLIENT", "CLIENT"}, {"SCRIPT LOAD", "SCRIPT", 3}, {"measuring", "PING", 2},
+    {"trying", "HSETEX"}, {"trying on", "EXEC", 2},
 };
 constexpr State in_flight{"load in flight", "HGETALL"};
 constexpr State between{"between two replies", "HGETALL", 1, true};
