@@ -281,8 +281,8 @@ void append_update_parts(std::string& out, const Layout& layout, const StoreKey&
 }
 
 // Removing goes by another command, and so by a transaction: both are seen, or neither is.
-Hsetex update_by_hsetex(const Layout& layout, const Changes& changes, const Lifetime& lifetime) {
-  if (!only_replaces(layout, changes, lifetime) || !changes.remove.empty()) return Hsetex::no;
+Hsetex update_by_hsetex(const Changes& changes, const Lifetime& lifetime) {
+  if (!changes.remove.empty()) return Hsetex::no;
   return renews(lifetime) ? Hsetex::renewing : Hsetex::alone;
 }
 

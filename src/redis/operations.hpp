@@ -57,9 +57,9 @@ void append_update_parts(std::string& out, const Layout& layout, const StoreKey&
                          const Changes& changes, const Lifetime& lifetime);
 // By HSETEX, which writes only when all the fields are there. Before it, the time to live is
 // lengthened if that is due: no write is seen without it, and a write that fails may have renewed.
+// Precondition: update_parts is not 0.
 enum class Hsetex { no, alone, renewing };
-[[nodiscard]] Hsetex update_by_hsetex(const Layout& layout, const Changes& changes,
-                                      const Lifetime& lifetime);
+[[nodiscard]] Hsetex update_by_hsetex(const Changes& changes, const Lifetime& lifetime);
 void append_update_by_hsetex(std::string& out, const Layout& layout, const StoreKey& key,
                              const Changes& changes, const Lifetime& lifetime);
 void append_rekey(std::string& out, CallBy by, const Layout& layout, const StoreKey& from,

@@ -10,7 +10,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 #include "parker.hpp"
 #include "resp.hpp"
@@ -60,14 +59,12 @@ class ReplyCount {
 class Appender {
  public:
   template <class Function>
-  requires(!std::is_same_v<Function, Appender>) Appender(const Function& function)
-  noexcept
+  Appender(const Function& function) noexcept
       : function_(&function), call_([](const void* self, std::string& out) {
           (*static_cast<const Function*>(self))(out);
         }) {}
   template <class Function>
-  requires(!std::is_same_v<Function, Appender>) Appender(const Function&& temporary)
-  = delete;
+  Appender(const Function&& temporary) = delete;
   void operator()(std::string& out) const { call_(function_, out); }
 
  private:

@@ -194,6 +194,11 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
   const auto append = [&](std::string& out, CallBy by, std::string_view former) {
     redis::append_update(out, by, impl_->layout, key, changes, lifetime, former, now);
   };
+  const std::size_t parts = redis::update_parts(impl_->layout, changes, lifetime);
+  if (parts == 0) {
+    return impl_->change(changes, {},
+                         changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, append);
+  }
   const auto append_parts = [&](std::string& out) {
     redis::append_update_parts(out, impl_->layout, key, changes, lifetime);
   };
@@ -201,7 +206,8 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
     redis::append_update_by_hsetex(out, impl_->layout, key, changes, lifetime);
   };
   redis::Shortcuts shortcuts;
-  switch (redis::update_by_hsetex(impl_->layout, changes, lifetime)) {
+  shortcuts.transaction.emplace(redis::Shortcuts::Transaction{parts, append_parts});
+  switch (redis::update_by_hsetex(changes, lifetime)) {
     case redis::Hsetex::no:
       break;
     case redis::Hsetex::alone:
@@ -210,13 +216,6 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
     case redis::Hsetex::renewing:
       shortcuts.guarded.emplace(redis::Shortcuts::Guarded{2, append_hsetex});
       break;
-  }
-  if (const std::size_t parts = redis::update_parts(impl_->layout, changes, lifetime)) {
-    shortcuts.transaction.emplace(redis::Shortcuts::Transaction{parts, append_parts});
-  }
-  if (!shortcuts.transaction) {
-    return impl_->change(changes, {},
-                         changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied, append);
   }
   Result<redis::Changed> changed = impl_->engine.change(
       [&](std::string& out, CallBy by) { append(out, by, {}); }, Repeat::only_if_not_applied,
