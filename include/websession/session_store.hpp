@@ -120,8 +120,8 @@ struct Outcome {
 
 // All verbs are safe to call from many threads at once, and each is one atomic step with respect to
 // all writers of the store. A failed call writes nothing, unless its error says `maybe_applied`;
-// the session may live longer for it, as for one that was loaded. Errors that every verb may give:
-// unavailable, timeout, overloaded, rejected, corrupt.
+// but it may have renewed the session. Errors that every verb may give: unavailable, timeout,
+// overloaded, rejected, corrupt.
 //
 // Names and values are any bytes, NUL and the empty value included. An attribute whose deadline has
 // passed is absent in every verb.
