@@ -16,7 +16,8 @@ LABELS = {
     "hiredis-guarded": "hiredis, the usual script",
     "poco": "Poco, pool",
     "connect-redis": "connect-redis (Node)",
-    "redis-plus-plus": "redis-plus-plus",
+    "redis-plus-plus": "redis-plus-plus, pool",
+    "redis-plus-plus-pipelined": "redis-plus-plus, pipeline",
     "boost-redis": "Boost.Redis",
 }
 TRANSPORTS = {
@@ -32,7 +33,7 @@ class Target(NamedTuple):
     """Ours against a peer: the least ratio of throughput, by number of threads."""
 
     peer: str
-    transport: str
+    place: str
     operations: tuple
     least: dict
 
@@ -45,6 +46,7 @@ TARGETS = (
     Target("hiredis-pipelined", "tcp", ("SAVE",), {1: 1, 2: 1, 4: 1, 16: 2, 64: 2.5}),
     Target("connect-redis", "tcp", ("CYCLE",), {1: 1, 2: 1, 4: 1, 16: 1, 64: 1}),
     Target("redis-plus-plus", "tcp", ("CYCLE",), {1: 1.9, 2: 2, 4: 2, 16: 4, 64: 6}),
+    Target("hiredis-pipelined", "tcp-8", ("SAVE", "CYCLE"), {1: 1, 2: 1, 4: 1.1, 16: 2.5, 64: 3.5}),
     Target("hiredis-pipelined", "delay", ("CYCLE",), {1: 0.95, 2: 0.95, 4: 0.95, 16: 0.95, 64: 1.3}),
 )
 
@@ -60,6 +62,21 @@ class MemoryTarget(NamedTuple):
 MEMORY_TARGETS = (
     MemoryTarget("one mutex, deep copies", "LOAD", {1: 3, 16: 8}),
     MemoryTarget("one mutex, deep copies", "CYCLE", {1: 2, 16: 4}),
+)
+
+
+class CostTarget(NamedTuple):
+    """A write's CPU time on the server by that of the cheapest blind one: at most, by the major
+    version of Redis."""
+
+    way: str
+    most: dict
+
+
+BLIND_WRITE = "HSET and EXPIRE, blind"
+COST_TARGETS = (
+    CostTarget("websession", {7: 1.1, 8: 0.8}),
+    CostTarget("websession, renewing", {7: 1.5, 8: 1.2}),
 )
 
 
@@ -94,6 +111,10 @@ class Ratio(NamedTuple):
         return f"{self.median:.2f}x ({self.least:.2f} to {self.most:.2f})"
 
 
+def major(version):
+    return int(version.split(".")[0])
+
+
 def throughput(run):
     return run["requests"] / run["seconds"]
 
@@ -111,12 +132,20 @@ class Figures:
         self.failed = []
         self._cells = {}
         self._parts = {}
+        # Where something ran: a transport, on another major version of Redis with its number.
+        self.places = {}
+        first = major(data["redis"][0]["redis"]) if data["redis"] else None
         for part in data["parts"]:
             if part.get("run_type") != "aggregate":
                 self._parts.setdefault(part["run_name"], []).append(part)
         for setting in data["redis"]:
+            place, label = setting["transport"], TRANSPORTS[setting["transport"]]
+            if major(setting["redis"]) != first:
+                place, label = f"{place}-{major(setting['redis'])}", (
+                    f"{label}, Redis {setting['redis']}")
+            self.places[place] = label
             for run in setting["runs"]:
-                cell = (setting["transport"], run["operation"], run["threads"], run["client"])
+                cell = (place, run["operation"], run["threads"], run["client"])
                 if "error" in run or run["requests"] == 0:
                     self.failed.append((*cell, run.get("error", "no request was completed")))
                 else:
@@ -128,7 +157,7 @@ class Figures:
             return cls(json.load(file))
 
     def runs(self, *cell):
-        """The runs of (transport, operation, threads, client), by round."""
+        """The runs of (place, operation, threads, client), by round."""
         return self._cells.get(cell, {})
 
     def median(self, cell, value):
@@ -136,10 +165,10 @@ class Figures:
         values = [value(run) for run in self.runs(*cell).values()]
         return median(values) if values and None not in values else None
 
-    def ratio(self, transport, operation, threads, peer):
+    def ratio(self, place, operation, threads, peer):
         """Our throughput by the peer's; None when one of them did not run."""
-        ours = self.runs(transport, operation, threads, OURS)
-        theirs = self.runs(transport, operation, threads, peer)
+        ours = self.runs(place, operation, threads, OURS)
+        theirs = self.runs(place, operation, threads, peer)
         ratios = [throughput(ours[i]) / throughput(theirs[i]) for i in ours if i in theirs]
         return Ratio(median(ratios), min(ratios), max(ratios)) if ratios else None
 
@@ -156,13 +185,21 @@ class Figures:
         ratios = [one / other for one, other in zip(ours, theirs)]
         return Ratio(median(ratios), min(ratios), max(ratios)) if ratios else None
 
-    def threads(self, transport, operation):
-        return sorted({cell[2] for cell in self._cells if cell[:2] == (transport, operation)})
+    def threads(self, place, operation):
+        return sorted({cell[2] for cell in self._cells if cell[:2] == (place, operation)})
 
-    def clients(self, transport, operation):
+    def clients(self, place, operation):
         """Those that ran, in the order of LABELS."""
-        ran = {cell[3] for cell in self._cells if cell[:2] == (transport, operation)}
+        ran = {cell[3] for cell in self._cells if cell[:2] == (place, operation)}
         return [client for client in LABELS if client in ran]
+
+    def server_costs(self):
+        """(version of Redis, writes a batch, {way: microseconds of each round}) of each server."""
+        for server in self.data.get("server_costs", ()):
+            ways = {}
+            for run in server["server_cost"]:
+                ways.setdefault(run["way"], []).append(run["us"])
+            yield server["redis"], server["batch"], ways
 
     def not_measured(self):
         """(transport, client, reason) of all that could not run."""
@@ -182,6 +219,12 @@ def grouped_obstacles(figures):
         yield LABELS[client], ", ".join(transports), reason
 
 
+def by_blind(ways, way):
+    """A way's cost by that of the blind write, round by round."""
+    ratios = [cost / blind for cost, blind in zip(ways[way], ways[BLIND_WRITE])]
+    return Ratio(median(ratios), min(ratios), max(ratios))
+
+
 class Verdict(NamedTuple):
     operation: str
     where: str
@@ -192,15 +235,15 @@ class Verdict(NamedTuple):
 
 
 def verdicts(figures):
-    """One for every target that was meant to be measured: its transport and number of threads were
+    """One for every target that was meant to be measured: its place and number of threads were
     run."""
     for target in TARGETS:
         for operation in target.operations:
-            for threads in figures.threads(target.transport, operation):
+            for threads in figures.threads(target.place, operation):
                 if threads in target.least:
-                    yield Verdict(operation, TRANSPORTS[target.transport], LABELS[target.peer],
+                    yield Verdict(operation, figures.places[target.place], LABELS[target.peer],
                                   threads, target.least[threads],
-                                  figures.ratio(target.transport, operation, threads, target.peer))
+                                  figures.ratio(target.place, operation, threads, target.peer))
     for target in MEMORY_TARGETS if figures.data["parts"] else ():
         for threads, least in target.least.items():
             yield Verdict(target.operation, "memory", target.peer, threads, least,

@@ -2,7 +2,9 @@
 
 from xml.sax.saxutils import escape
 
-from figures import LABELS, OPERATIONS, TRANSPORTS, throughput
+from statistics import median
+
+from figures import BLIND_WRITE, LABELS, OPERATIONS, throughput
 
 # Readable on white as on black, and told apart by most people with a colour vision deficiency.
 COLOURS = {
@@ -12,7 +14,16 @@ COLOURS = {
     "hiredis-pipelined": "#d98e1f",
     "hiredis-guarded": "#b0532b",
     "poco": "#2f9e6e",
+    "redis-plus-plus": "#2f9e6e",
     "connect-redis": "#c2569b",
+}
+# Bars of more clients than these cannot be read at a glance. All are in the tables.
+CHARTED = ("ours", "hiredis-pipelined", "hiredis-guarded", "redis-plus-plus", "connect-redis")
+WAY_COLOURS = {
+    BLIND_WRITE: COLOURS["hiredis-pipelined"],
+    "the usual script": COLOURS["hiredis-guarded"],
+    "websession": COLOURS["ours"],
+    "websession, renewing": COLOURS["ours-renewing"],
 }
 TEXT = "#78828c"
 LINE = "#78828c55"
@@ -93,26 +104,36 @@ def bars(title, groups, series):
     return chart.svg()
 
 
-def chart_of(figures, transport, operation, title, value):
-    threads = figures.threads(transport, operation)
+def chart_of(figures, place, operation, title, value):
+    threads = figures.threads(place, operation)
     series = [(LABELS[client], COLOURS[client],
-               [figures.median((transport, operation, n, client), value) for n in threads])
-              for client in figures.clients(transport, operation)]
+               [figures.median((place, operation, n, client), value) for n in threads])
+              for client in figures.clients(place, operation) if client in CHARTED]
     groups = [f"{n} thread{'s' if n > 1 else ''}" for n in threads]
     return bars(title, groups, series)
 
 
+def server_cost_chart(figures, title):
+    servers = list(figures.server_costs())
+    series = [(way, colour, [median(ways[way]) for _, _, ways in servers])
+              for way, colour in WAY_COLOURS.items()]
+    return bars(title, [f"Redis {version}" for version, _, _ in servers], series)
+
+
 def charts(figures):
     """(file name, description, SVG) of every chart that there are figures for."""
-    for transport, where in TRANSPORTS.items():
+    for place, where in figures.places.items():
         for operation in reversed(OPERATIONS):
-            if not figures.clients(transport, operation):
+            if not figures.clients(place, operation):
                 continue
             title = f"{operation}, {where}: thousand requests a second"
-            yield (f"{operation.lower()}-{transport}.svg", title,
-                   chart_of(figures, transport, operation, title,
+            yield (f"{operation.lower()}-{place}.svg", title,
+                   chart_of(figures, place, operation, title,
                             lambda run: throughput(run) / 1000))
     if figures.clients("tcp", "CYCLE"):
         title = "CYCLE, TCP: 99th percentile of latency, ms"
         yield ("cycle-tcp-p99.svg", title,
                chart_of(figures, "tcp", "CYCLE", title, lambda run: run["p99_us"] / 1000))
+    if any(figures.server_costs()):
+        title = "CPU time of a write on the server, µs"
+        yield "server-cost.svg", title, server_cost_chart(figures, title)

@@ -14,8 +14,11 @@ import re
 import subprocess
 import sys
 
-from figures import (LABELS, OPERATIONS, OURS, TRANSPORTS, Figures, ceilings, grouped_obstacles,
-                     per_request, throughput, verdicts)
+from statistics import median
+
+from figures import (BLIND_WRITE, COST_TARGETS, LABELS, OPERATIONS, OURS, TRANSPORTS, Figures,
+                     by_blind, ceilings, grouped_obstacles, major, per_request, throughput,
+                     verdicts)
 from plot import charts
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -54,20 +57,30 @@ def revision():
     return output_of("git", "rev-parse", "--short", "HEAD").strip() + ("+" if changed else "")
 
 
+def numbers(version):
+    return [int(number) for number in version.split(".")]
+
+
 def collect(out, quick, paths):
     """What none of the files renews, the side-by-side runs or the parts, stays as it was."""
     out = pathlib.Path(out)
-    data = {"quick": quick, "machine": machine(), "redis": [], "parts": []}
+    data = {"quick": quick, "machine": machine(), "redis": [], "server_costs": [], "parts": []}
     for path in paths:
         content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         if "transport" in content:
             data["redis"].append(content)
+        elif "server_cost" in content:
+            data["server_costs"].append(content)
         else:  # Google Benchmark's; its context names the host, so it is left out
             data["parts"] += content["benchmarks"]
+    # The order of the tables; what else is said of a client stands in the first.
+    data["redis"].sort(key=lambda setting: (list(TRANSPORTS).index(setting["transport"]),
+                                            numbers(setting["redis"])))
+    data["server_costs"].sort(key=lambda server: numbers(server["redis"]))
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() and not quick else {}
     now = {"date": datetime.date.today().isoformat(), "revision": revision()}
     data["measured"] = {}
-    for section in ("redis", "parts"):
+    for section in ("redis", "server_costs", "parts"):
         if data[section]:
             data["measured"][section] = now
         elif before.get(section):
@@ -87,7 +100,10 @@ def one_line_a_run(data):
 
     folded = dict(data, parts=[fold(part) for part in data["parts"]],
                   redis=[dict(setting, runs=[fold(run) for run in setting["runs"]])
-                         for setting in data["redis"]])
+                         for setting in data["redis"]],
+                  server_costs=[dict(server, server_cost=[fold(run) for run in
+                                                          server["server_cost"]])
+                                for server in data["server_costs"]])
     return re.sub(r'"@line (\d+)"', lambda match: lines[int(match[1])],
                   json.dumps(folded, indent=1)) + "\n"
 
@@ -114,6 +130,18 @@ def ceiling_rows(figures):
                "met" if value <= ceiling.most else "NOT met")
 
 
+def server_cost_rows(figures):
+    for version, batch, ways in figures.server_costs():
+        most = {target.way: target.most.get(major(version)) for target in COST_TARGETS}
+        for way, costs in ways.items():
+            ratio = by_blind(ways, way)
+            limit = most.get(way)
+            yield (f"Redis {version}", way, f"{median(costs):.2f}",
+                   "" if way == BLIND_WRITE else str(ratio), f"{limit:.2f}x" if limit else "",
+                   "" if not limit else "met" if ratio.median <= limit else "NOT met")
+
+
+COST_HEADER = ("", "a write", "µs", "by the blind one (range)", "at most", "")
 CEILING_HEADER = ("", "at most", "measured", "")
 VERDICT_HEADER = ("", "over", "websession against", "threads", "at least", "ratio (range)", "")
 
@@ -121,11 +149,11 @@ VERDICT_HEADER = ("", "over", "websession against", "threads", "at least", "rati
 def ratio_rows(figures):
     """Those without a target."""
     targets = {verdict[:4] for verdict in verdicts(figures)}
-    for transport, where in TRANSPORTS.items():
+    for place, where in figures.places.items():
         for operation in OPERATIONS:
-            for peer in figures.clients(transport, operation):
-                for threads in figures.threads(transport, operation):
-                    ratio = figures.ratio(transport, operation, threads, peer)
+            for peer in figures.clients(place, operation):
+                for threads in figures.threads(place, operation):
+                    ratio = figures.ratio(place, operation, threads, peer)
                     if peer != OURS and ratio and (operation, where, LABELS[peer],
                                                    threads) not in targets:
                         yield operation, where, LABELS[peer], str(threads), str(ratio)
@@ -136,6 +164,10 @@ def table(figures):
     if rows:
         print("Throughput, paired run by run: median ratio, and its range\n")
         print("\n".join(plain([VERDICT_HEADER, *rows])))
+    costs = list(server_cost_rows(figures))
+    if costs:
+        print("\nThe server's CPU time\n")
+        print("\n".join(plain([COST_HEADER, *costs])))
     limits = list(ceiling_rows(figures))
     if limits:
         print()
@@ -147,11 +179,11 @@ def table(figures):
     print()
     for client, transports, reason in grouped_obstacles(figures):
         print(f"not measured here: {client} ({transports}): {reason}")
-    for transport, operation, threads, client, error in figures.failed:
-        print(f"FAILED: {client}, {operation}, {threads} threads, {transport}: {error}")
-    rows += limits
-    missed = sum(row[-1] == "NOT met" for row in rows)
-    measured = sum(row[-1] != "not measured here" for row in rows)
+    for place, operation, threads, client, error in figures.failed:
+        print(f"FAILED: {client}, {operation}, {threads} threads, {place}: {error}")
+    judged = [row[-1] for row in (*rows, *costs, *limits)]
+    missed = judged.count("NOT met")
+    measured = missed + judged.count("met")
     print(f"{measured - missed} of {measured} measured targets are met.")
 
 
@@ -170,16 +202,16 @@ def number(value, digits=2):
 
 
 def throughput_section(figures):
-    for transport, where in TRANSPORTS.items():
+    for place, where in figures.places.items():
         for operation in OPERATIONS:
-            clients = figures.clients(transport, operation)
+            clients = figures.clients(place, operation)
             if not clients:
                 continue
-            threads = figures.threads(transport, operation)
+            threads = figures.threads(place, operation)
             yield f"\n**{operation}, {where}**: requests a second; p50 / p99 in µs\n"
             header = ["", *(f"{n} thread{'s' if n > 1 else ''}" for n in threads)]
             yield from markdown(header, ([LABELS[client]] + [
-                latency_cell(figures, (transport, operation, n, client)) for n in threads
+                latency_cell(figures, (place, operation, n, client)) for n in threads
             ] for client in clients))
 
 
@@ -204,19 +236,26 @@ COSTS = (  # header, total of a run, factor, digits
 )
 
 
+def over_tcp(figures):
+    """(place, its label, operation) of what ran over plain TCP, on every server."""
+    for place, where in figures.places.items():
+        for operation in OPERATIONS if place.startswith("tcp") else ():
+            if figures.clients(place, operation):
+                yield place, where, operation
+
+
 def cost_section(figures):
-    for operation in OPERATIONS:
+    for place, where, operation in over_tcp(figures):
         rows = []
-        for threads in figures.threads("tcp", operation):
-            for client in figures.clients("tcp", operation):
-                cell = ("tcp", operation, threads, client)
+        for threads in figures.threads(place, operation):
+            for client in figures.clients(place, operation):
+                cell = (place, operation, threads, client)
                 values = [figures.median(cell, per_request(name)) for _, name, _, _ in COSTS]
                 rows.append([LABELS[client], str(threads)] + [
                     number(None if value is None else value * factor, digits)
                     for value, (_, _, factor, digits) in zip(values, COSTS)])
-        if rows:
-            yield f"\n**{operation}, TCP**, a request\n"
-            yield from markdown(["", "threads", *(cost[0] for cost in COSTS)], rows)
+        yield f"\n**{operation}, {where}**, a request\n"
+        yield from markdown(["", "threads", *(cost[0] for cost in COSTS)], rows)
 
 
 def commands_a_request(run):
@@ -225,11 +264,11 @@ def commands_a_request(run):
 
 def thousand_section(figures):
     """The cost per 1,000 requests, at the most threads that ran."""
-    for operation in OPERATIONS:
-        threads = figures.threads("tcp", operation)[-1:]
+    for place, where, operation in over_tcp(figures):
+        threads = figures.threads(place, operation)[-1]
         rows = []
-        for client in figures.clients("tcp", operation) if threads else []:
-            cell = ("tcp", operation, threads[0], client)
+        for client in figures.clients(place, operation):
+            cell = (place, operation, threads, client)
             counts = [figures.median(cell, per_request(name)) for name in
                       ("server_bytes_in", "server_bytes_out", "client_writes", "server_writes")]
             commands = commands_a_request(next(iter(figures.runs(*cell).values()), None))
@@ -238,11 +277,10 @@ def thousand_section(figures):
                                    if calls >= 0.001),
                          number(1000 * sum(commands.values()), 0),
                          *(number(1000 * count, 0) for count in counts)])
-        if rows:
-            yield f"\n**1,000 times {operation}**, TCP, {threads[0]} threads\n"
-            yield from markdown(["", "commands a request", "commands", "bytes to Redis",
-                                 "bytes from Redis", "writes of the client",
-                                 "writes of the server"], rows, left=2)
+        yield f"\n**1,000 times {operation}**, {where}, {threads} threads\n"
+        yield from markdown(["", "commands a request", "commands", "bytes to Redis",
+                             "bytes from Redis", "writes of the client",
+                             "writes of the server"], rows, left=2)
 
 
 def is_one_of_several(part):
@@ -270,15 +308,16 @@ def machine_section(figures):
     about = data["machine"]
     yield (f"{about['processor']}, {about['cores']} cores which clients and server share, "
            f"{about['system']}, kernel {about['kernel']}, {about['compiler']}, "
-           f"Redis {data['redis'][0]['redis']}.")
+           f"Redis {data['redis'][0]['redis']} where no other is named.")
     yield ""
-    for section, what in (("redis", "Side by side"), ("parts", "The parts")):
+    for section, what in (("redis", "Side by side"), ("server_costs", "Writes on the server"),
+                          ("parts", "The parts")):
         if section in data["measured"]:
             measured = data["measured"][section]
             yield f"- {what}: {measured['date']}, revision {measured['revision']}"
     for setting in data["redis"]:
         if setting["runs"]:
-            yield (f"- {TRANSPORTS[setting['transport']]}: {setting['rounds']} rounds of "
+            yield (f"- {TRANSPORTS[setting['transport']]}, Redis {setting['redis']}: {setting['rounds']} rounds of "
                    f"{setting['seconds']:g} s a client, {setting['sessions']:,} sessions")
 
 
@@ -293,6 +332,7 @@ def sections(figures, folder):
     yield "machine", machine_section(figures)
     yield "clients", clients_section(figures)
     yield "ratios", markdown(VERDICT_HEADER, verdict_rows(figures), left=3)
+    yield "server cost", markdown(COST_HEADER, server_cost_rows(figures), left=2)
     yield "ceilings", markdown(CEILING_HEADER, ceiling_rows(figures))
     yield "other ratios", markdown(VERDICT_HEADER[:4] + ("ratio (range)",), ratio_rows(figures),
                                    left=3)

@@ -39,6 +39,9 @@ class Worker {
   virtual void save(std::size_t i, std::string_view value) = 0;
 };
 
+// Of websession's writes; those of its peers always renew.
+enum class Renewal { when_due, always };
+
 class Client {
  public:
   Client() = default;
@@ -50,7 +53,6 @@ class Client {
   virtual std::unique_ptr<Worker> worker() = 0;
 };
 
-enum class Renewal { when_due, always };
 // `keys` must outlive the client.
 std::unique_ptr<Client> make_ours(const Target& target, const Keys& keys, Renewal renewal);
 // One connection a thread, one command a round trip.
@@ -61,5 +63,9 @@ std::unique_ptr<Client> make_hiredis_pipelined(const Target& target, const Keys&
 std::unique_ptr<Client> make_hiredis_guarded(const Target& target, const Keys& keys);
 // A pool of as many connections as there are threads.
 std::unique_ptr<Client> make_poco(const Target& target, const Keys& keys, std::size_t threads);
+// The same; `pipelined`: the two commands of an operation in one round trip.
+std::unique_ptr<Client> make_redis_plus_plus(const Target& target, const Keys& keys,
+                                             std::size_t threads, bool pipelined);
+std::string redis_plus_plus_version();
 
 }  // namespace websession::bench

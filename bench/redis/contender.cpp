@@ -59,20 +59,38 @@ Contender connect_redis(const Options& options, const Target& target, const Keys
   return contender;
 }
 
-// Peers that Debian 12 does not have. A client for one can be written where it can be compiled.
-std::vector<Contender> absent_peers() {
-#if __has_include(<sw/redis++/redis++.h>)
-  const char* redis_plus_plus = "found, but this program has no client for it yet";
+Contender redis_plus_plus(bool pipelined, const Options& options, const Target& target,
+                          const Keys& keys, ServerMeter& server) {
+  Contender contender{pipelined ? "redis-plus-plus-pipelined" : "redis-plus-plus",
+                      pipelined ? "the same with the two commands of an operation by its pipeline"
+                                : "its pool, as many connections as threads, one command a round "
+                                  "trip: LOAD = hgetall, expire; SAVE = hset, expire",
+                      {},
+                      {},
+                      {}};
+#if defined(WEBSESSION_BENCH_REDIS_PLUS_PLUS)
+  contender.version = redis_plus_plus_version();
+  if (options.transport != Transport::tcp) contender.obstacle = tcp_only;
+  contender.run = [&, pipelined](const Load& load) {
+    return measure(*make_redis_plus_plus(target, keys, load.threads, pipelined), keys, load,
+                   server);
+  };
 #else
-  const char* redis_plus_plus = "not found (Debian 12 does not have it)";
+  static_cast<void>(options), static_cast<void>(target), static_cast<void>(keys);
+  static_cast<void>(server);
+  contender.obstacle = "not found when the program was built (Debian 12 does not have it)";
 #endif
+  return contender;
+}
+
+// A peer that Debian 12 does not have. A client for it can be written where it can be compiled.
+Contender boost_redis() {
 #if __has_include(<boost/redis.hpp>)
   const char* boost_redis = "found, but this program has no client for it yet";
 #else
   const char* boost_redis = "not found (Boost has it from 1.84 on, Debian 12 has 1.81)";
 #endif
-  return {{"redis-plus-plus", {}, {}, redis_plus_plus, {}},
-          {"boost-redis", {}, {}, boost_redis, {}}};
+  return {"boost-redis", {}, {}, boost_redis, {}};
 }
 
 }  // namespace
@@ -113,7 +131,10 @@ std::vector<Contender> contenders(const Options& options, const Target& target, 
                  hiredis_version(), hiredis_obstacle, threaded(make_hiredis_guarded)});
   all.push_back(poco(options, target, keys, server));
   all.push_back(connect_redis(options, target, keys, server));
-  for (Contender& peer : absent_peers()) all.push_back(std::move(peer));
+  for (const bool pipelined : {false, true}) {
+    all.push_back(redis_plus_plus(pipelined, options, target, keys, server));
+  }
+  all.push_back(boost_redis());
   return all;
 }
 

@@ -93,11 +93,8 @@ class PipelinedWorker : public HiredisWorker {
 class GuardedWorker final : public PipelinedWorker {
  public:
   GuardedWorker(const Target& target, const Keys& keys) : PipelinedWorker(target, keys) {
-    const Reply sha = checked(
-        *connection_, redisCommand(connection_.get(), "SCRIPT LOAD %s",
-                                   "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end "
-                                   "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) "
-                                   "redis.call('EXPIRE', KEYS[1], ARGV[3]) return 1"));
+    const Reply sha =
+        checked(*connection_, redisCommand(connection_.get(), "SCRIPT LOAD %s", usual_script));
     script_.assign(sha->str, sha->len);
   }
 

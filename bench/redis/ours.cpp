@@ -14,19 +14,10 @@ namespace {
   throw std::runtime_error("websession: " + error.code.message() + ": " + error.detail);
 }
 
-// What a `Session` that was loaded a moment ago says with an update. It renews when that lengthens
-// the session's life by a tenth; `always`: each time, as the peers do.
-Lifetime lifetime(Renewal renewal) {
-  Lifetime lifetime{time_to_live};
-  if (renewal == Renewal::when_due) lifetime.renew_after = time_to_live / 10;
-  lifetime.left = time_to_live - std::chrono::seconds(1);
-  return lifetime;
-}
-
 class OurWorker final : public Worker {
  public:
   OurWorker(RedisStore& store, const std::vector<StoreKey>& keys, Renewal renewal)
-      : store_(store), keys_(keys), lifetime_(lifetime(renewal)) {
+      : store_(store), keys_(keys), lifetime_(lifetime_of(renewal)) {
     changes_.set.push_back({std::string(saved_field), {}, {}, true});
   }
 

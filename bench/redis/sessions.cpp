@@ -16,6 +16,13 @@ std::string random_text() {
 
 }  // namespace
 
+Lifetime lifetime_of(Renewal renewal) {
+  Lifetime lifetime{time_to_live};
+  if (renewal == Renewal::when_due) lifetime.renew_after = time_to_live / 10;
+  lifetime.left = time_to_live - std::chrono::seconds(1);
+  return lifetime;
+}
+
 Keys store_sessions(const Target& target, std::size_t count) {
   Keys keys{"bench_" + random_text().substr(0, 8) + "_", {}};
   for (std::size_t i = 0; i < count; ++i) keys.ids.push_back(random_text());

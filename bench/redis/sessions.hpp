@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "client.hpp"
+#include "websession/session_store.hpp"
 
 namespace websession::bench {
 
@@ -25,6 +26,16 @@ inline constexpr std::array<NameAndValue, 6> session_fields = {{
 // What SAVE writes, with a value as long as this one.
 inline constexpr std::string_view saved_field = "last_seen";
 inline constexpr std::chrono::seconds time_to_live{1800};
+
+// What a `Session` that was loaded a moment ago says with an update. It renews when that lengthens
+// the session's life by a tenth; `always`: each time, as the peers do.
+Lifetime lifetime_of(Renewal renewal);
+
+// How people guard a write.
+inline constexpr const char* usual_script =
+    "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end "
+    "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) "
+    "redis.call('EXPIRE', KEYS[1], ARGV[3]) return 1";
 
 consteval std::size_t bytes_of(const std::array<NameAndValue, 6>& fields) {
   std::size_t bytes = 0;
