@@ -137,6 +137,12 @@ class Saboteur {
     proxy_.trickle(std::chrono::microseconds(50));
     last(100, 500);
   }
+  void forget_connections() { proxy_.forget_all(); }
+  void babble() {
+    proxy_.babble();
+    proxy_.reset_all();
+    last(200, 1000);
+  }
   void stop_the_process() {
     server_.pause();
     sleep(200, 1000);
@@ -163,7 +169,7 @@ class Saboteur {
   void kill_the_clients() { ask({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}); }
   void forget_the_scripts() { ask({"SCRIPT", "FLUSH"}); }
 
-  static constexpr std::array<Fault, 13> faults = {{
+  static constexpr std::array<Fault, 15> faults = {{
       {"connections reset", &Saboteur::reset_connections},
       {"connections closed", &Saboteur::close_connections},
       {"a reply cut", &Saboteur::cut_a_reply},
@@ -172,6 +178,8 @@ class Saboteur {
       {"a connection stalled for 0.2 to 1 s", &Saboteur::stall_a_connection},
       {"connections refused for 0.1 to 0.6 s", &Saboteur::refuse},
       {"replies trickled for 0.1 to 0.5 s", &Saboteur::trickle},
+      {"connections forgotten", &Saboteur::forget_connections},
+      {"endless lines for 0.2 to 1 s", &Saboteur::babble},
       {"SIGSTOP for 0.2 to 1 s", &Saboteur::stop_the_process},
       {"SIGKILL and restart", &Saboteur::kill_the_process},
       {"SIGKILL and a restart that loads slowly", &Saboteur::load_slowly},

@@ -87,6 +87,7 @@ struct TcpProxy::Link {
   Flow requests;
   Flow replies;
   bool stalled = false;
+  bool babbles = false;
   bool over = false;
 };
 
@@ -114,6 +115,8 @@ void TcpProxy::forward() {
     cut_.reset();
     pause_.reset();
     replacement_.reset();
+    babbling_ = false;
+    std::erase_if(links_, [](const auto& link) { return link->babbles; });
     for (const auto& link : links_) link->stalled = false;
   });
 }
@@ -153,6 +156,10 @@ void TcpProxy::forget_all() {
   perform([this] {
     for (const auto& link : links_) link->stalled = true;
   });
+}
+
+void TcpProxy::babble() {
+  perform([this] { babbling_ = true; });
 }
 
 void TcpProxy::close_all() {
@@ -260,6 +267,11 @@ void TcpProxy::accept_all() {
     // If it fails, reading from it says so, and the client loses its connection.
     ::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address);
     links_.push_back(std::make_unique<Link>(client, server));
+    if (babbling_) {
+      links_.back()->babbles = true;
+      links_.back()->replies.chunks.push_back({SteadyClock::now(), "+"});
+      links_.back()->replies.queued = 1;
+    }
     ++counters_.connections;
   }
 }
@@ -285,6 +297,7 @@ void TcpProxy::receive(Link& link, Flow& flow) {
     if (flow.chunks.empty()) link.over = true;
     return;
   }
+  if (link.babbles && flow.way == Way::replies) return;
   std::string bytes(buffer_.data(), static_cast<std::size_t>(size));
   if (flow.way == Way::replies && replacement_) {
     bytes = *std::exchange(replacement_, std::nullopt);
@@ -294,7 +307,14 @@ void TcpProxy::receive(Link& link, Flow& flow) {
   flow.chunks.push_back({SteadyClock::now() + delay_, std::move(bytes)});
 }
 
+void TcpProxy::add_babble(Flow& replies) {
+  if (!replies.chunks.empty()) return;
+  replies.chunks.push_back({SteadyClock::now(), std::string(read_size, 'a')});
+  replies.queued = read_size;
+}
+
 void TcpProxy::deliver(Link& link, Flow& flow) {
+  if (link.babbles && flow.way == Way::replies) add_babble(flow);
   const bool trickles = pause_ && flow.way == Way::replies;
   while (!link.over && !link.stalled && flow.due() && *flow.due() <= SteadyClock::now()) {
     const std::string& bytes = flow.chunks.front().bytes;

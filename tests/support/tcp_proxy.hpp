@@ -51,6 +51,9 @@ class TcpProxy {
   // As a stateful firewall does with idle connections: those that are there carry nothing more, and
   // nobody is told; new ones work.
   void forget_all();
+  // New connections get a line that never ends, as fast as they take it, and nothing of the server's
+  // replies. forward() closes them.
+  void babble();
   // Ends all connections, and forgets what was on its way.
   void close_all();
   void reset_all();
@@ -85,6 +88,7 @@ class TcpProxy {
   void serve(Link& link, bool client_ready, bool server_ready);
   void receive(Link& link, Flow& flow);
   void deliver(Link& link, Flow& flow);
+  static void add_babble(Flow& replies);
   void end(Link& link, End end);
   void end_all(End how);
 
@@ -102,6 +106,7 @@ class TcpProxy {
   std::vector<char> buffer_;
   bool stopping_ = false;
   bool silent_ = false;
+  bool babbling_ = false;
   std::optional<Cut> cut_;
   std::optional<std::chrono::nanoseconds> pause_;
   std::optional<std::string> replacement_;
