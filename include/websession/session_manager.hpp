@@ -99,8 +99,8 @@ struct SessionOptions {
   std::size_t attributes_max = 256;  // at most 1,000
 
   // How many sessions a principal may have at once, 1 to 1,000; none: any number. Needs a store
-  // with a PrincipalIndex. A sign-in then costs a few round trips more: one for the list, one for
-  // each session in it. (ASVS 5.0 7.1.2)
+  // with a PrincipalIndex. A sign-in then costs a few round trips more: before it and after it, one
+  // for the list, and one for each session in it. (ASVS 5.0 7.1.2)
   std::optional<std::size_t> max_sessions_per_principal{};
   // What becomes of the one too many. Sign-ins that race each other may exceed the number for a
   // moment; when they have returned it holds, unless the store failed meanwhile: then the next
@@ -274,7 +274,7 @@ class SessionManager {
   [[nodiscard]] Result<Commit> end_after_all(Session::State& state,
                                              const Result<Commit::Status>& status) const;
   // Of a commit that signs in: before the write, and after it.
-  [[nodiscard]] Result<void> admit(const Session::State& state) const;
+  [[nodiscard]] Result<void> admit(Session::State& state) const;
   [[nodiscard]] Result<Commit::Status> hold_to_limit(Session::State& state,
                                                      Commit::Status done) const;
   [[nodiscard]] Result<Commit> carry_out(Session::State& state) const;

@@ -285,25 +285,29 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
                     "the principal signs in faster than the sessions can be ended; call again");
 }
 
-// Refuses a sign-in beyond the limit, if that is the policy.
-Result<void> SessionManager::admit(const Session::State& state) const {
+// Refuses a sign-in beyond the limit, if that is the policy. Dates it after those that are listed:
+// they may come from servers whose clocks are a little ahead, and the oldest ones are to end.
+Result<void> SessionManager::admit(Session::State& state) const {
   const SessionOptions& options = shared_->options;
-  if (!state.signs_in() || !options.max_sessions_per_principal ||
-      options.when_too_many != TooManySessions::refuse_new) {
-    return {};
-  }
-  const Result<Listing> all = list(shared_->store.by_key(), *shared_->index,
-                                   state.transition->principal, Deadline(*shared_->clock));
-  if (!all) return all.error();
+  if (!state.signs_in() || !options.max_sessions_per_principal) return {};
+  const bool refuses = options.when_too_many == TooManySessions::refuse_new;
+  Result<Listing> all = list(shared_->store.by_key(), *shared_->index, state.transition->principal,
+                             Deadline(*shared_->clock));
+  if (!all) return refuses ? Result<void>(std::move(all).error()) : Result<void>();
   const WallTime now = shared_->clock->wall();
-  const auto count = std::count_if(all->found.begin(), all->found.end(), [&](const Listed& listed) {
+  std::erase_if(all->found, [&](const Listed& listed) {
     const bool own = (state.stored && shared_->store.is_key_of(listed.key, state.stored->id)) ||
                      (state.next_id && shared_->store.is_key_of(listed.key, *state.next_id));
-    return is_open(listed, shared_->plan, now) && !own;
+    return own || !is_open(listed, shared_->plan, now);
   });
-  if (static_cast<std::size_t>(count) >= *options.max_sessions_per_principal) {
-    return too_many_sessions();
+  WallTime& at = state.transition->at;
+  for (const Listed& listed : all->found) {
+    if (internal::is_ahead(listed.created, now)) continue;  // that is no date to go by
+    at = std::min(std::max(at, listed.created + std::chrono::milliseconds(1)),
+                  now + internal::clock_skew_max);
   }
+  if (!refuses) return {};
+  if (all->found.size() >= *options.max_sessions_per_principal) return too_many_sessions();
   if (!all->complete) return too_many_to_list();
   return {};
 }

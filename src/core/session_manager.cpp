@@ -236,13 +236,15 @@ Result<Session> SessionManager::create(const Fields& attributes) const {
 Result<void> SessionManager::store_new(Session::State& state, const Fields& attributes) const {
   const WallTime now = shared_->clock->wall();
   const auto ttl = internal::time_to_live(now, shared_->plan, now);
-  const Fields complete = with_created(attributes, internal::created_text(now));
+  // A sign-in comes after those that are listed.
+  const WallTime at = state.transition ? std::max(now, state.transition->at) : now;
+  const Fields complete = with_created(attributes, internal::created_text(at));
   for (int attempt = 1;; ++attempt) {
     Result<SessionId> id = SessionId::generate();
     if (!id) return std::move(id).error();
     Result<void> created = shared_->store.create(*id, complete, {ttl, principal_of(complete)});
     if (created) {
-      state.stored = {*std::move(id), complete, now, shared_->clock->steady() + ttl};
+      state.stored = {*std::move(id), complete, at, shared_->clock->steady() + ttl};
       state.stored->seen = shared_->store.form_of_new();
       state.unread.clear();
       state.is_over = false;

@@ -144,5 +144,31 @@ TEST_F(ClockSkew, SecondsAreNoWrongClock) {
   EXPECT_EQ(right.sessions_of("ada").value().at(0).created, clock->wall()) << "nothing to mend";
 }
 
+// Nor do they cost a login that comes after another one: whoever signs in last stays.
+TEST_F(ClockSkew, SecondsAheadEndNoLaterSignIn) {
+  const auto early = std::make_shared<ManualClock>(clock->wall() + seconds(3));
+  const SessionManager right = manager(clock, TooManySessions::end_oldest);
+  const SessionManager wrong = manager(early, TooManySessions::end_oldest);
+  std::string before = sign_in(wrong);
+  for (int i = 0; i < 3; ++i) {
+    pass(milliseconds(1));
+    early->advance(milliseconds(1));
+    const std::string next = sign_in(right);
+    EXPECT_TRUE(is_in(right, next)) << i;
+    EXPECT_TRUE(is_in(wrong, next)) << i;
+    EXPECT_FALSE(is_in(right, before)) << i;
+    before = next;
+  }
+  // Somebody who has a session already, too.
+  Session session = open_session(right);
+  session.set("a", 1);
+  ASSERT_TRUE(right.commit(session));
+  session.sign_in("ada");
+  ASSERT_EQ(right.commit(session).value().status, Status::regenerated);
+  EXPECT_TRUE(is_in(right, cookie_of(session)));
+  EXPECT_FALSE(is_in(right, before));
+  EXPECT_EQ(right.sessions_of("ada").value().size(), 1U);
+}
+
 }  // namespace
 }  // namespace websession::testing

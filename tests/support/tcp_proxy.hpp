@@ -51,8 +51,8 @@ class TcpProxy {
   // As a stateful firewall does with idle connections: those that are there carry nothing more, and
   // nobody is told; new ones work.
   void forget_all();
-  // New connections get a line that never ends, as fast as they take it, and nothing of the server's
-  // replies. forward() closes them.
+  // New connections get a line that never ends, as fast as they take it, and nothing of the
+  // server's replies. forward() closes them.
   void babble();
   // Ends all connections, and forgets what was on its way.
   void close_all();
