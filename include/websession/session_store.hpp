@@ -32,8 +32,9 @@ struct Lifetime {
   // An update renews only when that lengthens the time to live by at least this much. Zero: by
   // anything. So most writes leave it, and the index, alone.
   std::chrono::milliseconds renew_after{};
-  // A hint: what the session has left, by what is known of it. With it a store may decide about a
-  // renewal without looking.
+  // What the session has left at least, by what is known of it. A renewal that is due by this is
+  // made even if the session turns out to have more left: the caller counts on it. With it a store
+  // may decide without looking.
   std::optional<std::chrono::milliseconds> left{};
 };
 inline constexpr std::chrono::milliseconds ttl_max = std::chrono::hours(24 * 400);
@@ -185,7 +186,8 @@ inline constexpr std::string_view label_field = "@label";  // what the principal
 Result<void> validate(const Fields& fields, Lifetime lifetime);
 Result<void> validate(const Changes& changes, Lifetime lifetime);
 
-// Whether an update renews a session that has so much time left: it never shortens.
+// Whether an update renews a session that the store sees to have so much time left: it never
+// shortens.
 [[nodiscard]] bool is_renewal_due(const Lifetime& lifetime,
                                   std::chrono::milliseconds left) noexcept;
 

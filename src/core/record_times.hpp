@@ -28,6 +28,10 @@ Result<std::optional<WallTime>> created_of(const Fields& fields);
 // The time to live that is left: 0 to 400 days.
 [[nodiscard]] std::chrono::milliseconds remaining_of(const Record& record) noexcept;
 
+// What a session may have left at most, as the store sees it, for an update to renew it
+// (is_renewal_due). -1: only one that has no end, which always gets one.
+[[nodiscard]] std::chrono::milliseconds renewal_due_at(const Lifetime& lifetime) noexcept;
+
 // When the principal signed in, for an order that all servers share, whatever their clocks say. A
 // `@created` from a wrong clock cannot tell: then it is the last renewal, which the store has
 // timed.

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "record_times.hpp"
+
 namespace websession {
 namespace {
 
@@ -195,8 +197,7 @@ bool passes_on(const Fields& before, const Fields& after) {
 }
 
 bool is_renewal_due(const Lifetime& lifetime, std::chrono::milliseconds left) noexcept {
-  const std::chrono::milliseconds least(1);
-  return lifetime.ttl - left >= std::max(lifetime.renew_after, least);
+  return left <= internal::renewal_due_at(lifetime);
 }
 
 Fields live_fields(const Fields& stored, WallTime now) {

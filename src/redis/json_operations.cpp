@@ -5,6 +5,7 @@
 #include <chrono>
 #include <vector>
 
+#include "record_times.hpp"
 #include "server_error.hpp"
 
 namespace websession::redis {
@@ -85,7 +86,7 @@ void append_json_update(std::string& out, CallBy by, const JsonKeys& keys, std::
                         std::string_view text, Lifetime lifetime) {
   const std::array<std::string_view, 2> names = {keys.text, keys.mark};
   const std::string ttl = std::to_string(lifetime.ttl.count());
-  const std::string renew_at = std::to_string(renewal_due_at(lifetime));
+  const std::string renew_at = std::to_string(internal::renewal_due_at(lifetime).count());
   const std::array<std::string_view, 4> arguments = {was, text, ttl, renew_at};
   append_script(out, by, scripts().json_update, names, arguments);
 }

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "changed_fields.hpp"
+#include "record_times.hpp"
 
 namespace websession::redis {
 namespace {
@@ -93,7 +94,7 @@ void write_changes(Sink& sink, const Layout& layout, const Changes& changes, Lif
                    std::size_t bytes_max, std::string_view former, WallTime now) {
   sink.number(unix_ms(now));
   sink.number(lifetime.ttl.count());
-  sink.number(renewal_due_at(lifetime));
+  sink.number(internal::renewal_due_at(lifetime).count());
   sink.word(layout.adopt_foreign_hashes ? "1" : "0");
   sink.word(changes.clear ? "1" : "0");
   write_size(sink, bytes_max);
@@ -161,7 +162,7 @@ void append_renewal(std::string& out, const Layout& layout, const StoreKey& key,
 template <class Sink>
 void write_set(Sink& sink, const Changes& changes, Lifetime lifetime, WallTime now) {
   sink.number(lifetime.ttl.count());
-  sink.number(renewal_due_at(lifetime));
+  sink.number(internal::renewal_due_at(lifetime).count());
   sink.number(unix_ms(now));
   write_size(sink, bytes_max_for(changes));
   write_size(sink, changes.attributes_max);
@@ -182,7 +183,7 @@ template <class Sink>
 void write_count(Sink& sink, const Changes& changes, Lifetime lifetime, WallTime now) {
   const Changes::Increment& increment = changes.increment.front();
   sink.number(lifetime.ttl.count());
-  sink.number(renewal_due_at(lifetime));
+  sink.number(internal::renewal_due_at(lifetime).count());
   sink.number(unix_ms(now));
   write_size(sink, changes.attributes_max);
   sink.word(increment.name);

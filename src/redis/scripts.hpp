@@ -32,10 +32,6 @@ void write_script(Sink& sink, CallBy by, const Script& script, std::size_t keys)
   sink.number(static_cast<std::int64_t>(keys));
 }
 
-// What PTTL may say at most for a renewal to be due (is_renewal_due). -1: only of a key that has no
-// end, which always gets one.
-std::int64_t renewal_due_at(const Lifetime& lifetime) noexcept;
-
 struct Scripts {
   Script create;
   Script set;

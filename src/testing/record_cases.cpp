@@ -121,6 +121,16 @@ void a_write_renews_when_that_is_due(Trial& t) {
   }
 }
 
+// Whoever says so goes by it afterwards.
+void a_renewal_that_is_known_to_be_due_is_made(Trial& t) {
+  const Lifetime due{long_ttl, {}, long_ttl - short_ttl / 2, short_ttl / 2};
+  for (const KindOfChange& kind : each_kind_of_change()) {
+    const StoreKey key = t.stored({{"a", "1"}, {"n", "1"}}, short_ttl);
+    t.expect_applied(t.store().update(key, kind.changes, due), kind.name);
+    t.expect(t.loaded(key, "load").remaining > short_ttl, "the session had more left than known");
+  }
+}
+
 void no_write_shortens(Trial& t) {
   const StoreKey key = t.stored({{"a", "1"}}, long_ttl);
   t.expect_applied(t.store().update(key, {}, {short_ttl}), "touch");
@@ -196,6 +206,10 @@ std::vector<ConformanceCase> record_cases() {
       {"every_write_has_an_expiry", "P3", every_write_has_an_expiry},
       {"touch_only_renews", "P6", touch_only_renews},
       {"a_write_renews_when_that_is_due", "P6", a_write_renews_when_that_is_due, {"n"}},
+      {"a_renewal_that_is_known_to_be_due_is_made",
+       "P6",
+       a_renewal_that_is_known_to_be_due_is_made,
+       {"n"}},
       {"no_write_shortens", "P6", no_write_shortens},
       {"any_bytes_survive", "P2", any_bytes_survive},
       {"many_attributes", "P2", many_attributes},

@@ -848,6 +848,28 @@ TEST_F(SessionManagerTest, WhoIsActiveStaysUntilTheAbsoluteTimeout) {
   }
 }
 
+// A session that was loaded long ago knows less of its time to live than the store does. What it
+// takes for renewed is.
+TEST_F(SessionManagerTest, ASessionThatIsHeldForLongIsRenewedByItsWrites) {
+  SessionOptions with = options();
+  with.renew_after = with.idle_timeout / 2;
+  const SessionManager m = manager(with);
+  const std::string cookie = stored(m);
+  clock->advance(with.idle_timeout / 2 - seconds(6));
+  Session held = open_session(m, cookie);
+  clock->advance(seconds(30));
+  Session other = open_session(m, cookie);
+  ASSERT_EQ(m.commit(other).value().status, Commit::Status::renewed);
+  const milliseconds early = with.idle_timeout / 2 - seconds(6);
+  clock->advance(early);
+  ASSERT_TRUE(held.increment("n"));
+  clock->advance(early);
+  held.set("a", 1);
+  ASSERT_TRUE(m.commit(held));
+  clock->advance(with.idle_timeout / 2);
+  EXPECT_FALSE(open_session(m, cookie).is_new()) << "it was written to half an idle timeout ago";
+}
+
 TEST_F(SessionManagerTest, ACounterThatHasEndedBeforeItIsStoredBeginsAgain) {
   Session session = open_session(manager());
   session.set("n", 7, milliseconds(10));

@@ -248,19 +248,6 @@ TEST(DecodeOthers, GiveWhatTheScriptsSay) {
   EXPECT_FALSE(decode_successor(last).value().successor);
 }
 
-TEST(RenewalDueAt, FollowsIsRenewalDue) {
-  for (const int renew_after : {0, 1, 2, 500, 999, 1000, 1001, 5000}) {
-    const Lifetime lifetime{
-        std::chrono::milliseconds(1000), {}, std::chrono::milliseconds(renew_after)};
-    for (const int left : {0, 1, 499, 500, 501, 998, 999, 1000, 2000}) {
-      EXPECT_EQ(left <= renewal_due_at(lifetime),
-                is_renewal_due(lifetime, std::chrono::milliseconds(left)))
-          << renew_after << ", " << left;
-    }
-    EXPECT_LE(-1, renewal_due_at(lifetime)) << "a key without an end gets one";
-  }
-}
-
 // The number of words comes first, and a server counts.
 TEST(AppendUpdate, CountsItsWordsInEachForm) {
   const StoreKey key("id");

@@ -67,6 +67,7 @@ enum class Defect {
   write_does_not_renew,
   write_renews_too_early,
   renews_never_with_a_threshold,
+  renews_only_by_what_it_sees,
   write_makes_immortal,
   conflict_renews,
   conflict_writes_a_part,
@@ -302,6 +303,7 @@ class DefectiveStore final : public SessionStore {
     const auto left =
         std::chrono::floor<std::chrono::milliseconds>(entry.expires_at - end) + lifetime.ttl;
     if (is(Defect::write_renews_too_early)) lifetime.renew_after = {};
+    if (is(Defect::renews_only_by_what_it_sees)) lifetime.left.reset();
     const bool never = is(Defect::renews_never_with_a_threshold) &&
                        lifetime.renew_after > std::chrono::milliseconds(0);
     const bool due = is_renewal_due(lifetime, left) && !never;
