@@ -483,7 +483,8 @@ TEST_F(SignIn, BadLimitsAreRefused) {
 TEST_F(SignIn, ALimitMeetsAnOutage) {
   const SessionManager m = manager(limited(1, TooManySessions::end_oldest));
   signed_in(m, "ada");
-  // The list and a look at the session in it; the sign-in; the list, a look at both, the end of one.
+  // The list and a look at the session in it; the sign-in; the list, a look at both, the end of
+  // one.
   for (const std::size_t n : {1, 2, 4, 5, 6, 7}) {
     clock->advance(std::chrono::seconds(1));
     Session session = open_session(m);
