@@ -306,6 +306,23 @@ TEST_F(RedisSignIn, AFullServerRefusesSignInsAndRenewsAndEnds) {
   expect_only_marks();
 }
 
+// Nor can the old id of the session that is kept be read any more.
+TEST_F(RedisSignIn, AFullServerEndsReplacedIds) {
+  const auto store = connect();
+  const SessionManager m = manager(store);
+  Session session = signed_in(m);
+  const SessionId old = *session.id();
+  session.regenerate();
+  ASSERT_TRUE(m.commit(session));
+  ASSERT_TRUE(m.find(old).value());
+  probe->text({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
+  probe->text({"CONFIG", "SET", "maxmemory", "1"});
+  EXPECT_EQ(m.sign_out_everywhere("ada", &session).value(), 0U);
+  EXPECT_FALSE(m.find(old).value());
+  EXPECT_TRUE(store->load(StoreKey(old)).value()->is_over()) << "and late requests are told";
+  EXPECT_TRUE(m.find(*session.id()).value());
+}
+
 // A user without the right to PEXPIRE must leave neither a session nor an index that never ends.
 TEST_F(RedisSignIn, NothingImmortalWithoutTheRightToPexpire) {
   probe->text({"ACL", "SETUSER", "half", "on", ">pw", "~*", "+@all", "-pexpire"});
