@@ -3,16 +3,14 @@
 
 #include <chrono>
 #include <memory>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "websession/clock.hpp"
 #include "websession/config.hpp"
 #include "websession/key_ring.hpp"
-#include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
+#include "websession/store_decorator.hpp"
 
 WEBSESSION_API_BEGIN
 namespace websession {
@@ -65,7 +63,8 @@ struct EncryptionOptions {
 // that can be seen.
 //
 // Counting: `increment` works for the attributes in `countable`; for others it is invalid_argument,
-// and nothing is sent.
+// and nothing is sent. (On a session that is not stored yet Session::increment counts by itself, so
+// the error comes with the second request.)
 //
 // Comparing: `expect` compares plain values, and Outcome::found is one. For an attribute that is
 // expected to hold a value the update takes two round trips at least (a load, and the update on
@@ -97,7 +96,7 @@ struct EncryptionOptions {
 //
 // No state but the keys, which are wiped at the end. All members are safe to call from many threads
 // at once.
-class EncryptedStore final : public SessionStore, public PrincipalIndex {
+class EncryptedStore final : public StoreDecorator {
  public:
   // Errors: invalid_argument (no store, no keys, a bad option).
   static Result<std::shared_ptr<EncryptedStore>> make(std::shared_ptr<SessionStore> inner,
@@ -109,16 +108,10 @@ class EncryptedStore final : public SessionStore, public PrincipalIndex {
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override;
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override;
-  Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
-
-  // Those of the inner store; invalid_argument when it keeps no index.
-  Result<std::vector<StoreKey>> entries(std::string_view principal) override;
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override;
-  Result<void> end_frozen(const StoreKey& key) override;
 
  private:
   struct Impl;
-  explicit EncryptedStore(std::unique_ptr<Impl> impl) noexcept;
+  EncryptedStore(std::shared_ptr<SessionStore> inner, std::unique_ptr<Impl> impl) noexcept;
   std::unique_ptr<Impl> impl_;
 };
 

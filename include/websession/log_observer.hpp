@@ -11,10 +11,11 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
-// Writes one line for each failed call of the store, each event that somebody should look at, and
-// each warning about the set-up:
+// Writes one line for each failed call of the store, each event that somebody should look at (what
+// the program asked for and did not get is one), and each warning about the set-up:
 //
 //   websession: load failed: unavailable: Redis at 127.0.0.1:6379: Connection refused
+//   websession: refused: invalid argument: attribute "@x": names that start with '@' are…
 //   websession: unreadable [r3Xk0a9-QbTe] (and 41 more since the last such line)
 //
 // A line of one kind (the verb and the error, or the event) is written at most every 10 seconds, so

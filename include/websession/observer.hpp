@@ -43,6 +43,8 @@ struct SessionEvent {
     evicted_signed_in,     // the same, when no anonymous session was left to end
     degraded,              // served without its session (SessionOptions::on_outage)
     unreadable,            // its visitor got a fresh one (SessionOptions::on_unreadable)
+    refused,               // a commit or a direct operation, for what the program asked: a bad name
+                           // or value, or a limit; `error` says which
     value_mismatch,        // Session::value gave the fallback though `attribute` is there
     cookie_malformed,      // refused: it does not have the form of an id; of no session
     cookie_bad_signature,  // refused: not signed by a key of ours; of no session
@@ -52,6 +54,7 @@ struct SessionEvent {
   SessionRef session{};
   SessionRef previous{};
   std::string_view attribute{};  // its name, of 40 bytes at most and without control bytes
+  const Error* error = nullptr;  // of `refused`
 };
 
 // The verbs of SessionStore, and of its PrincipalIndex. (`entries` and `forget` are of no session.)

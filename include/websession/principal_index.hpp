@@ -1,6 +1,5 @@
 // Which sessions a principal (a user, an account) has: an ability that a store may have besides its
-// five verbs. MemoryStore and RedisStore have it; SessionManager finds it by dynamic_cast, so a
-// decorator implements it as well and passes the calls on.
+// five verbs (SessionStore::index). MemoryStore and RedisStore have it, and what stands upon them.
 #pragma once
 
 #include <span>
@@ -52,9 +51,6 @@ class PrincipalIndex {
   // SessionStore::erase would end its successor. Precondition: the store gave the record as frozen.
   virtual Result<void> end_frozen(const StoreKey& key) = 0;
 };
-
-// The index of a store; null: it keeps none.
-PrincipalIndex* principal_index_of(SessionStore& store) noexcept;
 
 // invalid_argument: what is asked for needs a store with an index.
 [[nodiscard]] Error no_principal_index();

@@ -91,6 +91,7 @@ class RedisStore final : public SessionStore, public PrincipalIndex {
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
+  [[nodiscard]] PrincipalIndex* index() noexcept override { return this; }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override;
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override;

@@ -36,7 +36,7 @@ inline constexpr Absent absent{};
 // Copies are cheap. Const, so safe to share between threads.
 class SessionSnapshot {
  public:
-  // As Session's.
+  // As Session's; but no observer hears of a value that does not fit.
   template <class T>
   [[nodiscard]] Result<std::optional<T>> get(std::string_view name) const {
     const std::optional<std::string_view> text = attributes_.find(name);

@@ -210,6 +210,9 @@ class SessionManager {
   // error's response. `unchanged`: nothing was asked to end, and the session is as it was; `erased`
   // and `gone` as with commit. Errors: those of the store, then another call tries again.
   [[nodiscard]] Result<Commit> abandon(Session& session) const;
+  // Tells the observer of an error that a handler met and did not deal with (for adapters), unless
+  // it is one of the store, which it has heard of, or `gone`. A commit does this by itself.
+  void report(const Error& error, const Session& session) const noexcept;
 
   // What belongs on the response when there is no Commit, as open, the handler or commit failed:
   // the headers of SessionOptions::cache_headers. No round trip.

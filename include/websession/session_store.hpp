@@ -21,6 +21,8 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
+class PrincipalIndex;  // principal_index.hpp
+
 // The time to live of a record, counted by the store from the moment it writes; and who is listed
 // with it.
 struct Lifetime {
@@ -127,7 +129,7 @@ struct Outcome {
 // Names and values are any bytes, NUL and the empty value included. An attribute whose deadline has
 // passed is absent in every verb.
 //
-// A store is asked by dynamic_cast what else it can do, so its class is compiled with RTTI.
+// A store that stands upon another one derives from StoreDecorator (store_decorator.hpp).
 class SessionStore {
  public:
   SessionStore() = default;
@@ -148,8 +150,8 @@ class SessionStore {
   // due (is_renewal_due). Empty changes only renew. On a conflict nothing is renewed either.
   // Errors: invalid_argument (bad changes; a counter that is no integer or would overflow);
   // too_large (the session would grow beyond Changes::bytes_max or attributes_max). A store may
-  // count the bytes approximately: what fits exactly is never refused, and no session ever grows
-  // beyond twice the bound.
+  // count the bytes approximately: what fits exactly is never refused, and no session grows beyond
+  // twice the bound, but for what hints put back (Set::replaces).
   virtual Result<Outcome> update(const StoreKey& key, const Changes& changes,
                                  Lifetime lifetime) = 0;
 
@@ -171,6 +173,10 @@ class SessionStore {
   // none, on the way: then it is somebody else's. Fails for no size, nor for what the index holds.
   // False: there was nothing to end. Error: corrupt, when a chain has more than 16.
   virtual Result<bool> erase(const StoreKey& key, Grace grace = {}) = 0;
+
+  // Which sessions a principal has: the store's index (principal_index.hpp), which lives as long
+  // and keeps what it promises there. Null: it keeps none. Always the same.
+  [[nodiscard]] virtual PrincipalIndex* index() noexcept { return nullptr; }
 };
 
 // For authors of stores.

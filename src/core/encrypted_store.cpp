@@ -112,9 +112,8 @@ std::size_t sealed_bytes_max(const Changes& changes) {
 }  // namespace
 
 struct EncryptedStore::Impl {
-  Impl(std::shared_ptr<SessionStore> the_inner, EncryptionOptions options)
-      : inner(std::move(the_inner)),
-        index(principal_index_of(*inner)),
+  Impl(SessionStore& the_inner, EncryptionOptions options)
+      : inner(the_inner),
         keys(options.keys),
         countable(std::move(options.countable)),
         retry_for(options.retry_for),
@@ -154,8 +153,7 @@ struct EncryptedStore::Impl {
   Result<void> carry_over(SessionCipher& from, SessionCipher& to, const Fields& stored,
                           const Changes& changes, Changes& guarded) const;
 
-  const std::shared_ptr<SessionStore> inner;
-  PrincipalIndex* const index;  // the inner store's; null: it keeps none
+  SessionStore& inner;
   const internal::SealingKeys keys;
   std::vector<std::string> countable;  // in order
   const milliseconds retry_for;
@@ -337,7 +335,7 @@ Result<Outcome> EncryptedStore::Impl::settle(const Try& attempt) const {
 Attempt EncryptedStore::Impl::try_update(const StoreKey& key, SessionCipher& cipher,
                                          const Changes& changes, const Changes& sealed,
                                          Lifetime lifetime) const {
-  const Result<std::optional<Record>> record = inner->load(key);
+  const Result<std::optional<Record>> record = inner.load(key);
   if (!record.has_value()) return record.error();
   if (!*record || (*record)->frozen) return final_outcome({Outcome::Status::gone});
   const Fields& stored = (*record)->fields;
@@ -351,7 +349,7 @@ Attempt EncryptedStore::Impl::try_update(const StoreKey& key, SessionCipher& cip
   if (identity_needs_reading(changes)) {
     if (auto added = add_identity(cipher, stored, changes, guarded); !added) return added.error();
   }
-  return unless_conflict(inner->update(key, guarded, lifetime));
+  return unless_conflict(inner.update(key, guarded, lifetime));
 }
 
 // Adds the identity that the changes make of what was read, on condition that it still is that.
@@ -390,7 +388,7 @@ Result<void> EncryptedStore::Impl::carry_over(SessionCipher& from, SessionCipher
 Attempt EncryptedStore::Impl::try_rekey(const StoreKey& from, const StoreKey& to,
                                         const Changes& changes, const Changes& sealed,
                                         Lifetime lifetime, Grace grace) const {
-  const Result<std::optional<Record>> record = inner->load(from);
+  const Result<std::optional<Record>> record = inner.load(from);
   if (!record.has_value()) return record.error();
   if (!*record || (*record)->frozen) {
     // Gone, unless this rekey was made before. The inner store knows, and writes nothing in either
@@ -398,7 +396,7 @@ Attempt EncryptedStore::Impl::try_rekey(const StoreKey& from, const StoreKey& to
     Changes nothing;
     nothing.increment = changes.increment;
     nothing.expect.push_back({std::string(created_field), {""}});
-    return unless_conflict(inner->rekey(from, to, nothing, lifetime, grace));
+    return unless_conflict(inner.rekey(from, to, nothing, lifetime, grace));
   }
   const Fields& stored = (*record)->fields;
   SessionCipher from_cipher(keys, from);
@@ -419,10 +417,12 @@ Attempt EncryptedStore::Impl::try_rekey(const StoreKey& from, const StoreKey& to
   if (auto moved = carry_over(from_cipher, to_cipher, stored, changes, guarded); !moved) {
     return moved.error();
   }
-  return unless_conflict(inner->rekey(from, to, guarded, lifetime, grace));
+  return unless_conflict(inner.rekey(from, to, guarded, lifetime, grace));
 }
 
-EncryptedStore::EncryptedStore(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+EncryptedStore::EncryptedStore(std::shared_ptr<SessionStore> inner,
+                               std::unique_ptr<Impl> impl) noexcept
+    : StoreDecorator(std::move(inner)), impl_(std::move(impl)) {}
 EncryptedStore::~EncryptedStore() = default;
 
 Result<std::shared_ptr<EncryptedStore>> EncryptedStore::make(std::shared_ptr<SessionStore> inner,
@@ -438,12 +438,12 @@ Result<std::shared_ptr<EncryptedStore>> EncryptedStore::make(std::shared_ptr<Ses
   if (options.retry_for < milliseconds(0) || options.retry_for > std::chrono::minutes(1)) {
     return invalid("retry_for: must be 0 to 1 minute");
   }
-  return std::shared_ptr<EncryptedStore>(
-      new EncryptedStore(std::make_unique<Impl>(std::move(inner), std::move(options))));
+  auto impl = std::make_unique<Impl>(*inner, std::move(options));
+  return std::shared_ptr<EncryptedStore>(new EncryptedStore(std::move(inner), std::move(impl)));
 }
 
 Result<std::optional<Record>> EncryptedStore::load(const StoreKey& key) {
-  Result<std::optional<Record>> record = impl_->inner->load(key);
+  Result<std::optional<Record>> record = inner().load(key);
   if (!record.has_value() || !*record) return record;
   if ((*record)->is_over()) return record;  // nothing is in it
   if (internal::is_count_key(key)) return record;
@@ -458,27 +458,27 @@ Result<void> EncryptedStore::create(const StoreKey& key, const Fields& fields, L
   if (auto valid = validate(fields, lifetime); !valid) return valid;
   const auto names_own = [](const Field& field) { return is_own(field.name); };
   if (std::any_of(fields.begin(), fields.end(), names_own)) return own_error();
-  if (internal::is_count_key(key)) return impl_->inner->create(key, fields, lifetime);
+  if (internal::is_count_key(key)) return inner().create(key, fields, lifetime);
   SessionCipher cipher(impl_->keys, key);
   const Result<Fields> sealed = impl_->sealed(cipher, fields);
   if (!sealed) return sealed.error();
-  return impl_->inner->create(key, *sealed, lifetime);
+  return inner().create(key, *sealed, lifetime);
 }
 
 Result<Outcome> EncryptedStore::update(const StoreKey& key, const Changes& changes,
                                        Lifetime lifetime) {
-  if (internal::is_count_key(key)) return impl_->inner->update(key, changes, lifetime);
+  if (internal::is_count_key(key)) return inner().update(key, changes, lifetime);
   if (auto valid = impl_->check(changes, lifetime); !valid) return std::move(valid).error();
   SessionCipher cipher(impl_->keys, key);
   const Result<Changes> sealed = impl_->sealed(cipher, changes);
   if (!sealed) return sealed.error();
   if (!impl_->expects_sealed(changes) && !identity_needs_reading(changes)) {
-    return impl_->inner->update(key, *sealed, lifetime);
+    return inner().update(key, *sealed, lifetime);
   }
   const Result<std::optional<Changes>> foretold = impl_->foretold(cipher, changes, *sealed);
   if (!foretold.has_value()) return foretold.error();
   if (*foretold) {
-    Result<Outcome> outcome = impl_->inner->update(key, **foretold, lifetime);
+    Result<Outcome> outcome = inner().update(key, **foretold, lifetime);
     const bool conflict = outcome && outcome->status == Outcome::Status::conflict;
     if (!conflict) return outcome;
     // What is there instead can only be told by reading it.
@@ -494,25 +494,6 @@ Result<Outcome> EncryptedStore::rekey(const StoreKey& from, const StoreKey& to,
   if (!sealed) return sealed.error();
   return impl_->settle(
       [&] { return impl_->try_rekey(from, to, changes, *sealed, lifetime, grace); });
-}
-
-Result<bool> EncryptedStore::erase(const StoreKey& key, Grace grace) {
-  return impl_->inner->erase(key, grace);
-}
-
-Result<std::vector<StoreKey>> EncryptedStore::entries(std::string_view principal) {
-  if (impl_->index == nullptr) return no_principal_index();
-  return impl_->index->entries(principal);
-}
-
-Result<void> EncryptedStore::forget(std::string_view principal, std::span<const StoreKey> keys) {
-  if (impl_->index == nullptr) return no_principal_index();
-  return impl_->index->forget(principal, keys);
-}
-
-Result<void> EncryptedStore::end_frozen(const StoreKey& key) {
-  if (impl_->index == nullptr) return no_principal_index();
-  return impl_->index->end_frozen(key);
 }
 
 }  // namespace websession

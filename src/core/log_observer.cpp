@@ -23,6 +23,7 @@ bool is_usual(SessionEvent::Kind kind) {
     case Kind::created:
     case Kind::loaded:
     case Kind::not_found:
+    case Kind::late:
     case Kind::renewed:
     case Kind::updated:
     case Kind::regenerated:
@@ -89,6 +90,7 @@ LogObserver::~LogObserver() = default;
 void LogObserver::on_session(const SessionEvent& event) {
   std::string text(to_text(event.kind));
   if (!event.attribute.empty()) text += " of \"" + std::string(event.attribute) + "\"";
+  if (event.error != nullptr) text += ": " + event.error->message();
   if (!is_usual(event.kind)) {
     lines_->write_now_and_then({-1, static_cast<int>(event.kind)}, text,
                                [&] { return label(event.session); });

@@ -5,37 +5,39 @@
 #include <utility>
 #include <vector>
 
-#include "websession/principal_index.hpp"
-
 #include "count_key.hpp"
+#include "websession/principal_index.hpp"
+#include "websession/store_decorator.hpp"
 
 namespace websession::internal {
 namespace {
 
 using Kind = SessionEvent::Kind;
 
-class ObservedStore : public SessionStore {
+class ObservedStore final : public StoreDecorator, private PrincipalIndex {
  public:
   ObservedStore(std::shared_ptr<SessionStore> store, std::shared_ptr<Observer> observer,
                 std::shared_ptr<const Clock> clock)
-      : store_(std::move(store)), observer_(std::move(observer)), clock_(std::move(clock)) {}
+      : StoreDecorator(std::move(store)),
+        observer_(std::move(observer)),
+        clock_(std::move(clock)) {}
 
   Result<std::optional<Record>> load(const StoreKey& key) override {
-    auto record = timed(StoreVerb::load, key, [&] { return store_->load(key); });
+    auto record = timed(StoreVerb::load, key, [&] { return inner().load(key); });
     if (record.has_value()) tell(kind_of(*record), key);
     return record;
   }
 
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
     auto created =
-        timed(StoreVerb::create, key, [&] { return store_->create(key, fields, lifetime); });
+        timed(StoreVerb::create, key, [&] { return inner().create(key, fields, lifetime); });
     if (created) tell(Kind::created, key);
     return created;
   }
 
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
     auto outcome =
-        timed(StoreVerb::update, key, [&] { return store_->update(key, changes, lifetime); });
+        timed(StoreVerb::update, key, [&] { return inner().update(key, changes, lifetime); });
     if (outcome && outcome->status == Outcome::Status::applied) {
       tell(changes.empty() ? Kind::renewed : Kind::updated, key);
     } else if (outcome) {
@@ -47,7 +49,7 @@ class ObservedStore : public SessionStore {
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override {
     auto outcome = timed(StoreVerb::rekey, from,
-                         [&] { return store_->rekey(from, to, changes, lifetime, grace); });
+                         [&] { return inner().rekey(from, to, changes, lifetime, grace); });
     if (outcome && outcome->status == Outcome::Status::applied) {
       observer_->tell(SessionEvent{Kind::regenerated, SessionRef(to), SessionRef(from)});
     } else if (outcome) {
@@ -57,12 +59,28 @@ class ObservedStore : public SessionStore {
   }
 
   Result<bool> erase(const StoreKey& key, Grace grace) override {
-    auto erased = timed(StoreVerb::erase, key, [&] { return store_->erase(key, grace); });
+    auto erased = timed(StoreVerb::erase, key, [&] { return inner().erase(key, grace); });
     if (erased.has_value() && *erased) tell(Kind::erased, key);
     return erased;
   }
 
- protected:
+  [[nodiscard]] PrincipalIndex* index() noexcept override {
+    return inner().index() != nullptr ? this : nullptr;
+  }
+
+ private:
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
+    return timed(StoreVerb::entries, SessionRef(), [&] { return its().entries(principal); });
+  }
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+    return timed(StoreVerb::forget, SessionRef(), [&] { return its().forget(principal, keys); });
+  }
+  Result<void> end_frozen(const StoreKey& key) override {
+    return timed(StoreVerb::end_frozen, SessionRef(key), [&] { return its().end_frozen(key); });
+  }
+  // Precondition: the inner store has one.
+  [[nodiscard]] PrincipalIndex& its() const noexcept { return *inner().index(); }
+
   template <class Call>
   std::invoke_result_t<const Call&> timed(StoreVerb verb, SessionRef session, const Call& call) {
     const SteadyTime start = clock_->steady();
@@ -73,7 +91,6 @@ class ObservedStore : public SessionStore {
     return result;
   }
 
- private:
   template <class Call>
   std::invoke_result_t<const Call&> timed(StoreVerb verb, const StoreKey& key, const Call& call) {
     return timed(verb, SessionRef(key), call);
@@ -90,30 +107,8 @@ class ObservedStore : public SessionStore {
     tell(status == Outcome::Status::gone ? Kind::gone : Kind::conflict, key);
   }
 
-  std::shared_ptr<SessionStore> store_;
   std::shared_ptr<Observer> observer_;
   std::shared_ptr<const Clock> clock_;
-};
-
-// The same for a store with an index.
-class ObservedIndexedStore final : public ObservedStore, public PrincipalIndex {
- public:
-  ObservedIndexedStore(PrincipalIndex& index, std::shared_ptr<SessionStore> store,
-                       std::shared_ptr<Observer> observer, std::shared_ptr<const Clock> clock)
-      : ObservedStore(std::move(store), std::move(observer), std::move(clock)), index_(index) {}
-
-  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
-    return timed(StoreVerb::entries, SessionRef(), [&] { return index_.entries(principal); });
-  }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
-    return timed(StoreVerb::forget, SessionRef(), [&] { return index_.forget(principal, keys); });
-  }
-  Result<void> end_frozen(const StoreKey& key) override {
-    return timed(StoreVerb::end_frozen, SessionRef(key), [&] { return index_.end_frozen(key); });
-  }
-
- private:
-  PrincipalIndex& index_;  // the store's
 };
 
 }  // namespace
@@ -121,10 +116,6 @@ class ObservedIndexedStore final : public ObservedStore, public PrincipalIndex {
 std::shared_ptr<SessionStore> observe(std::shared_ptr<SessionStore> store,
                                       std::shared_ptr<Observer> observer,
                                       std::shared_ptr<const Clock> clock) {
-  if (PrincipalIndex* index = principal_index_of(*store)) {
-    return std::make_shared<ObservedIndexedStore>(*index, std::move(store), std::move(observer),
-                                                  std::move(clock));
-  }
   return std::make_shared<ObservedStore>(std::move(store), std::move(observer), std::move(clock));
 }
 

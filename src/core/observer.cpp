@@ -53,6 +53,8 @@ std::string_view to_text(SessionEvent::Kind kind) noexcept {
       return "degraded";
     case Kind::unreadable:
       return "unreadable";
+    case Kind::refused:
+      return "refused";
     case Kind::value_mismatch:
       return "value_mismatch";
     case Kind::cookie_malformed:

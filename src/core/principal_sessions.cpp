@@ -255,9 +255,14 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
   // while a pass is on has an entry under that. So a list without anything to end is the moment at
   // which all of them had ended.
   std::size_t ended = 0;
+  bool any = false;  // has been ended or stripped
+  const auto failed = [&any](Error error) {
+    error.maybe_applied = error.maybe_applied || any;
+    return error;
+  };
   for (int pass = 0; pass < passes_max; ++pass) {
     const Result<std::vector<StoreKey>> keys = shared_->index->entries(principal);
-    if (!keys) return keys.error();
+    if (!keys) return failed(keys.error());
     std::vector<StoreKey> done;
     // The newest first: the end of a chain, if somebody takes new ids meanwhile.
     for (auto entry = keys->rbegin(); entry != keys->rend(); ++entry) {
@@ -266,23 +271,24 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
       if (auto in_time = deadline.check(); !in_time) {
         Error error = std::move(in_time).error();
         error.detail += ": call again, what has ended stays so";
-        error.maybe_applied = true;
-        return error;
+        return failed(std::move(error));
       }
       // What a replaced id leads to may be the session to keep.
       const auto& end = keeps ? end_listed : end_chain_of;
       const Result<bool> over = end(store, *shared_->index, key, principal, shared_->mark());
-      if (!over.has_value()) return over.error();
+      if (!over.has_value()) return failed(over.error());
+      any = true;
       if (*over) ++ended;
       done.push_back(key);
     }
     if (done.empty()) return ended;
     if (auto forgotten = shared_->index->forget(principal, done); !forgotten) {
-      return std::move(forgotten).error();
+      return failed(std::move(forgotten).error());
     }
   }
-  return make_error(Errc::overloaded,
-                    "the principal signs in faster than the sessions can be ended; call again");
+  return failed(
+      make_error(Errc::overloaded,
+                 "the principal signs in faster than the sessions can be ended; call again"));
 }
 
 // Refuses a sign-in beyond the limit, if that is the policy. Dates it after those that are listed:

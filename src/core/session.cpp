@@ -160,10 +160,11 @@ Changes Session::State::limited() const {
 Changes Session::State::changes() const {
   Changes changes = limited();
   changes.clear = cleared;
+  const bool hints = may_hint();
   const auto add = [&](const PendingByName& all, bool with_removals) {
     for (const auto& [name, change] : all) {
       if (change.text) {
-        changes.set.push_back({name, *change.text, change.deadline, was_plain(name)});
+        changes.set.push_back({name, *change.text, change.deadline, hints && was_plain(name)});
       } else if (with_removals) {
         changes.remove.push_back(name);
       }
@@ -178,6 +179,13 @@ Changes Session::State::changes() const {
     add_created(changes);
   }
   return changes;
+}
+
+// What was seen long ago is no hint: the more attributes were removed since, the more would come
+// back past the limits (docs/decisions.md#sessions-in-redis).
+bool Session::State::may_hint() const {
+  constexpr std::chrono::minutes hint_age_max(1);
+  return stored && shared->clock->steady() - stored->loaded_at <= hint_age_max;
 }
 
 bool Session::State::was_plain(std::string_view name) const {

@@ -113,7 +113,7 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
   if (options.observer) {
     store = internal::observe(std::move(store), options.observer, shared->clock);
   }
-  shared->index = principal_index_of(*store);
+  shared->index = store->index();
   if (options.max_sessions_per_principal && shared->index == nullptr) return no_principal_index();
   shared->store =
       internal::IdStore(std::move(store), options.id_storage, options.id_namespace, shared->clock);
@@ -146,6 +146,7 @@ Result<SessionManager::Loaded> SessionManager::load(const SessionId& id) const {
                    record.frozen,
                    std::move(record.expired)};
   state->stored->seen = (*found)->seen;
+  state->stored->loaded_at = shared_->clock->steady();
   state->stored->is_created_wrong = ahead;
   return Loaded{Session(std::move(state))};
 }
@@ -246,6 +247,7 @@ Result<void> SessionManager::store_new(Session::State& state, const Fields& attr
     if (created) {
       state.stored = {*std::move(id), complete, at, shared_->clock->steady() + ttl};
       state.stored->seen = shared_->store.form_of_new();
+      state.stored->loaded_at = shared_->clock->steady();
       state.unread.clear();
       state.is_over = false;
       return {};
@@ -415,13 +417,26 @@ Result<Commit::Status> SessionManager::sign_in_anew(Session::State& state) const
 }
 
 Result<Commit> SessionManager::commit(Session& session) const {
-  return for_caches(carry_out(*session.state_), *session.state_);
+  Result<Commit> commit = for_caches(carry_out(*session.state_), *session.state_);
+  if (!commit) report(commit.error(), session);
+  return commit;
+}
+
+void SessionManager::report(const Error& error, const Session& session) const noexcept {
+  if (error.code != Errc::invalid_argument && error.code != Errc::too_large &&
+      error.code != Errc::too_many_sessions) {
+    return;
+  }
+  SessionEvent event{SessionEvent::Kind::refused};
+  event.error = &error;
+  shared_->tell(session.id(), event);
 }
 
 Result<Commit> SessionManager::abandon(Session& session) const {
   using Life = Session::State::Life;
   Session::State& state = *session.state_;
-  if (state.life == Life::ended) return commit(session);  // gives what deletes the cookie
+  // Gives what deletes the cookie, or nothing.
+  if (state.life == Life::ended || state.life == Life::gone) return commit(session);
   if (!state.must_end()) return for_caches(Commit{}, state);
   return for_caches(end_after_all(state, Commit::Status::gone), state);
 }
@@ -497,16 +512,17 @@ Result<Commit> SessionManager::end_after_all(Session::State& state,
   if (!ended.has_value()) return ended.error();
   state.first_error.reset();
   state.forget_wishes();
-  if (!status) {
-    state.life = Life::ended;
-    Error error = status.error();
-    error.detail += "; the session has ended, as it was asked to";
-    return error;
-  }
   // Replaced by a parallel request, it was found under its new id. Or it had ended before: then the
   // cookie may be that of another sign-in by now.
   // (A session that could not be read has no other one.)
   const bool is_ours = *ended || (!state.unread.empty() && !state.is_over);
+  if (!status) {
+    state.life = is_ours ? Life::ended : Life::gone;
+    Error error = status.error();
+    error.detail += is_ours ? "; the session has ended, as it was asked to"
+                            : "; the session had ended, or become another principal's, before";
+    return error;
+  }
   state.life = is_ours ? Life::erased : Life::gone;
   if (!is_ours) return Commit{Commit::Status::gone, {}};
   return Commit{Commit::Status::erased, cookie_headers(state, true)};
@@ -541,7 +557,8 @@ std::vector<Header> SessionManager::cookie_headers(const Session::State& state, 
         shared_->warned_of_plain_http,
         "a Secure session cookie was sent over plain http: browsers drop it (except on localhost), "
         "so every request starts a new session. Serve https, or, behind a proxy that ends TLS, "
-        "tell the adapter to trust X-Forwarded-Proto, or set cookie.secure to Secure::automatic");
+        "tell the adapter to trust X-Forwarded-Proto, or, for a cookie whose name has no prefix "
+        "(__Host-, __Secure-), set cookie.secure to Secure::automatic");
   }
   // Options and ids were checked when they were made, so this cannot fail.
   std::string text = serialize(cookie).value();

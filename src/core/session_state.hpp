@@ -46,8 +46,10 @@ struct SessionManager::Shared {
   }
   // `id`: null for a session that is not stored.
   void tell_mismatch(const SessionId* id, std::string_view attribute) const {
+    tell(id, {SessionEvent::Kind::value_mismatch, {}, {}, attribute});
+  }
+  void tell(const SessionId* id, SessionEvent event) const {
     if (!options.observer) return;
-    SessionEvent event{SessionEvent::Kind::value_mismatch, {}, {}, attribute};
     if (id == nullptr) return options.observer->tell(event);
     const StoreKey key = internal::key_of(*id, store.form_of_new());
     event.session = SessionRef(key);
@@ -73,6 +75,7 @@ struct Session::State {
     // there already no change: it is as if this request had run right after its load.
     bool fresh = true;
     internal::KeyForm seen{};  // under which key the store had it
+    SteadyTime loaded_at{};
     // Its `@created` lies in the future: `created` is now instead, and the next write says so.
     bool is_created_wrong = false;
   };
@@ -179,6 +182,7 @@ struct Session::State {
     return {ttl, principal, internal::renewal_least(ttl, shared->plan), remaining()};
   }
   // Whether an attribute was there and had no deadline when the session was loaded.
+  [[nodiscard]] bool may_hint() const;
   [[nodiscard]] bool was_plain(std::string_view name) const;
   // Takes over what a write has made of the session, and that it has renewed it if that was due.
   void settle(Fields fields, const Lifetime& lifetime);

@@ -7,6 +7,7 @@ std::optional<Error> internal::error_thrown_by(void (*call)(void*), void* argume
   try {
     call(argument);
   } catch (const Exception& exception) {
+    manager.report(exception.error(), session);
     return exception.error();
   } catch (...) {
     (void)manager.abandon(session);  // the handler's failure is the one to hear of

@@ -9,7 +9,7 @@ namespace websession::testing {
 namespace {
 
 PrincipalIndex& index_of(SessionStore& store) {
-  PrincipalIndex* index = principal_index_of(store);
+  PrincipalIndex* index = store.index();
   if (index == nullptr) throw Exception(no_principal_index());
   return *index;
 }

@@ -6,9 +6,9 @@
 
 #include "encrypted_harness.hpp"
 #include "faulty_memory.hpp"
-#include "forwarding_store.hpp"
 #include "session_races.hpp"
 #include "websession/counters.hpp"
+#include "websession/store_decorator.hpp"
 
 namespace websession::testing {
 namespace {
@@ -21,15 +21,15 @@ using Status = CodeCheck::Status;
 const std::string ada = "ada@example.com";
 
 // Notes the keys of all that is stored.
-class KeyNotes final : public ForwardingStore {
+class KeyNotes final : public StoreDecorator {
  public:
-  using ForwardingStore::ForwardingStore;
+  using StoreDecorator::StoreDecorator;
 
   std::vector<std::string> keys{};
 
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
     keys.push_back(key.secret());
-    return ForwardingStore::create(key, fields, lifetime);
+    return StoreDecorator::create(key, fields, lifetime);
   }
 };
 

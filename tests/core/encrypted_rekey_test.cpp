@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "encrypted_fixture.hpp"
-#include "forwarding_store.hpp"
+#include "websession/store_decorator.hpp"
 
 namespace websession::testing {
 namespace {
@@ -17,9 +17,9 @@ namespace {
 using std::chrono::milliseconds;
 
 // Passes everything on, and lets a test step in right before a write.
-class InterruptedStore final : public ForwardingStore {
+class InterruptedStore final : public StoreDecorator {
  public:
-  using ForwardingStore::ForwardingStore;
+  using StoreDecorator::StoreDecorator;
 
   std::function<void()> before_each_write{};
   std::function<void()> before_next_write{};
@@ -28,12 +28,12 @@ class InterruptedStore final : public ForwardingStore {
   Result<Outcome> update(const StoreKey& which, const Changes& changes,
                          Lifetime lifetime) override {
     interrupt();
-    return ForwardingStore::update(which, changes, lifetime);
+    return StoreDecorator::update(which, changes, lifetime);
   }
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace how_long) override {
     interrupt();
-    return ForwardingStore::rekey(from, to, changes, lifetime, how_long);
+    return StoreDecorator::rekey(from, to, changes, lifetime, how_long);
   }
 
  private:

@@ -80,6 +80,40 @@ TEST_F(LogObserverTest, WhatIsNotUsualIsALine) {
   EXPECT_EQ(lines(), "websession: cookie_malformed\n");
 }
 
+// What a program asks for and does not get is in no answer to a visitor, so it must be seen here.
+TEST_F(LogObserverTest, ARefusalSaysWhy) {
+  const SessionManager m = manager();
+  Session session = testing::open_session(m);
+  session.set("@x", 1);
+  EXPECT_FALSE(m.commit(session));
+  EXPECT_TRUE(
+      lines().starts_with("websession: refused: invalid argument: attribute \"@x\": names "
+                          "that start with '@'"));
+  clock->advance(std::chrono::seconds(10));
+  Session large = testing::open_session(m);
+  large.set("x", std::string(70'000, 'a'));
+  EXPECT_FALSE(m.commit(large));
+  const std::string told = lines();
+  EXPECT_TRUE(told.starts_with("websession: refused: too large: attribute \"x\"")) << told;
+  EXPECT_EQ(told.find("aaa"), std::string::npos);
+  clock->advance(std::chrono::seconds(10));
+  m.report(make_error(Errc::invalid_argument, "a handler's"), large);
+  EXPECT_EQ(lines(), "websession: refused: invalid argument: a handler's\n");
+  m.report(make_error(Errc::timeout, "the store's"), large);
+  m.report(make_error(Errc::gone, "a visitor's"), large);
+  EXPECT_EQ(lines(), "");
+}
+
+TEST_F(LogObserverTest, LateRequestsAreUsual) {
+  const std::string brought = cookie();
+  const SessionManager m = manager();
+  Session session = testing::open_session(m, brought);
+  session.sign_out();
+  ASSERT_TRUE(m.commit(session));
+  EXPECT_TRUE(testing::open_session(m, brought).ended());
+  EXPECT_EQ(lines(), "");
+}
+
 TEST_F(LogObserverTest, AnAttributeIsNamedAndItsValueIsNot) {
   const std::string brought = cookie();
   const SessionManager m = manager();

@@ -194,6 +194,31 @@ TEST_F(Logout, HappensWhateverElseIsWrong) {
   }
 }
 
+// Nor does one that comes late and fails take the cookie of the sign-in that came before it.
+TEST_F(Logout, ALateOneThatFailsTakesNoOthersCookie) {
+  const SessionManager m = manager();
+  for (const Act& act : {Act([](Session& s) { s.sign_out(), s.set("@x", 1); }),
+                         Act([](Session& s) { s.sign_out(), s.set("a", huge()); }),
+                         Act([](Session& s) { s.set("@x", 1), s.invalidate(); })}) {
+    for (const bool abandons : {false, true}) {
+      const std::string old = stored();
+      Session late = open_session(m, old);
+      Session first = open_session(m, old);
+      first.sign_in("bob");
+      ASSERT_TRUE(m.commit(first));
+      act(late);
+      const Result<Commit> failed = m.commit(late);
+      ASSERT_FALSE(failed);
+      EXPECT_EQ(failed.error().detail.find("the session has ended"), std::string::npos)
+          << failed.error().detail;
+      const Commit after = (abandons ? m.abandon(late) : m.commit(late)).value();
+      EXPECT_EQ(after.status, Status::gone);
+      EXPECT_FALSE(testing::sends_cookie(after));
+      EXPECT_EQ(open_session(m, cookie_of(first)).principal(), "bob");
+    }
+  }
+}
+
 // What asks for no end keeps the session when it fails.
 TEST_F(Logout, NothingElseEndsASession) {
   const SessionManager m = manager();

@@ -19,10 +19,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // Lists dead entries in front of those that it has, and looking at one of them takes time.
-class CrowdedStore final : public ForwardingIndexedStore {
+class CrowdedStore final : public IndexedDecorator {
  public:
   CrowdedStore(std::shared_ptr<SessionStore> inner, std::shared_ptr<ManualClock> clock)
-      : ForwardingIndexedStore(std::move(inner)), clock_(std::move(clock)) {}
+      : IndexedDecorator(std::move(inner)), clock_(std::move(clock)) {}
 
   void bury_under(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) dead_.emplace_back("dead-" + std::to_string(i));
@@ -32,11 +32,11 @@ class CrowdedStore final : public ForwardingIndexedStore {
 
   Result<std::optional<Record>> load(const StoreKey& key) override {
     clock_->advance(load_takes);
-    return ForwardingIndexedStore::load(key);
+    return IndexedDecorator::load(key);
   }
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {
     std::vector<StoreKey> all(dead_.begin(), dead_.end());
-    const auto alive = ForwardingIndexedStore::entries(principal).value();
+    const auto alive = IndexedDecorator::entries(principal).value();
     all.insert(all.end(), alive.begin(), alive.end());
     if (all.size() > entries_max) all.erase(all.begin() + entries_max, all.end());
     return all;
@@ -50,7 +50,7 @@ class CrowdedStore final : public ForwardingIndexedStore {
       const std::size_t listed = std::min(dead_.size(), entries_max);
       dead_.erase(dead_.begin(), dead_.begin() + static_cast<std::ptrdiff_t>(listed));
     }
-    return ForwardingIndexedStore::forget(principal, keys);
+    return IndexedDecorator::forget(principal, keys);
   }
 
  private:

@@ -12,6 +12,7 @@
 
 #include "faulty_memory.hpp"
 #include "requests.hpp"
+#include "websession/store_decorator.hpp"
 
 namespace websession::testing {
 namespace {
@@ -846,6 +847,34 @@ TEST_F(SessionManagerTest, WhoIsActiveStaysUntilTheAbsoluteTimeout) {
     clock->advance(seconds(1));
     EXPECT_TRUE(open_session(m, cookie).is_new());
   }
+}
+
+// Notes whether an update is told that the first attribute was there.
+class HintNotes final : public StoreDecorator {
+ public:
+  using StoreDecorator::StoreDecorator;
+  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
+    replaces = !changes.set.empty() && changes.set.front().replaces;
+    return StoreDecorator::update(key, changes, lifetime);
+  }
+  bool replaces = false;
+};
+
+// What was loaded long ago may have been removed since, and more and more would come back.
+TEST_F(SessionManagerTest, HintsOfAttributesThatAreThereEndAfterAMinute) {
+  const auto notes = std::make_shared<HintNotes>(store);
+  const SessionManager m = SessionManager::make(notes, options()).value();
+  Session session = open_session(m, stored(m));
+  const auto told = [&](int value) {
+    session.set("a", value);
+    EXPECT_TRUE(m.commit(session));
+    return notes->replaces;
+  };
+  EXPECT_TRUE(told(2));
+  clock->advance(minutes(1));
+  EXPECT_TRUE(told(3));
+  clock->advance(milliseconds(1));
+  EXPECT_FALSE(told(4));
 }
 
 // A session that was loaded long ago knows less of its time to live than the store does. What it

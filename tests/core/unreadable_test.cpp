@@ -24,20 +24,20 @@ using Status = Commit::Status;
 
 // Gives records with times to live that another program might have set, and cannot read one of
 // them.
-class StrangeStore final : public ForwardingIndexedStore {
+class StrangeStore final : public IndexedDecorator {
  public:
-  using ForwardingIndexedStore::ForwardingIndexedStore;
+  using IndexedDecorator::IndexedDecorator;
   std::optional<milliseconds> remaining;
   std::optional<StoreKey> corrupt;
   bool is_a_string = false;  // what is there in its place can be neither read nor erased
 
   Result<bool> erase(const StoreKey& key, Grace grace) override {
     if (corrupt == key && is_a_string) return make_error(Errc::corrupt, "a string");
-    return ForwardingStore::erase(key, grace);
+    return IndexedDecorator::erase(key, grace);
   }
   Result<std::optional<Record>> load(const StoreKey& key) override {
     if (corrupt == key) return make_error(Errc::corrupt, "test");
-    Result<std::optional<Record>> record = ForwardingStore::load(key);
+    Result<std::optional<Record>> record = IndexedDecorator::load(key);
     if (record.has_value() && *record && remaining) (*record)->remaining = *remaining;
     return record;
   }

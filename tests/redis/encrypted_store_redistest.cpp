@@ -95,7 +95,7 @@ std::vector<std::string> fill(const SessionManager& manager, SessionStore& store
   session.regenerate();
   session.set("moved", secrets[3]);
   EXPECT_TRUE(manager.commit(session));
-  const StoreKey key = principal_index_of(store)->entries(principal).value().back();
+  const StoreKey key = store.index()->entries(principal).value().back();
   const Fields kept = store.load(key).value().value().fields;
   for (const char* name : {"@csrf", "@code", "@code.change-email"}) {
     secrets.emplace_back(kept.find(name).value());

@@ -1,60 +1,36 @@
-// Stores that pass every call on: a test derives from one, and overrides what it changes.
+// Decorators for tests, to derive from.
 #pragma once
 
-#include <memory>
-#include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "websession/principal_index.hpp"
-#include "websession/session_store.hpp"
+#include "websession/store_decorator.hpp"
 
 namespace websession::testing {
 
-// The verbs only, so it has no PrincipalIndex.
-class ForwardingStore : public SessionStore {
+// Passes the calls of the index on, too, so that a test can override them. Precondition: the inner
+// store has one.
+class IndexedDecorator : public StoreDecorator, public PrincipalIndex {
  public:
-  explicit ForwardingStore(std::shared_ptr<SessionStore> inner) : inner_(std::move(inner)) {}
+  using StoreDecorator::StoreDecorator;
 
-  Result<std::optional<Record>> load(const StoreKey& key) override { return inner_->load(key); }
-  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
-    return inner_->create(key, fields, lifetime);
-  }
-  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
-    return inner_->update(key, changes, lifetime);
-  }
-  Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
-                        Lifetime lifetime, Grace grace) override {
-    return inner_->rekey(from, to, changes, lifetime, grace);
-  }
-  Result<bool> erase(const StoreKey& key, Grace grace) override {
-    return inner_->erase(key, grace);
-  }
-
- protected:
-  [[nodiscard]] SessionStore& inner() const { return *inner_; }
-
- private:
-  std::shared_ptr<SessionStore> inner_;
-};
-
-// Precondition: the store below has a PrincipalIndex.
-class ForwardingIndexedStore : public ForwardingStore, public PrincipalIndex {
- public:
-  explicit ForwardingIndexedStore(std::shared_ptr<SessionStore> inner)
-      : ForwardingStore(std::move(inner)), index_(*principal_index_of(ForwardingStore::inner())) {}
+  [[nodiscard]] PrincipalIndex* index() noexcept override { return this; }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {
-    return index_.entries(principal);
+    return inner().index()->entries(principal);
   }
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
-    return index_.forget(principal, keys);
+    return inner().index()->forget(principal, keys);
   }
-  Result<void> end_frozen(const StoreKey& key) override { return index_.end_frozen(key); }
+  Result<void> end_frozen(const StoreKey& key) override { return inner().index()->end_frozen(key); }
+};
 
- private:
-  PrincipalIndex& index_;
+// The five verbs only.
+class WithoutIndex final : public StoreDecorator {
+ public:
+  using StoreDecorator::StoreDecorator;
+  [[nodiscard]] PrincipalIndex* index() noexcept override { return nullptr; }
 };
 
 }  // namespace websession::testing

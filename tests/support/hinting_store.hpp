@@ -9,9 +9,9 @@
 
 namespace websession::testing {
 
-class HintingStore final : public ForwardingIndexedStore {
+class HintingStore final : public IndexedDecorator {
  public:
-  using ForwardingIndexedStore::ForwardingIndexedStore;
+  using IndexedDecorator::IndexedDecorator;
 
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
     const Result<std::optional<Record>> loaded = inner().load(key);
@@ -22,7 +22,7 @@ class HintingStore final : public ForwardingIndexedStore {
       const std::optional<Field> field = record.fields.find_field(set.name);
       set.replaces = field && !field->deadline;
     }
-    lifetime.left = record.remaining;
+    if (!lifetime.left) lifetime.left = record.remaining;
     return inner().update(key, hinted, lifetime);
   }
 };

@@ -10,7 +10,7 @@ namespace websession::testing {
 
 // Passes every call on. The hooks run once each, right before such a call is passed on or right
 // after it; they may use the store below. For one thread at a time.
-class HookStore final : public ForwardingIndexedStore {
+class HookStore final : public IndexedDecorator {
   static void run(std::function<void()>& hook) {
     if (hook) std::exchange(hook, nullptr)();
   }
@@ -25,7 +25,7 @@ class HookStore final : public ForwardingIndexedStore {
  public:
   using Hook = std::function<void()>;
 
-  using ForwardingIndexedStore::ForwardingIndexedStore;
+  using IndexedDecorator::IndexedDecorator;
 
   Hook before_load;
   Hook before_write;  // create, update and rekey
@@ -37,32 +37,32 @@ class HookStore final : public ForwardingIndexedStore {
 
   Result<std::optional<Record>> load(const StoreKey& key) override {
     run(before_load);
-    return ForwardingStore::load(key);
+    return IndexedDecorator::load(key);
   }
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
-    return write([&] { return ForwardingStore::create(key, fields, lifetime); });
+    return write([&] { return IndexedDecorator::create(key, fields, lifetime); });
   }
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
-    return write([&] { return ForwardingStore::update(key, changes, lifetime); });
+    return write([&] { return IndexedDecorator::update(key, changes, lifetime); });
   }
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override {
-    return write([&] { return ForwardingStore::rekey(from, to, changes, lifetime, grace); });
+    return write([&] { return IndexedDecorator::rekey(from, to, changes, lifetime, grace); });
   }
   Result<bool> erase(const StoreKey& key, Grace grace) override {
     run(before_erase);
-    return ForwardingStore::erase(key, grace);
+    return IndexedDecorator::erase(key, grace);
   }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {
     run(before_entries);
-    Result<std::vector<StoreKey>> entries = ForwardingIndexedStore::entries(principal);
+    Result<std::vector<StoreKey>> entries = IndexedDecorator::entries(principal);
     run(after_entries);
     return entries;
   }
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
     run(before_forget);
-    return ForwardingIndexedStore::forget(principal, keys);
+    return IndexedDecorator::forget(principal, keys);
   }
 };
 

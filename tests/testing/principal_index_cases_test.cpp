@@ -45,23 +45,23 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
   // Precondition: the caller holds the mutex.
   void list(const StoreKey& key, const Lifetime& lifetime) {
     if (lifetime.principal.empty() && defect_ != Defect::anonymous_listed) return;
-    std::vector<StoreKey>& keys = index_[name_of(lifetime.principal)];
+    std::vector<StoreKey>& keys = listed_[name_of(lifetime.principal)];
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
   }
   void drop(std::string_view principal, const StoreKey& key) {
     const std::lock_guard lock(mutex_);
-    std::erase(index_[name_of(principal)], key);
+    std::erase(listed_[name_of(principal)], key);
   }
   [[nodiscard]] bool is_listed_for_another(const StoreKey& key, std::string_view principal) {
     const std::lock_guard lock(mutex_);
-    return std::any_of(index_.begin(), index_.end(), [&](const auto& listed) {
+    return std::any_of(listed_.begin(), listed_.end(), [&](const auto& listed) {
       const auto& [name, keys] = listed;
       return name != principal && std::find(keys.begin(), keys.end(), key) != keys.end();
     });
   }
   void drop_ended() {
     const std::lock_guard lock(mutex_);
-    for (auto& [name, keys] : index_) {
+    for (auto& [name, keys] : listed_) {
       std::erase_if(keys, [this](const StoreKey& key) {
         const auto record = inner_.load(key).value();
         return !record || record->is_over();
@@ -86,6 +86,8 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
  public:
   IndexedStore(Defect defect, std::shared_ptr<const Clock> clock)
       : defect_(defect), inner_(std::move(clock)) {}
+
+  [[nodiscard]] PrincipalIndex* index() noexcept override { return this; }
 
   Result<std::optional<Record>> load(const StoreKey& key) override { return inner_.load(key); }
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
@@ -123,8 +125,8 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {
     const std::lock_guard lock(mutex_);
-    const auto found = index_.find(name_of(principal));
-    std::vector<StoreKey> keys = found == index_.end() ? std::vector<StoreKey>() : found->second;
+    const auto found = listed_.find(name_of(principal));
+    std::vector<StoreKey> keys = found == listed_.end() ? std::vector<StoreKey>() : found->second;
     if (defect_ == Defect::lists_in_reverse) std::reverse(keys.begin(), keys.end());
     return keys;
   }
@@ -132,7 +134,7 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
     if (defect_ == Defect::forgets_nothing) return {};
     for (const StoreKey& key : keys) drop(principal, key);
     const std::lock_guard lock(mutex_);
-    if (defect_ == Defect::forgets_all) index_.erase(name_of(principal));
+    if (defect_ == Defect::forgets_all) listed_.erase(name_of(principal));
     return {};
   }
   Result<void> end_frozen(const StoreKey& key) override {
@@ -147,7 +149,7 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
   const Defect defect_;
   MemoryStore inner_;
   std::mutex mutex_;
-  std::map<std::string, std::vector<StoreKey>> index_;
+  std::map<std::string, std::vector<StoreKey>> listed_;
 };
 
 class Harness final : public ClockedHarness<IndexedStore> {

@@ -24,8 +24,9 @@ struct AdapterOptions {
   // the header: anybody else can write into it what he likes.
   bool trust_forwarded_proto = false;
   // Answers when the session could not be loaded or stored, or when the handler threw an Exception
-  // of ours (`session.increment("views").value()` while the store is away), instead of a plain 503
-  // or 500. The response is as it was before the handler.
+  // of ours (`session.increment("views").value()` while the store is away), instead of a plain 503,
+  // 409 or 500 (http_status). The response is as it was before the handler. Without this the error
+  // is only seen by SessionOptions::observer.
   std::function<void(const Error&, const Request&, Response&)> on_error{};
   // Called when the session ended while the handler ran, so that its changes were not kept. The
   // response is the handler's; no cookie is sent. If the handler threw an Exception that says so
@@ -77,9 +78,10 @@ inline void join_header(std::string& all, std::string_view line, std::string_vie
 }
 
 // 503 when the store is at fault (try again later), 409 when the session ended under the request
-// (which the visitor can mend by loading the page again), 500 when the program or its data is.
+// (which the visitor can mend by loading the page again) or a sign-in was one too many, 500 when
+// the program or its data is.
 [[nodiscard]] inline int http_status(const Error& error) noexcept {
-  if (error.code == Errc::gone) return 409;
+  if (error.code == Errc::gone || error.code == Errc::too_many_sessions) return 409;
   const bool store = error.code == Errc::unavailable || error.code == Errc::timeout ||
                      error.code == Errc::overloaded || error.code == Errc::rejected;
   return store ? 503 : 500;
@@ -91,6 +93,9 @@ inline void join_header(std::string& all, std::string_view line, std::string_vie
     case 503:
       return "The session store is unavailable. Please try again soon.\n";
     case 409:
+      if (error.code == Errc::too_many_sessions) {
+        return "You are signed in in too many places. Please sign out in another one first.\n";
+      }
       return "Your session has ended. Please load the page again.\n";
     default:
       return "Internal error.\n";

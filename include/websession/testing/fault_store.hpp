@@ -8,11 +8,7 @@
 #include <utility>
 
 #include "websession/principal_index.hpp"
-#include "websession/session_store.hpp"
-
-#ifndef __GXX_RTTI
-#error "a store needs RTTI: compile without -fno-rtti what uses FaultStore"
-#endif
+#include "websession/store_decorator.hpp"
 
 namespace websession::testing {
 
@@ -21,17 +17,16 @@ namespace websession::testing {
 //
 //   for (std::size_t n = 1; …; ++n) { store.fail_call(n, …); run the scenario; check; }
 //
-// The other store's PrincipalIndex is reached through it as well, with calls that count; if it has
-// none, they give invalid_argument.
-class FaultStore final : public SessionStore, public PrincipalIndex {
+// The other store's PrincipalIndex, if it has one, is reached through it as well, with calls that
+// count.
+class FaultStore final : public StoreDecorator, private PrincipalIndex {
  public:
   enum class Moment {
     before,  // nothing is passed on
     after,   // applied, and the answer is lost: the error says maybe_applied
   };
 
-  explicit FaultStore(std::shared_ptr<SessionStore> inner)
-      : inner_(std::move(inner)), index_(principal_index_of(*inner_)) {}
+  using StoreDecorator::StoreDecorator;
 
   // The n-th call from now on (from 1) fails once with this error.
   void fail_call(std::size_t n, Error error, Moment moment = Moment::before) {
@@ -51,36 +46,37 @@ class FaultStore final : public SessionStore, public PrincipalIndex {
   [[nodiscard]] std::size_t calls() const noexcept { return calls_; }
 
   Result<std::optional<Record>> load(const StoreKey& key) override {
-    return pass<Result<std::optional<Record>>>([&] { return inner_->load(key); });
+    return pass<Result<std::optional<Record>>>([&] { return inner().load(key); });
   }
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
-    return pass<Result<void>>([&] { return inner_->create(key, fields, lifetime); });
+    return pass<Result<void>>([&] { return inner().create(key, fields, lifetime); });
   }
   Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
-    return pass<Result<Outcome>>([&] { return inner_->update(key, changes, lifetime); });
+    return pass<Result<Outcome>>([&] { return inner().update(key, changes, lifetime); });
   }
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override {
-    return pass<Result<Outcome>>([&] { return inner_->rekey(from, to, changes, lifetime, grace); });
+    return pass<Result<Outcome>>([&] { return inner().rekey(from, to, changes, lifetime, grace); });
   }
   Result<bool> erase(const StoreKey& key, Grace grace = {}) override {
-    return pass<Result<bool>>([&] { return inner_->erase(key, grace); });
+    return pass<Result<bool>>([&] { return inner().erase(key, grace); });
   }
 
-  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
-    if (index_ == nullptr) return no_principal_index();
-    return pass<Result<std::vector<StoreKey>>>([&] { return index_->entries(principal); });
-  }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
-    if (index_ == nullptr) return no_principal_index();
-    return pass<Result<void>>([&] { return index_->forget(principal, keys); });
-  }
-  Result<void> end_frozen(const StoreKey& key) override {
-    if (index_ == nullptr) return no_principal_index();
-    return pass<Result<void>>([&] { return index_->end_frozen(key); });
+  [[nodiscard]] PrincipalIndex* index() noexcept override {
+    return inner().index() != nullptr ? this : nullptr;
   }
 
  private:
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
+    return pass<Result<std::vector<StoreKey>>>([&] { return inner().index()->entries(principal); });
+  }
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+    return pass<Result<void>>([&] { return inner().index()->forget(principal, keys); });
+  }
+  Result<void> end_frozen(const StoreKey& key) override {
+    return pass<Result<void>>([&] { return inner().index()->end_frozen(key); });
+  }
+
   void prepare(Error error, Moment moment) {
     error_ = std::move(error);
     error_.maybe_applied = moment == Moment::after;
@@ -95,8 +91,6 @@ class FaultStore final : public SessionStore, public PrincipalIndex {
     return error_;
   }
 
-  std::shared_ptr<SessionStore> inner_;
-  PrincipalIndex* index_;
   std::atomic<std::size_t> calls_ = 0;
   std::size_t fail_at_ = static_cast<std::size_t>(-1);
   std::size_t last_failing_ = 0;

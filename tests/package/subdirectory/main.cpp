@@ -31,7 +31,7 @@ bool throws_exception() {
 
 int main() {
   auto store = std::make_shared<testing::FaultStore>(std::make_shared<MemoryStore>());
-  expect(principal_index_of(*store) != nullptr, "a store of the application has an index");
+  expect(store->index() != nullptr, "a store of the application has an index");
   const KeyRing keys = KeyRing::make({std::string(32, 'k')}).value();
   auto counters = std::make_shared<Counters>();
   const auto manager = SessionManager::make(EncryptedStore::make(store, {.keys = keys}).value(),
