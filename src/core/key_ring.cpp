@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "invalid.hpp"
+
 namespace websession {
 
 Result<KeyRing> KeyRing::make(std::vector<std::string> secrets, std::size_t bytes_min) {
-  const auto invalid = [](std::string detail) {
-    return make_error(Errc::invalid_argument, std::move(detail));
-  };
+  using internal::invalid;
   if (secrets.empty()) return invalid("a key ring needs at least one secret");
   for (auto secret = secrets.begin(); secret != secrets.end(); ++secret) {
     if (secret->empty() || secret->size() < bytes_min) {

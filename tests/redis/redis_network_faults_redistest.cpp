@@ -209,6 +209,39 @@ TEST_F(RedisNetworkFaults, ACutAtEveryByteOfAnUpdateReply) {
   }
 }
 
+// The same for what goes without a script, as most writes do.
+TEST_F(RedisNetworkFaults, ACutAtEveryByteOfAnAnswerToAWriteWithoutAScript) {
+  const auto store = connect_through_proxy();
+  const StoreKey key = make_session();
+  int count = 0;
+  for (const bool renews : {false, true}) {
+    const auto set = [&](int value) {
+      Changes changes;
+      changes.set = {{"count", std::to_string(value), {}, true}};
+      Lifetime lifetime{renews ? minute.ttl * 2 : minute.ttl};
+      lifetime.left = minute.ttl;
+      return timed([&] { return store->update(key, changes, lifetime); });
+    };
+    const std::size_t size = reply_size([&] { return set(count); });
+    for (const End end : {End::close, End::reset}) {
+      for (std::size_t bytes = 0; bytes <= size; ++bytes) {
+        if (renews) probe->text({"PEXPIRE", redis_key(key), std::to_string(minute.ttl.count())});
+        proxy->cut(Way::replies, bytes, end);
+        const auto updated = set(++count);
+        if (updated) {
+          EXPECT_GE(bytes, size);
+          EXPECT_EQ(updated->status, Outcome::Status::applied);
+        } else {
+          EXPECT_EQ(updated.error().code, Errc::unavailable) << updated.error().message();
+          EXPECT_TRUE(updated.error().maybe_applied);
+        }
+        EXPECT_EQ(stored_count(key), std::to_string(count));
+        EXPECT_EQ(probe->integer({"PTTL", redis_key(key)}) > minute.ttl.count(), renews);
+      }
+    }
+  }
+}
+
 TEST_F(RedisNetworkFaults, ACutAtEveryByteOfARenewalReply) {
   const auto store = connect_through_proxy();
   const StoreKey key = make_session();

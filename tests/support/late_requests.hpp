@@ -1,5 +1,6 @@
 // A request that was under way while its session was replaced or ended: every end, with every deed
-// of a late request, opened before the end or after it. For any store.
+// of a late request, which was opened after the end, before it, or had even counted before it; and
+// a request with the new id that was opened meanwhile. For any store.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -33,13 +34,17 @@ enum class Deed {
   remove,
   clear,
   regenerate,
-  direct,
+  increment,
+  compare_and_set,
+  consume,
   sign_in,
   sign_out,
   invalidate,
   abandon,
   last = abandon
 };
+// When the late request was opened.
+enum class Opened { after_the_end, before_the_end, before_the_end_and_counted };
 
 class LateRequest {
  public:
@@ -51,18 +56,20 @@ class LateRequest {
     old_ = cookie_of(manager_.commit(session).value());
   }
 
-  void run(Deed deed, bool opened_before) {
+  void run(Deed deed, Opened opened) {
+    const bool opened_before = opened != Opened::after_the_end;
     std::optional<Session> late;
     if (opened_before) late = open_session(manager_, old_);
+    if (opened == Opened::before_the_end_and_counted) {
+      ASSERT_EQ(late->increment("n").value(), ++count_);
+    }
     end();
     if (!opened_before) late = open_session(manager_, old_);
     if (!opened_before) expect_opened(*late);
+    std::optional<Session> newer;
+    if (!new_.empty()) newer = open_session(manager_, new_);
     const auto new_one = read(new_);
-    if (deed == Deed::direct) {
-      const Result<std::int64_t> counted = late->increment("n");
-      ASSERT_FALSE(counted.has_value());
-      EXPECT_EQ(counted.error().code, Errc::gone);
-    }
+    expect_gone_at_once(*late, deed);
     if (deed == Deed::abandon) late->sign_out();
     act(*late, deed);
     const Commit commit =
@@ -81,7 +88,7 @@ class LateRequest {
       EXPECT_TRUE(sends_cookie(commit)) << "its end";
     } else {
       const bool asks_nothing =
-          deed == Deed::read || (deed == Deed::direct && !opened_before && !is_readable());
+          deed == Deed::read || (is_direct(deed) && !opened_before && !is_readable());
       EXPECT_EQ(commit.status, asks_nothing ? Commit::Status::unchanged : Commit::Status::gone);
       EXPECT_FALSE(sends_cookie(commit)) << "it would take the place of the other one";
     }
@@ -90,10 +97,23 @@ class LateRequest {
     } else {
       EXPECT_EQ(read(new_), new_one) << "nothing of it got into the other session";
     }
-    expect_new_one_works(ends);
+    if (newer) expect_newer_one(*newer, ends);
   }
 
  private:
+  static bool is_direct(Deed deed) {
+    return deed == Deed::increment || deed == Deed::compare_and_set || deed == Deed::consume;
+  }
+  static void expect_gone_at_once(Session& late, Deed deed) {
+    const auto expect_gone = [](const auto& result) {
+      ASSERT_FALSE(result.has_value());
+      EXPECT_EQ(result.error().code, Errc::gone);
+    };
+    if (deed == Deed::increment) expect_gone(late.increment("n"));
+    if (deed == Deed::compare_and_set) expect_gone(late.compare_and_set("a", 1, 2));
+    if (deed == Deed::consume) expect_gone(late.consume("a", 1));
+  }
+
   using Content = std::pair<Fields, std::optional<std::string>>;
 
   // Whether the old id leads to a session of the same principal.
@@ -162,7 +182,9 @@ class LateRequest {
   void act(Session& late, Deed deed) const {
     switch (deed) {
       case Deed::read:
-      case Deed::direct:
+      case Deed::increment:
+      case Deed::compare_and_set:
+      case Deed::consume:
       case Deed::abandon:
         return;
       case Deed::write:
@@ -200,19 +222,28 @@ class LateRequest {
     return Content(all.attributes(), all.principal());
   }
 
-  void expect_new_one_works(bool has_ended) const {
-    if (new_.empty() || has_ended) return;
-    Session session = open_session(manager_, new_);
-    EXPECT_EQ(session.increment("n").value(),
-              end_ == End::sign_out_with_a_farewell || end_ == End::sign_in_as_another ? 1 : 2);
+  // A request with the new id that was under way while the late one came.
+  void expect_newer_one(Session& session, bool has_ended) const {
+    if (has_ended) {
+      EXPECT_EQ(session.increment("n").error().code, Errc::gone);
+      session.set("c", 1);
+      const Commit commit = manager_.commit(session).value();
+      EXPECT_EQ(commit.status, Commit::Status::gone);
+      EXPECT_FALSE(sends_cookie(commit));
+      return;
+    }
+    const bool is_empty = end_ == End::sign_out_with_a_farewell || end_ == End::sign_in_as_another;
+    EXPECT_EQ(session.increment("n").value(), is_empty ? 1 : count_ + 1);
     session.set("c", 1);
     EXPECT_EQ(manager_.commit(session).value().status, Commit::Status::updated);
+    EXPECT_TRUE(open_session(manager_, new_).contains("c"));
   }
 
   const SessionManager& manager_;
   const End end_;
   const std::string principal_ = "ada " + SessionId::generate().value().secret();
   const std::string newcomer_ = "eve " + SessionId::generate().value().secret();
+  std::int64_t count_ = 1;
   std::string old_;  // cookies
   std::string new_;  // empty: nothing has taken the old one's place
 };
@@ -221,10 +252,11 @@ class LateRequest {
 inline void expect_late_requests_do_no_harm(const SessionManager& manager, End last = End::last) {
   for (int end = 0; end <= static_cast<int>(last); ++end) {
     for (int deed = 0; deed <= static_cast<int>(Deed::last); ++deed) {
-      for (const bool opened_before : {true, false}) {
+      for (const Opened opened : {Opened::after_the_end, Opened::before_the_end,
+                                  Opened::before_the_end_and_counted}) {
         SCOPED_TRACE("end " + std::to_string(end) + ", deed " + std::to_string(deed) +
-                     (opened_before ? ", opened before" : ", opened after"));
-        LateRequest(manager, static_cast<End>(end)).run(static_cast<Deed>(deed), opened_before);
+                     ", opened " + std::to_string(static_cast<int>(opened)));
+        LateRequest(manager, static_cast<End>(end)).run(static_cast<Deed>(deed), opened);
       }
     }
   }
