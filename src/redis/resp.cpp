@@ -112,6 +112,12 @@ void append_command(std::string& out, std::initializer_list<std::string_view> wo
 }
 
 Reply::Reply(Element root, std::span<const Element> elements) : root_(root) {
+  // Each part of a transaction is answered so: that is not worth a block of memory.
+  for (const std::string_view common : {"QUEUED", "OK", "PONG"}) {
+    if (root.type != Type::status || root.text != common) continue;
+    root_.text = common;
+    return;
+  }
   std::size_t size = elements.size_bytes() + root.text.size();
   for (const Element& element : elements) size += element.text.size();
   if (size == 0) return;

@@ -252,10 +252,10 @@ class LateRequest {
 inline void expect_late_requests_do_no_harm(const SessionManager& manager, End last = End::last) {
   for (int end = 0; end <= static_cast<int>(last); ++end) {
     for (int deed = 0; deed <= static_cast<int>(Deed::last); ++deed) {
-      for (const Opened opened : {Opened::after_the_end, Opened::before_the_end,
-                                  Opened::before_the_end_and_counted}) {
-        SCOPED_TRACE("end " + std::to_string(end) + ", deed " + std::to_string(deed) +
-                     ", opened " + std::to_string(static_cast<int>(opened)));
+      for (const Opened opened :
+           {Opened::after_the_end, Opened::before_the_end, Opened::before_the_end_and_counted}) {
+        SCOPED_TRACE("end " + std::to_string(end) + ", deed " + std::to_string(deed) + ", opened " +
+                     std::to_string(static_cast<int>(opened)));
         LateRequest(manager, static_cast<End>(end)).run(static_cast<Deed>(deed), opened);
       }
     }
