@@ -3,6 +3,7 @@
 // HSETEX is there on some servers only.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -242,34 +243,44 @@ TEST_F(RedisShortcuts, ScriptsAndTheMemoryStoreGiveTheSame) {
       ASSERT_EQ(expected, call(*store)) << "operation " << i << ": scripts and " << name;
     }
   };
-  // Changes, whom the session belongs to afterwards, and what has ended in it.
-  struct Change {
-    Changes changes;
-    std::string principal;
+  const auto user_of = [&](const StoreKey& which) {
+    const auto loaded = scripts->load(which).value();
+    return std::string(loaded ? loaded->fields.find("@user").value_or("") : "");
   };
-  const auto change_of = [&](const StoreKey& changed) {
+  // Whom a session belongs to after the changes.
+  const auto principal_after = [&](const Changes& changes, std::string user) {
+    if (const auto* set = internal::find_set(changes, "@user")) return set->value;
+    return internal::removes(changes, "@user") ? std::string() : std::move(user);
+  };
+  const auto changes_of = [&](const StoreKey& changed) {
     const auto loaded = scripts->load(changed).value();
-    std::string user(loaded ? loaded->fields.find("@user").value_or("") : "");
-    Change change{operations.changes(), {}};
-    operations.pass_on(change.changes, !user.empty());
-    if (const auto* set = internal::find_set(change.changes, "@user")) user = set->value;
-    if (internal::removes(change.changes, "@user")) user.clear();
-    if (loaded && random.below(2) == 0) change.changes.reap = loaded->expired;
-    change.principal = user;
-    return change;
+    Changes changes = operations.changes();
+    operations.pass_on(changes, !user_of(changed).empty());
+    if (loaded && random.below(2) == 0) changes.reap = loaded->expired;
+    return changes;
   };
   struct Move {
     StoreKey from, to;
-    Change change;
+    Changes changes;
     Lifetime lifetime;
     Grace grace;
   };
   std::optional<Move> last_move;
+  // Nobody sets what has ended already.
+  const auto may_be_repeated = [&](const Move& made) {
+    const auto& set = made.changes.set;
+    return std::none_of(set.begin(), set.end(), [&](const Changes::Set& each) {
+      return each.deadline && *each.deadline <= clock->wall();
+    });
+  };
   const auto move = [&](int i, const Move& made) {
+    const auto moved = scripts->load(made.to).value();
+    const std::string principal =
+        moved ? user_of(made.to) : principal_after(made.changes, user_of(made.from));
     Lifetime lifetime = made.lifetime;
-    lifetime.principal = made.change.principal;
+    lifetime.principal = principal;
     on_each(i, [&](SessionStore& store) {
-      return text_of(store.rekey(made.from, made.to, made.change.changes, lifetime, made.grace));
+      return text_of(store.rekey(made.from, made.to, made.changes, lifetime, made.grace));
     });
   };
   for (int i = 0; i < count && !HasFatalFailure(); ++i) {
@@ -293,15 +304,15 @@ TEST_F(RedisShortcuts, ScriptsAndTheMemoryStoreGiveTheSame) {
                                   : erased.error().message();
       });
     } else if (dice == 2) {
-      const bool again = last_move && random.below(4) == 0;
-      if (!again) last_move = Move{key, operations.next_key(), change_of(key), lifetime, grace};
+      const bool again = last_move && random.below(4) == 0 && may_be_repeated(*last_move);
+      if (!again) last_move = Move{key, operations.next_key(), changes_of(key), lifetime, grace};
       move(i, *last_move);
     } else {
-      const Change change = change_of(key);
-      lifetime.principal = change.principal;
-      on_each(i, [&](SessionStore& store) {
-        return text_of(store.update(key, change.changes, lifetime));
-      });
+      const Changes changes = changes_of(key);
+      const std::string principal = principal_after(changes, user_of(key));
+      lifetime.principal = principal;
+      on_each(i,
+              [&](SessionStore& store) { return text_of(store.update(key, changes, lifetime)); });
     }
     if (dice == 3) {
       for (const std::string_view principal : Operations::principals) {
