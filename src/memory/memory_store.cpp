@@ -56,10 +56,11 @@ std::size_t growth(std::size_t before, std::size_t after) {
 }
 
 // What a rekey that was made already answers when it is repeated.
-Outcome repeated_outcome(const Changes& changes, const Entry* present) {
+Outcome repeated_outcome(const Changes& changes, const Entry* present, WallTime now) {
   Outcome outcome;
+  const Fields held = present != nullptr ? live_fields(present->fields, now) : Fields();
   for (const Changes::Increment& increment : changes.increment) {
-    const auto text = present != nullptr ? present->fields.find(increment.name) : std::nullopt;
+    const auto text = held.find(increment.name);
     outcome.counters.push_back(text ? parse_integer(*text).value_or(0) : 0);
   }
   return outcome;
@@ -280,7 +281,10 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
   const Entry* present = new_shard.find(to_hash, to);
   const bool repeated =
       old == nullptr ? present != nullptr : old->successor != nullptr && *old->successor == to;
-  if (repeated) return repeated_outcome(changes, present);
+  if (repeated) {
+    const WallTime wall = present != nullptr ? wall_for(present->fields) : WallTime();
+    return repeated_outcome(changes, present, wall);
+  }
   if (old == nullptr || !old->is_session()) return Outcome{Outcome::Status::gone, {}};
   if (present != nullptr) {
     return make_error(Errc::key_exists, "there is a session under the new key");

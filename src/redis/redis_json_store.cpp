@@ -75,12 +75,13 @@ Result<Next> next_of(std::string_view text, const Changes& changes, WallTime now
 }
 
 // The counters of changes that were applied before.
-Result<Next> applied_before(std::string_view text, const Changes& changes) {
+Result<Next> applied_before(std::string_view text, const Changes& changes, WallTime now) {
   Result<redis::JsonDocument> document = redis::parse_document(text);
   if (!document) return std::move(document).error();
   Next next;
+  const Fields held = live_fields(document->fields, now);
   for (const Changes::Increment& increment : changes.increment) {
-    const std::string_view counter = document->fields.find(increment.name).value_or("");
+    const std::string_view counter = held.find(increment.name).value_or("");
     next.outcome.counters.push_back(parse_integer(counter).value_or(0));
   }
   return next;
@@ -286,7 +287,7 @@ Result<Outcome> RedisJsonStore::rekey(const StoreKey& from, const StoreKey& to,
         }
         // Asked for again: the first time has done it all.
         const bool done = held.mark ? successor == to : !held.text;
-        if (done && held.moved_to) return applied_before(*held.moved_to, changes);
+        if (done && held.moved_to) return applied_before(*held.moved_to, changes, now);
         if (!held.text || held.mark) return Next{{Status::gone}};
         Result<Next> next = next_of(*held.text, changes, now);
         if (!next || !next->text) return next;
