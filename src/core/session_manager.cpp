@@ -137,16 +137,17 @@ Result<SessionManager::Loaded> SessionManager::load(const SessionId& id) const {
   }
   const bool ahead = *created && internal::is_ahead(**created, now);
   if (ahead) *created = now;
+  const SteadyTime loaded_at = shared_->clock->steady();
   auto state = std::make_unique<Session::State>();
   state->shared = shared_;
   state->stored = {id,
                    std::move(record.fields),
                    *created,
-                   shared_->clock->steady() + internal::remaining_of(record),
+                   loaded_at + internal::remaining_of(record),
                    record.frozen,
                    std::move(record.expired)};
   state->stored->seen = (*found)->seen;
-  state->stored->loaded_at = shared_->clock->steady();
+  state->stored->loaded_at = loaded_at;
   state->stored->is_created_wrong = ahead;
   return Loaded{Session(std::move(state))};
 }
