@@ -142,6 +142,18 @@ void rekey_leaves_expired_behind(Trial& t) {
   t.expect(record.expired.empty(), "and takes no room");
 }
 
+void repeated_rekey_counts_what_lives(Trial& t) {
+  const StoreKey key = with_deadline(t);
+  const StoreKey to = Trial::fresh_key();
+  const Changes changes = adding("code", 1);
+  t.expect_applied(t.store().rekey(key, to, changes, {long_ttl}, {long_ttl}), "rekey");
+  pass_deadline(t);
+  const Result<Outcome> again = t.store().rekey(key, to, changes, {long_ttl}, {long_ttl});
+  t.expect_applied(again, "the same rekey again, after the counter's deadline");
+  t.expect(again && again->counters == std::vector<std::int64_t>{0}, "it gives 0");
+  t.expect_value(to, "code", std::nullopt, "after that");
+}
+
 void reap_frees_the_room(Trial& t) {
   const StoreKey key = with_deadline(t);
   pass_deadline(t);
@@ -190,6 +202,7 @@ std::vector<ConformanceCase> deadline_cases() {
       {"clear_keeps_the_librarys_deadlines", "P1 P2", clear_keeps_the_librarys_deadlines},
       {"rekey_moves_deadlines", "P1 P10", rekey_moves_deadlines},
       {"rekey_leaves_expired_behind", "P1 P10", rekey_leaves_expired_behind},
+      {"repeated_rekey_counts_what_lives", "P1 P10", repeated_rekey_counts_what_lives, {"code"}},
       {"reap_frees_the_room", "P2", reap_frees_the_room},
       {"reap_checks_again", "P2", reap_checks_again},
       {"expire_then_set_again", "P2", expire_then_set_again},

@@ -31,6 +31,7 @@ enum class Defect {
   rekey_overwrites,
   rekey_is_not_repeatable,
   rekey_counts_again,
+  rekey_repeats_counters_that_ended,
   rekey_ignores_expect,
   rekey_is_not_atomic,
   rekey_loses_deadlines,
@@ -317,10 +318,11 @@ class DefectiveStore final : public SessionStore {
     }
     Outcome outcome;
     for (const Changes::Increment& increment : changes.increment) {
-      outcome.counters.push_back(
-          present == nullptr
-              ? 0
-              : parse_integer(present->fields.find(increment.name).value_or("")).value_or(0));
+      const auto field =
+          present == nullptr ? std::nullopt : present->fields.find_field(increment.name);
+      const bool has_ended = field && field->deadline && *field->deadline <= clock_->wall() &&
+                             !is(Defect::rekey_repeats_counters_that_ended);
+      outcome.counters.push_back(field && !has_ended ? parse_integer(field->value).value_or(0) : 0);
     }
     return outcome;
   }

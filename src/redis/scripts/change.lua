@@ -139,8 +139,7 @@ local function applied(key)
   local answer = {'applied'}
   for i, counter in ipairs(counters) do
     local pair = redis.pcall('HMGET', key, counter.name, deadline_of(counter.name))
-    local text = pair[1] or pair[2] and select(2, split_timed(pair[2]))
-    answer[i + 1] = text or '0'
+    answer[i + 1] = live_of(pair[1], pair[2], now) or '0'
   end
   return answer
 end
