@@ -75,8 +75,8 @@ struct Changes {
     std::string value;
     std::optional<WallTime> deadline{};  // none: the attribute lives as long as the session
     // A hint: when the session was loaded, the attribute was there and had no deadline. A store may
-    // then write it more cheaply. If it has been removed since, it is there again, and is not
-    // counted for `attributes_max`.
+    // then write it more cheaply. If it has been removed since, it is there again; a store may let
+    // a session hold up to twice `attributes_max` that way.
     bool replaces = false;
   };
   // Adds to an integer; an absent attribute counts as 0. A deadline of the attribute stays.
@@ -151,7 +151,8 @@ class SessionStore {
   // Errors: invalid_argument (bad changes; a counter that is no integer or would overflow);
   // too_large (the session would grow beyond Changes::bytes_max or attributes_max). A store may
   // count the bytes approximately: what fits exactly is never refused, and no session grows beyond
-  // twice the bound, but for what hints put back (Set::replaces).
+  // twice the bound. When it took hints (Set::replaces) to get there, the attributes that were to
+  // be set may be gone afterwards (maybe_applied).
   virtual Result<Outcome> update(const StoreKey& key, const Changes& changes,
                                  Lifetime lifetime) = 0;
 

@@ -268,7 +268,10 @@ std::optional<Result<Changed>> decode_transaction(const Reply& reply) {
   if (written.type != Reply::Type::integer || ended.type != Reply::Type::integer) {
     return unexpected_reply(true);
   }
-  return Changed{Outcome{ended.integer == 1 ? Status::gone : Status::applied}};
+  if (ended.integer == 1) return Changed{Outcome{Status::gone}};
+  Changed applied{Outcome{Status::applied}};
+  applied.put_back = written.integer > 0;
+  return applied;
 }
 
 // What HSETEX has not written, the script is to say why.
@@ -294,6 +297,15 @@ ByShortcut<Result<Changed>> decode_hsetex(const Replies& replies) {
 ByShortcut<Result<Changed>> decode_shortcut(const Replies& replies) {
   if (replies.way() == Way::guarded) return decode_hsetex(replies);
   return {decode_transaction(replies[0])};
+}
+
+Result<void> decode_bound(const Reply& reply) {
+  if (reply.type() == Reply::Type::error) return server_error(reply.text(), true);
+  if (reply.type() != Reply::Type::integer) return unexpected_reply(true);
+  if (reply.integer() != 2) return {};
+  Error error = too_large();
+  error.maybe_applied = true;  // what the attributes held before is gone
+  return error;
 }
 
 Result<Erased> decode_erase(const Reply& reply) {

@@ -33,10 +33,14 @@ struct Changed {
   Outcome outcome{};
   // Set: nothing was written. The session belongs to this principal; ask again with it.
   std::optional<std::string> former{};
+  // Attributes that had been removed are there again, and nobody has looked whether there is room.
+  bool put_back = false;
 };
 Result<Changed> decode_change(const Reply& reply, const Changes& changes);
 // Of an update without a script.
 ByShortcut<Result<Changed>> decode_shortcut(const Replies& replies);
+// Error: too_large (what the write has set was taken out again).
+Result<void> decode_bound(const Reply& reply);
 
 struct Erased {
   bool any = false;

@@ -281,6 +281,19 @@ void append_update_parts(std::string& out, const Layout& layout, const StoreKey&
   if (renews(lifetime)) append_renewal(out, layout, key, lifetime);
 }
 
+void append_bound(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
+                  const Changes& changes) {
+  append_command(out, [&](auto& sink) {
+    write_script(sink, by, scripts().bound, 1);
+    write_key(sink, layout, key);
+    write_size(sink, changes.bytes_max);
+    write_size(sink, changes.attributes_max);
+    for (const Changes::Set& set : changes.set) {
+      if (!set.name.starts_with('@')) sink.word(set.name);
+    }
+  });
+}
+
 // Removing goes by another command, and so by a transaction: both are seen, or neither is.
 Hsetex update_by_hsetex(const Changes& changes, const Lifetime& lifetime) {
   if (!changes.remove.empty()) return Hsetex::no;

@@ -55,6 +55,9 @@ void append_update(std::string& out, CallBy by, const Layout& layout, const Stor
                                        const Lifetime& lifetime);
 void append_update_parts(std::string& out, const Layout& layout, const StoreKey& key,
                          const Changes& changes, const Lifetime& lifetime);
+// When such a write has put attributes back (Changed::put_back).
+void append_bound(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
+                  const Changes& changes);
 // By HSETEX, which writes only when all the fields are there. Before it, the time to live is
 // lengthened if that is due: no write is seen without it, and a write that fails may have renewed.
 // Precondition: update_parts is not 0.

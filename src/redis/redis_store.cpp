@@ -88,6 +88,18 @@ struct RedisStore::Impl {
     return make_error(Errc::overloaded, "the session keeps passing from principal to principal");
   }
 
+  // After a write that was applied without a script and has put attributes back.
+  Result<Outcome> bound(const StoreKey& key, const Changes& changes) {
+    if (changes.bytes_max == 0 && changes.attributes_max == 0) return Outcome{};
+    const Result<void> looked = engine.change(
+        [&](std::string& out, CallBy by) { redis::append_bound(out, by, layout, key, changes); },
+        Repeat::harmless, engine.deadline(),
+        [](const Reply& reply, bool) { return redis::decode_bound(reply); });
+    // If nobody could look, the write stands.
+    if (!looked && looked.error().code == Errc::too_large) return looked.error();
+    return Outcome{};
+  }
+
   // `principals`: those of the chain; grows by those that the server names.
   Result<internal::Ended<std::string>> end(std::span<const std::string> chain,
                                            std::vector<std::string>& principals, Grace grace,
@@ -141,8 +153,8 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view u
   Result<redis::Endpoint> endpoint =
       redis::make_endpoint(url, options, options.prefix,
                            {scripts.create.source(), scripts.set.source(), scripts.count.source(),
-                            scripts.update.source(), scripts.rekey.source(), scripts.erase.source(),
-                            scripts.strip.source()});
+                            scripts.bound.source(), scripts.update.source(), scripts.rekey.source(),
+                            scripts.erase.source(), scripts.strip.source()});
   if (!endpoint) return std::move(endpoint).error();
   endpoint->login.guarded = endpoint->login.transactions = !options.adopt_foreign_hashes;
   return redis::make_store(std::move(endpoint->connector), std::move(endpoint->login),
@@ -223,6 +235,7 @@ Result<Outcome> RedisStore::update(const StoreKey& key, const Changes& changes, 
       [&](const Reply& reply, bool) { return redis::decode_change(reply, changes); }, shortcuts,
       redis::decode_shortcut);
   if (!changed) return std::move(changed).error();
+  if (changed->put_back) return impl_->bound(key, changes);
   return std::move(changed->outcome);
 }
 

@@ -36,6 +36,7 @@ struct Scripts {
   Script create;
   Script set;
   Script count;
+  Script bound;
   Script update;
   Script rekey;
   Script erase;

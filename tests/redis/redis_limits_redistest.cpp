@@ -159,6 +159,48 @@ TEST_F(RedisLimits, HoldAtRandom) {
   }
 }
 
+// Requests that have loaded attributes which others then removed write them without being asked.
+TEST_F(RedisLimits, HoldForWhatStaleHintsPutBack) {
+  struct Row {
+    const char* name;
+    std::size_t bytes_max;
+    std::size_t attributes_max;
+    std::size_t text;       // of an attribute
+    std::size_t first = 0;  // of the one that is there from the beginning
+  };
+  for (const Row& row : {Row{"small ones", 4'000, 40, 20}, Row{"none but the bytes", 4'000, 40, 95},
+                         Row{"beside a large one", 4'000, 40, 95, 3'900},
+                         Row{"without a bound of bytes", 0, 40, 20}}) {
+    SCOPED_TRACE(row.name);
+    const auto store = patient();
+    const StoreKey key = fresh_key();
+    ASSERT_TRUE(store->create(key, fields({{"a", std::string(row.first, 'x')}}), minute));
+    Lifetime known = minute;
+    known.left = minute.ttl;
+    int refused = 0;
+    for (int i = 0; i < 200; ++i) {
+      Changes changes;
+      changes.bytes_max = row.bytes_max;
+      changes.attributes_max = row.attributes_max;
+      changes.set = {{"n" + std::to_string(i), std::string(row.text, 'y'), {}, true}};
+      const Result<Outcome> outcome = store->update(key, changes, known);
+      if (!outcome) {
+        ++refused;
+        EXPECT_EQ(outcome.error().code, Errc::too_large) << outcome.error().message();
+      }
+      const Record record = store->load(key).value().value();
+      const Extent now = extent(record.fields);
+      ASSERT_LE(now.attributes, 2 * row.attributes_max);
+      if (row.bytes_max != 0) {
+        ASSERT_LE(now.bytes, 2 * row.bytes_max);
+      }
+      ASSERT_EQ(record.fields.find("n" + std::to_string(i)).has_value(), outcome.has_value());
+      ASSERT_EQ(record.fields.find("a").value_or("").size(), row.first) << "what was there stays";
+    }
+    EXPECT_GT(refused, 100);
+  }
+}
+
 // A session that is beyond its limits, for example since they were lowered.
 TEST_F(RedisLimits, WhatIsTooLargeCanShrinkMoveAndEnd) {
   const auto store = patient();
