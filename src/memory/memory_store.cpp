@@ -282,8 +282,9 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
   const bool repeated =
       old == nullptr ? present != nullptr : old->successor != nullptr && *old->successor == to;
   if (repeated) {
-    const WallTime wall = present != nullptr ? wall_for(present->fields) : WallTime();
-    return repeated_outcome(changes, present, wall);
+    const bool lives = present != nullptr && present->is_session();
+    const WallTime wall = lives ? wall_for(present->fields) : WallTime();
+    return repeated_outcome(changes, lives ? present : nullptr, wall);
   }
   if (old == nullptr || !old->is_session()) return Outcome{Outcome::Status::gone, {}};
   if (present != nullptr) {

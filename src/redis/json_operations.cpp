@@ -69,7 +69,7 @@ void append_held(std::string& out, const JsonKeys& keys) {
 }
 
 void append_held(std::string& out, const JsonKeys& from, const JsonKeys& to) {
-  append_command(out, {"MGET", from.text, from.mark, to.text});
+  append_command(out, {"MGET", from.text, from.mark, to.text, to.mark});
 }
 
 void append_left(std::string& out, std::string_view key) { append_command(out, {"PTTL", key}); }
@@ -94,7 +94,7 @@ void append_json_update(std::string& out, CallBy by, const JsonKeys& keys, std::
 void append_json_rekey(std::string& out, CallBy by, const JsonKeys& from, const JsonKeys& to,
                        std::string_view was, std::string_view text, Lifetime lifetime, Grace grace,
                        const JsonMark& mark) {
-  const std::array<std::string_view, 3> names = {from.text, from.mark, to.text};
+  const std::array<std::string_view, 4> names = {from.text, from.mark, to.text, to.mark};
   const std::string ttl = std::to_string(lifetime.ttl.count());
   const std::string how_long = std::to_string(grace.duration.count());
   const std::string head = head_of(mark);
@@ -121,11 +121,11 @@ Result<Held> decode_held(const Reply& reply) {
     return make_error(Errc::corrupt, "a session is larger than record_bytes_max allows");
   }
   const std::span<const Reply::Element> parts = reply.elements();
-  if (reply.type() != Reply::Type::array || parts.size() < 2 || parts.size() > 3) {
+  if (reply.type() != Reply::Type::array || (parts.size() != 2 && parts.size() != 4)) {
     return unexpected_reply();
   }
   Held held;
-  const std::array members = {&held.text, &held.mark, &held.moved_to};
+  const std::array members = {&held.text, &held.mark, &held.new_text, &held.new_mark};
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].type == Reply::Type::nil) continue;
     if (parts[i].type != Reply::Type::string) return unexpected_reply();

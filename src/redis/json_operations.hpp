@@ -31,7 +31,9 @@ struct JsonKeys {
 struct Held {
   std::optional<std::string> text{};
   std::optional<std::string> mark{};
-  std::optional<std::string> moved_to{};  // the text under the new id; of rekey only
+  // The same under the new id; of rekey only.
+  std::optional<std::string> new_text{};
+  std::optional<std::string> new_mark{};
 };
 
 struct JsonMark {

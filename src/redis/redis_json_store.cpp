@@ -74,12 +74,16 @@ Result<Next> next_of(std::string_view text, const Changes& changes, WallTime now
   return next;
 }
 
-// The counters of changes that were applied before.
-Result<Next> applied_before(std::string_view text, const Changes& changes, WallTime now) {
-  Result<redis::JsonDocument> document = redis::parse_document(text);
-  if (!document) return std::move(document).error();
+// The counters of changes that were applied before. `text`: none, when that session is over by now.
+Result<Next> applied_before(const std::optional<std::string>& text, const Changes& changes,
+                            WallTime now) {
+  Fields held;
+  if (text) {
+    const Result<redis::JsonDocument> document = redis::parse_document(*text);
+    if (!document) return document.error();
+    held = live_fields(document->fields, now);
+  }
   Next next;
-  const Fields held = live_fields(document->fields, now);
   for (const Changes::Increment& increment : changes.increment) {
     const std::string_view counter = held.find(increment.name).value_or("");
     next.outcome.counters.push_back(parse_integer(counter).value_or(0));
@@ -286,15 +290,17 @@ Result<Outcome> RedisJsonStore::rekey(const StoreKey& from, const StoreKey& to,
           successor = std::move(present->successor);
         }
         // Asked for again: the first time has done it all.
-        const bool done = held.mark ? successor == to : !held.text;
-        if (done && held.moved_to) return applied_before(*held.moved_to, changes, now);
+        const bool is_taken = held.new_text || held.new_mark;
+        const bool done = held.mark ? successor == to : !held.text && is_taken;
+        if (done) return applied_before(held.new_mark ? std::nullopt : held.new_text, changes, now);
         if (!held.text || held.mark) return Next{{Status::gone}};
         Result<Next> next = next_of(*held.text, changes, now);
         if (!next || !next->text) return next;
         mark.passed = next->passes;
         mark.is_frozen = grace.readable && !mark.passed;
-        if (held.moved_to) {
-          return make_error(Errc::key_exists, "there is a session under the new key");
+        if (is_taken) {
+          return make_error(Errc::key_exists,
+                            "there is a session, or the mark of one, under the new key");
         }
         if (next->text->empty()) next->text = *held.text;
         return next;

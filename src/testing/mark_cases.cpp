@@ -87,6 +87,30 @@ void rekey_can_leave_nothing_to_read(Trial& t) {
   t.expect_over(to, "the new id");
 }
 
+void rekey_never_overwrites_a_mark(Trial& t) {
+  const StoreKey from = t.stored({{"a", "1"}});
+  const StoreKey taken = t.stored({{"b", "2"}});
+  t.expect_ok(t.store().erase(taken, mark), "erase");
+  t.expect_error(t.store().rekey(from, taken, {}, {long_ttl}, {}), Errc::key_exists, "rekey");
+  t.expect_over(taken, "the session that has ended");
+  t.expect_value(from, "a", "1", "the one that was to be moved");
+  t.expect_applied(t.store().update(from, {}, {long_ttl}), "it is not frozen");
+}
+
+// Whoever asks because the answer was lost must not hear that it has never happened.
+void a_rekey_can_be_repeated_after_the_end(Trial& t) {
+  for (const Grace how_long : {mark, frozen, Grace{}}) {
+    const StoreKey from = t.stored({{"n", "1"}});
+    const StoreKey to = moved(t, from, how_long, adding("n", 1));
+    expect_ends(t, to, true, "erase of the new id");
+    const Result<Outcome> again = t.store().rekey(from, to, adding("n", 1), {long_ttl}, how_long);
+    t.expect_applied(again, "the same rekey again");
+    t.expect(again && again->counters == std::vector<std::int64_t>{0},
+             "the same rekey again gives 0 for a counter that has ended with its session");
+    t.expect_over(to, "the new id");
+  }
+}
+
 // Whatever the grace says.
 void what_passes_on_leaves_nothing_to_read(Trial& t) {
   const std::string user(user_field);
@@ -163,6 +187,11 @@ std::vector<ConformanceCase> mark_cases() {
       {"a_mark_outlives_what_the_session_had_left", "P10",
        a_mark_outlives_what_the_session_had_left},
       {"rekey_can_leave_nothing_to_read", "P10", rekey_can_leave_nothing_to_read, {"n"}},
+      {"rekey_never_overwrites_a_mark", "P1 P10", rekey_never_overwrites_a_mark},
+      {"a_rekey_can_be_repeated_after_the_end",
+       "P8 P10",
+       a_rekey_can_be_repeated_after_the_end,
+       {"n"}},
       {"what_passes_on_leaves_nothing_to_read", "P10", what_passes_on_leaves_nothing_to_read},
       {"signing_in_again_stays_with_the_principal", "P10",
        signing_in_again_stays_with_the_principal},

@@ -39,10 +39,12 @@ void check_part(const std::optional<std::string>& held, const Reply::Element& el
 
 void check_held(const Held& held, const Reply& reply) {
   const auto parts = reply.elements();
-  require(parts.size() == 2 || parts.size() == 3, "two keys were asked for, or three");
+  require(parts.size() == 2 || parts.size() == 4, "two keys were asked for, or four");
   check_part(held.text, parts[0]);
   check_part(held.mark, parts[1]);
-  if (parts.size() == 3) check_part(held.moved_to, parts[2]);
+  if (parts.size() != 4) return;
+  check_part(held.new_text, parts[2]);
+  check_part(held.new_mark, parts[3]);
   if (held.text) (void)redis::parse_document(*held.text);
   if (held.mark) check_mark(*held.mark);
 }

@@ -42,14 +42,15 @@ TEST(JsonOperations, CreateTellsWhenAKeyIsTaken) {
 
 TEST(JsonOperations, WhatTheKeysHold) {
   const Held none = decode_held(array({nil, nil})).value();
-  EXPECT_FALSE(none.text || none.mark || none.moved_to);
-  const Held all = decode_held(array({text("a"), text("b"), text("c")})).value();
+  EXPECT_FALSE(none.text || none.mark || none.new_text || none.new_mark);
+  const Held all = decode_held(array({text("a"), text("b"), text("c"), text("d")})).value();
   EXPECT_EQ(all.text, "a");
   EXPECT_EQ(all.mark, "b");
-  EXPECT_EQ(all.moved_to, "c");
-  for (const Reply& bad :
-       {array({}), array({nil}), array({nil, nil, nil, nil}), integer(1), Reply(),
-        array({nil, {Type::integer, 1, {}}}), Reply({Type::oversized, 0, {}})}) {
+  EXPECT_EQ(all.new_text, "c");
+  EXPECT_EQ(all.new_mark, "d");
+  for (const Reply& bad : {array({}), array({nil}), array({nil, nil, nil}),
+                           array({nil, nil, nil, nil, nil}), integer(1), Reply(),
+                           array({nil, {Type::integer, 1, {}}}), Reply({Type::oversized, 0, {}})}) {
     EXPECT_EQ(code_of(decode_held(bad)), Errc::corrupt);
   }
   EXPECT_EQ(code_of(decode_held(error("LOADING Redis is loading"))), Errc::unavailable);

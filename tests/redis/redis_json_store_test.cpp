@@ -24,7 +24,7 @@ std::string held(const std::string& text, const std::string& frozen) {
   return "*2\r\n" + text + frozen;
 }
 std::string held(const std::string& text, const std::string& frozen, const std::string& moved_to) {
-  return "*3\r\n" + text + frozen + moved_to;
+  return "*4\r\n" + text + frozen + moved_to + none;
 }
 std::string session(int n) {
   return R"({"cookie":{},"n":)" + std::to_string(n) + R"(,"__websession":{"@created":5}})";

@@ -29,7 +29,9 @@ enum class Defect {
   rekey_leaves_old_forever,
   rekey_shows_new_state_in_old,
   rekey_overwrites,
+  rekey_overwrites_marks,
   rekey_is_not_repeatable,
+  rekey_is_not_repeatable_after_the_end,
   rekey_counts_again,
   rekey_repeats_counters_that_ended,
   rekey_ignores_expect,
@@ -43,6 +45,7 @@ enum class Defect {
   rekey_leaves_all_to_read,
   rekey_leaves_all_to_others,
   rekey_leaves_no_mark,
+  marks_end_with_the_session,
   create_overwrites_marks,
   erase_leaves_successor,
   erase_leaves_frozen,
@@ -189,14 +192,19 @@ class DefectiveStore final : public SessionStore {
     const Entry* present = find(to);
     const bool repeated =
         old == nullptr ? present != nullptr : old->successor && *old->successor == to.secret();
-    if (repeated && !is(Defect::rekey_is_not_repeatable)) return repeat(to, changes);
+    const bool is_over = present == nullptr || present->is_mark;
+    const bool repeatable = !is(Defect::rekey_is_not_repeatable) &&
+                            !(is(Defect::rekey_is_not_repeatable_after_the_end) && is_over);
+    if (repeated && repeatable) return repeat(to, changes);
     if (is(Defect::rekey_says_key_exists_before_gone) && old != nullptr && present != nullptr) {
       return make_error(Errc::key_exists, "taken");
     }
     if (old == nullptr || (old->is_mark && !is(Defect::rekey_leaves_old_writable))) {
       return Outcome{Outcome::Status::gone, {}};
     }
-    if (present != nullptr && !is(Defect::rekey_overwrites)) {
+    const bool overwrites = is(Defect::rekey_overwrites) ||
+                            (is(Defect::rekey_overwrites_marks) && present != nullptr && is_over);
+    if (present != nullptr && !overwrites) {
       return make_error(Errc::key_exists, "taken");
     }
     const Entry copy = *old;
@@ -251,7 +259,11 @@ class DefectiveStore final : public SessionStore {
     }
     const bool forever = is(Defect::erase_keeps_the_mark_forever);
     entry.is_mark = true;
+    const SteadyTime session_end = entry.expires_at;
     entry.expires_at = clock_->steady() + (forever ? ttl_max : grace.duration);
+    if (is(Defect::marks_end_with_the_session)) {
+      entry.expires_at = std::min(entry.expires_at, session_end);
+    }
     if (!is(Defect::erase_leaves_all_to_read)) entry.fields = Fields();
   }
 
@@ -313,6 +325,7 @@ class DefectiveStore final : public SessionStore {
 
   Result<Outcome> repeat(const StoreKey& to, const Changes& changes) {
     Entry* present = find(to);
+    if (present != nullptr && present->is_mark) present = nullptr;
     if (is(Defect::rekey_counts_again) && present != nullptr) {
       present->fields = changed(present->fields, changes).value().fields;
     }
@@ -340,7 +353,7 @@ class DefectiveStore final : public SessionStore {
       return;
     }
     SteadyTime end = clock_->steady() + grace.duration;
-    if (readable) end = std::min(copy.expires_at, end);
+    if (readable || is(Defect::marks_end_with_the_session)) end = std::min(copy.expires_at, end);
     if (is(Defect::rekey_leaves_old_forever)) end = clock_->steady() + ttl_max;
     if (is(Defect::rekey_keeps_old_without_grace)) end = copy.expires_at;
     const Fields& state = is(Defect::rekey_shows_new_state_in_old) ? after : copy.fields;
