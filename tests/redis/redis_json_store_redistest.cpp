@@ -334,6 +334,41 @@ TEST_F(RedisJson, NeedsTheRightsThatTheDocsTell) {
   EXPECT_TRUE(store->load(to).value()->is_over());
 }
 
+// What needs memory comes first, so it is refused as a whole.
+TEST_F(RedisJson, OutOfMemoryWritesNothing) {
+  const auto store = connect();
+  const StoreKey key = fresh_key();
+  const StoreKey to = fresh_key();
+  const StoreKey other = fresh_key();
+  ASSERT_TRUE(store->create(key, fields({{"a", "1"}, {"n", "1"}}), minute));
+  ASSERT_TRUE(store->create(other, fields(), minute));
+  const std::string before = text_of(key);
+  Changes removing;
+  removing.remove.emplace_back("a");
+  Changes counting;
+  counting.increment.push_back({"n", 1});
+  probe->text({"CONFIG", "SET", "maxmemory", "1"});
+  const auto refused = [](const auto& result) {
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, Errc::rejected) << result.error().message();
+    EXPECT_FALSE(result.error().maybe_applied);
+    EXPECT_NE(result.error().detail.find("maxmemory"), std::string::npos);
+  };
+  for (const Lifetime lifetime : {minute, Lifetime{milliseconds(90'000)}}) {
+    for (const Changes& changes : {setting("a", "2"), removing, counting}) {
+      refused(store->update(key, changes, lifetime));
+    }
+    refused(store->create(to, fields(), lifetime));
+    refused(store->rekey(key, to, {}, lifetime, {milliseconds(10'000)}));
+  }
+  EXPECT_EQ(text_of(key), before);
+  EXPECT_LE(store->load(key).value()->remaining, minute.ttl);
+  EXPECT_FALSE(store->load(to).value().has_value());
+  EXPECT_TRUE(store->update(key, {}, {milliseconds(90'000)})) << "renewing goes on";
+  EXPECT_GT(store->load(key).value()->remaining, minute.ttl);
+  EXPECT_TRUE(store->erase(other, {milliseconds(10'000)}).value()) << "and so does logging out";
+}
+
 // P8: what a lost answer leaves open is said, and a rekey may be repeated.
 TEST_F(RedisJson, ARestartedServerIsFoundAgain) {
   const auto store = connect();

@@ -354,8 +354,10 @@ TEST_F(RedisScripts, OutOfMemoryWritesNothing) {
   const auto store = connect();
   const StoreKey key = fresh_key();
   const WallTime soon = clock->wall() + milliseconds(1);
-  ASSERT_TRUE(
-      store->create(key, fields({{"a", "1"}, {"b", "2"}, {"n", "1"}, {"x", "1", soon}}), minute));
+  const WallTime later = soon + minute.ttl;
+  ASSERT_TRUE(store->create(
+      key, fields({{"a", "1"}, {"b", "2"}, {"n", "1"}, {"timed", "1", later}, {"x", "1", soon}}),
+      minute));
   clock->advance(milliseconds(1));
   Changes changes;
   changes.set.push_back({"a", "2"});
@@ -378,6 +380,10 @@ TEST_F(RedisScripts, OutOfMemoryWritesNothing) {
   counts.increment.push_back({"n", 1});
   counts.remove.emplace_back("b");
   expect_untouched("count", "refused", [&] { return refused(store->update(key, counts, longer)); });
+  Changes timed;
+  timed.increment.push_back({"timed", 1});
+  expect_untouched("count one with an end", "refused",
+                   [&] { return refused(store->update(key, timed, longer)); });
   expect_untouched("create", "refused",
                    [&] { return refused(store->create(fresh_key(), fields(), longer)); });
   expect_untouched("rekey", "refused", [&] {

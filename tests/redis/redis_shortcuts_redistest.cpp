@@ -30,6 +30,7 @@
 #include "redis_fixture.hpp"
 #include "redis_harness.hpp"
 #include "redis_store_impl.hpp"
+#include "tcp_proxy.hpp"
 #include "websession/memory_store.hpp"
 
 namespace websession::testing {
@@ -577,15 +578,20 @@ TEST_F(RedisShortcuts, AServerAtMaxmemoryRefusesAndKeepsWhatItHas) {
     SCOPED_TRACE(path.name);
     const std::string prefix = path.name + "_";
     const auto store = connect_with(prefix, path);
-    ASSERT_TRUE(store->create(key, fields({{"a", "0"}, {"b", "0"}}), five_minutes));
+    ASSERT_TRUE(store->create(key, fields({{"a", "0"}, {"b", "0"}, {"c", "0"}}), five_minutes));
     probe->text({"CONFIG", "SET", "maxmemory", "1"});
-    const Result<Outcome> refused = write(*store, key, setting("1"), true);
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().code, Errc::rejected);
-    EXPECT_FALSE(refused.error().maybe_applied);
-    EXPECT_NE(refused.error().detail.find("maxmemory"), std::string::npos);
+    Changes removing = setting("1");
+    removing.remove.emplace_back("c");
+    for (const Changes& changes : {setting("1"), removing}) {
+      const Result<Outcome> refused = write(*store, key, changes, true);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, Errc::rejected);
+      EXPECT_FALSE(refused.error().maybe_applied);
+      EXPECT_NE(refused.error().detail.find("maxmemory"), std::string::npos);
+    }
     const Record record = store->load(key).value().value();
     EXPECT_EQ(record.fields.find("a"), "0");
+    EXPECT_EQ(record.fields.find("c"), "0");
     const bool may_renew = path.guarded;  // before the write
     EXPECT_EQ(record.remaining > five_minutes.ttl, may_renew);
     // A connection that is made now finds no shortcuts, and does without.
@@ -732,7 +738,8 @@ class RedisShortcutCrashes : public RedisShortcuts {
     return std::filesystem::path(probe->list({"CONFIG", "GET", "dir"}).at(1)) / "appendonlydir";
   }
   void expect_whole_writes_wherever_the_file_ends(const Path& path);
-  void expect_whole_writes_when_a_replica_takes_over(const Path& path);
+  void expect_whole_writes_when_a_replica_takes_over(const Path& path,
+                                                     std::optional<std::size_t> cut);
 };
 
 // Several callers in one transaction, one of whose sessions is gone; the file ends anywhere in it.
@@ -798,14 +805,28 @@ void RedisShortcutCrashes::expect_whole_writes_wherever_the_file_ends(const Path
 TEST_F(RedisShortcutCrashes, AReplicaThatTakesOverHoldsWholeWritesOnly) {
   for (const Path& path : shortcuts()) {
     SCOPED_TRACE(path.name);
-    for (int round = 0; round < 3; ++round) expect_whole_writes_when_a_replica_takes_over(path);
+    for (int round = 0; round < 3; ++round) expect_whole_writes_when_a_replica_takes_over(path, {});
   }
 }
 
-void RedisShortcutCrashes::expect_whole_writes_when_a_replica_takes_over(const Path& path) {
+// What it is sent ends anywhere, in the midst of a command or of a transaction.
+TEST_F(RedisShortcutCrashes, AReplicaThatWasCutOffHoldsWholeWritesOnly) {
+  Random random;
+  for (const Path& path : shortcuts()) {
+    SCOPED_TRACE(path.name);
+    for (int round = 0; round < 5; ++round) {
+      expect_whole_writes_when_a_replica_takes_over(path, random.below(2'000));
+    }
+  }
+}
+
+// `cut`: after so many bytes of what its master sends; none: the master stops.
+void RedisShortcutCrashes::expect_whole_writes_when_a_replica_takes_over(
+    const Path& path, std::optional<std::size_t> cut) {
   // So that an online replica gets what comes.
   RedisServer master({"--repl-diskless-sync", "no"});
-  RedisServer replica({"--replicaof", "127.0.0.1", std::to_string(master.port())});
+  TcpProxy proxy(master.port());
+  RedisServer replica({"--replicaof", "127.0.0.1", std::to_string(proxy.port())});
   RedisProbe outside(replica);
   RedisProbe inside(master);
   // Both have to say so: a replica may still load what its master has sent.
@@ -835,6 +856,11 @@ void RedisShortcutCrashes::expect_whole_writes_when_a_replica_takes_over(const P
     });
   }
   while (written < 3000) std::this_thread::yield();
+  if (cut) {
+    proxy.refuse();  // it cannot come back
+    proxy.cut(TcpProxy::Way::replies, *cut, TcpProxy::End::close);
+    while (!says(outside, "master_link_status:down")) std::this_thread::yield();
+  }
   master.stop();
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(outside.text({"REPLICAOF", "NO", "ONE"}), "OK");
