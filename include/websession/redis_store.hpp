@@ -46,7 +46,7 @@ struct RedisOptions {
   std::size_t pending_max = 4096;  // operations in flight; more are refused as overloaded
   // Connections to the server, each made when it is first needed; 1 to 64. While no more threads
   // than this are inside, each has one of its own; more share one, which is faster.
-  std::size_t connections = 4;
+  std::size_t connections = 8;
   // A larger record is `corrupt`. Keep it at four times SessionOptions::session_bytes_max, as the
   // defaults are: raise both together.
   std::size_t record_bytes_max = std::size_t{256} * 1024;
