@@ -96,11 +96,17 @@ struct Changes {
   std::vector<Expect> expect{};
   std::vector<std::string> reap{};  // remove each of these only if its deadline has passed
   bool clear = false;               // remove all attributes; fields that start with '@' stay
+  // With clear: the fields that start with '@' go as well, but `@created` and `@user`. For a
+  // session that passes to another principal, or to nobody: what others have stored meanwhile goes,
+  // too.
+  bool clear_reserved = false;
   // What the session may hold afterwards, if it grows: names and values of the attributes together,
   // and how many. 0: no bound. Fields that start with '@' do not count. Writers that each look at
   // what they have loaded cannot know what all of them add up to; the store does.
   std::size_t bytes_max = 0;
   std::size_t attributes_max = 0;
+  // So many bytes of each attribute do not count for bytes_max: what a store upon this one adds.
+  std::size_t bytes_spare = 0;
 
   // True when there is nothing but a renewal. Names to reap alone do not count as a change.
   [[nodiscard]] bool empty() const noexcept {

@@ -89,7 +89,9 @@ std::optional<std::string> identity_after(const Changes& changes, const Fields* 
 }
 
 bool identity_needs_reading(const Changes& changes) {
-  const bool changed = replaces(changes, created_field) || replaces(changes, user_field);
+  // (Cleared along with the rest, the sealed copy has to be written again.)
+  const bool changed =
+      replaces(changes, created_field) || replaces(changes, user_field) || changes.clear_reserved;
   return changed && !identity_after(changes, nullptr);
 }
 
@@ -102,11 +104,10 @@ void pause_before_try(int tries) {
 }
 
 // The bound for sealed values, which are longer, so that whatever fits in plain fits.
-std::size_t sealed_bytes_max(const Changes& changes) {
-  if (changes.attributes_max == 0) return 0;  // nobody knows how many values there will be
-  if (changes.bytes_max == 0) return 0;
-  return internal::sealed_bytes(changes.bytes_max) +
-         changes.attributes_max * (internal::sealed_bytes(0) + 1);
+void bound_sealed(Changes& changes) {
+  if (changes.bytes_max == 0) return;
+  changes.bytes_max = internal::sealed_bytes(changes.bytes_max);
+  changes.bytes_spare += internal::sealed_bytes(0) + 1;
 }
 
 }  // namespace
@@ -239,7 +240,7 @@ Result<Fields> EncryptedStore::Impl::opened(SessionCipher& cipher, const Fields&
 // an identity that depends on what is stored.
 Result<Changes> EncryptedStore::Impl::sealed(SessionCipher& cipher, const Changes& changes) const {
   Changes sealed = changes;
-  sealed.bytes_max = sealed_bytes_max(changes);
+  bound_sealed(sealed);
   std::erase_if(sealed.expect,
                 [this](const Changes::Expect& expect) { return is_sealed(expect.name); });
   bool any = false;

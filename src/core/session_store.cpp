@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "changed_fields.hpp"
 #include "record_times.hpp"
 
 namespace websession {
@@ -82,8 +83,12 @@ Result<std::int64_t> add(const std::optional<Field>& field, const Changes::Incre
   return after;
 }
 
+using internal::Clear;
+using internal::clear_of;
+using internal::clears;
+
 // The stored fields with the changes, which are in the order of names, merged into them.
-Fields merge(const Fields& stored, const std::pmr::vector<Change>& changes, bool clear,
+Fields merge(const Fields& stored, const std::pmr::vector<Change>& changes, Clear clear,
              WallTime now, std::pmr::memory_resource* memory) {
   std::pmr::vector<Field> merged(memory);
   merged.reserve(stored.size() + changes.size());
@@ -100,8 +105,7 @@ Fields merge(const Fields& stored, const std::pmr::vector<Change>& changes, bool
       take(*change++);
       continue;
     }
-    const bool cleared = clear && !field.name.starts_with('@');
-    if (!cleared && !is_expired(field, now)) merged.push_back(field);
+    if (!clears(clear, field.name) && !is_expired(field, now)) merged.push_back(field);
   }
   std::for_each(change, changes.end(), take);
   return Fields::of_sorted(merged);
@@ -113,11 +117,12 @@ struct Extent {
   std::size_t attributes = 0;
 };
 
-Extent extent_of(const Fields& fields, WallTime now) {
+Extent extent_of(const Fields& fields, WallTime now, std::size_t bytes_spare) {
   Extent sum;
   for (const Field& field : fields) {
     if (field.name.starts_with('@') || is_expired(field, now)) continue;
-    sum.bytes += field.name.size() + field.value.size();
+    const std::size_t size = field.name.size() + field.value.size();
+    sum.bytes += size - std::min(size, bytes_spare);
     ++sum.attributes;
   }
   return sum;
@@ -137,9 +142,9 @@ Result<void> validate_growth(const Fields& before, const Fields& after, const Ch
   const std::size_t attributes_max = limit(changes.attributes_max);
   // Most sessions are so small that it shows without a look at their fields.
   if (after.block_bytes() <= bytes_max && after.size() <= attributes_max) return {};
-  const Extent is = extent_of(after, now);
+  const Extent is = extent_of(after, now, changes.bytes_spare);
   if (is.bytes <= bytes_max && is.attributes <= attributes_max) return {};
-  const Extent was = extent_of(before, now);
+  const Extent was = extent_of(before, now, changes.bytes_spare);
   if (is.bytes > std::max(bytes_max, was.bytes)) {
     return too_large("bytes", bytes_max, "session_bytes_max");
   }
@@ -206,7 +211,7 @@ Fields live_fields(const Fields& stored, WallTime now) {
                                      [now](const Field& field) { return is_expired(field, now); });
   if (all_live) return stored;
   Scratch scratch;
-  return merge(stored, std::pmr::vector<Change>(scratch.get()), false, now, scratch.get());
+  return merge(stored, std::pmr::vector<Change>(scratch.get()), Clear::nothing, now, scratch.get());
 }
 
 Result<Applied> apply(const Fields& stored, const Changes& changes, WallTime now) {
@@ -226,7 +231,7 @@ Result<Applied> apply(const Fields& stored, const Changes& changes, WallTime now
   counter_texts.reserve(changes.increment.size());  // the changes point into them
   for (const Changes::Increment& increment : changes.increment) {
     std::optional<Field> before = live_field(stored, increment.name, now);
-    if (changes.clear && !increment.name.starts_with('@')) before.reset();
+    if (clears(clear_of(changes), increment.name)) before.reset();
     const Result<std::int64_t> after = add(before, increment);
     if (!after) return after.error();
     applied.outcome.counters.push_back(*after);
@@ -244,7 +249,7 @@ Result<Applied> apply(const Fields& stored, const Changes& changes, WallTime now
   }
   std::sort(sorted.begin(), sorted.end(),
             [](const Change& a, const Change& b) { return a.name < b.name; });
-  applied.fields = merge(stored, sorted, changes.clear, now, scratch.get());
+  applied.fields = merge(stored, sorted, clear_of(changes), now, scratch.get());
   if (auto fits = validate_growth(stored, applied.fields, changes, now); !fits) {
     return std::move(fits).error();
   }

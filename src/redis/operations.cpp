@@ -18,8 +18,9 @@ std::int64_t unix_ms(WallTime time) { return time.time_since_epoch().count(); }
 std::size_t bytes_max_for(const Changes& changes) {
   if (changes.bytes_max == 0) return 0;
   std::size_t bytes = 0;
-  const auto add = [&bytes](std::string_view name, std::size_t text_bytes) {
-    if (!name.starts_with('@')) bytes += name.size() + text_bytes;
+  const auto add = [&](std::string_view name, std::size_t text_bytes) {
+    const std::size_t size = name.size() + text_bytes;
+    if (!name.starts_with('@')) bytes += size - std::min(size, changes.bytes_spare);
   };
   for (const Changes::Set& set : changes.set) add(set.name, set.value.size());
   for (const Changes::Increment& increment : changes.increment) add(increment.name, 20);
@@ -96,9 +97,10 @@ void write_changes(Sink& sink, const Layout& layout, const Changes& changes, Lif
   sink.number(lifetime.ttl.count());
   sink.number(internal::renewal_due_at(lifetime).count());
   sink.word(layout.adopt_foreign_hashes ? "1" : "0");
-  sink.word(changes.clear ? "1" : "0");
+  sink.number(static_cast<std::int64_t>(internal::clear_of(changes)));
   write_size(sink, bytes_max);
   write_size(sink, changes.attributes_max);
+  write_size(sink, changes.bytes_spare);
   sink.word(lifetime.principal.empty() ? "0" : "1");
   sink.word(former);
   sink.number(static_cast<std::int64_t>(changes.expect.size()));
@@ -166,6 +168,7 @@ void write_set(Sink& sink, const Changes& changes, Lifetime lifetime, WallTime n
   sink.number(unix_ms(now));
   write_size(sink, bytes_max_for(changes));
   write_size(sink, changes.attributes_max);
+  write_size(sink, changes.bytes_spare);
   write_size(sink, 2 * changes.remove.size() + changes.set.size());
   for (const std::string& name : changes.remove) {
     sink.word(name);
@@ -288,6 +291,7 @@ void append_bound(std::string& out, CallBy by, const Layout& layout, const Store
     write_key(sink, layout, key);
     write_size(sink, changes.bytes_max);
     write_size(sink, changes.attributes_max);
+    write_size(sink, changes.bytes_spare);
     for (const Changes::Set& set : changes.set) {
       if (!set.name.starts_with('@')) sink.word(set.name);
     }

@@ -51,6 +51,29 @@ void clear_leaves_the_librarys_fields(Trial& t) {
   t.expect(t.loaded(key, "load").fields == expected, "clear, then the rest of the changes");
 }
 
+// For a session that passes to somebody else: what a parallel request has stored goes, too.
+void clear_reserved_leaves_the_identity(Trial& t) {
+  for (const bool by_rekey : {false, true}) {
+    const WallTime later = t.clock().wall() + long_ttl;
+    const StoreKey key = t.stored({{"a", "1"},
+                                   {"@user", "ada"},
+                                   {"@label", "old"},
+                                   {"@flash.1", "seen"},
+                                   {"@code", "5", later}});
+    Changes changes = setting("@flash.2", "new");
+    changes.clear = changes.clear_reserved = true;
+    StoreKey to = by_rekey ? Trial::fresh_key() : key;
+    const Lifetime lifetime{long_ttl, "ada"};
+    t.expect_applied(by_rekey ? t.store().rekey(key, to, changes, lifetime, {})
+                              : t.store().update(key, changes, lifetime),
+                     "clear all");
+    const Fields expected = t.session({{"@user", "ada"}, {"@flash.2", "new"}});
+    t.expect(t.loaded(to, "load").fields == expected, "only whose it is, and what was set");
+    t.expect_applied(t.store().update(to, setting("a", "2"), lifetime), "a write after that");
+    t.expect_value(to, "a", "2", "after that");
+  }
+}
+
 void expect_holds_or_conflicts(Trial& t) {
   const StoreKey key = t.stored({{"a", "1"}, {"empty", ""}});
   SessionStore& s = t.store();
@@ -317,6 +340,7 @@ std::vector<ConformanceCase> change_cases() {
       {"only_named_attributes_change", "P2", only_named_attributes_change},
       {"removing_all_keeps_the_session", "P1", removing_all_keeps_the_session},
       {"clear_leaves_the_librarys_fields", "P2", clear_leaves_the_librarys_fields, {"b"}},
+      {"clear_reserved_leaves_the_identity", "P2", clear_reserved_leaves_the_identity},
       {"expect_holds_or_conflicts", "P2", expect_holds_or_conflicts},
       {"conflict_writes_nothing", "P8", conflict_writes_nothing, {"n"}},
       {"counters_count", "P2", counters_count, {"n", "fresh", "low"}},

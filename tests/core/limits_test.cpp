@@ -248,6 +248,35 @@ TEST_F(Limits, HoldForManyRequestsTogether) {
   EXPECT_EQ(small.commit(last).value().status, Status::erased);
 }
 
+// Sealing makes values longer. That is allowed for as many as there are, not as there may be.
+TEST_F(Limits, HoldWhenEncrypted) {
+  EncryptionOptions encryption;
+  encryption.keys = KeyRing::make({std::string(32, 'k')}).value();
+  for (const std::size_t most : {1'024U, 4'096U, 65'536U}) {
+    SessionOptions options;
+    options.clock = clock;
+    options.session_bytes_max = most;
+    const SessionManager m =
+        SessionManager::make(EncryptedStore::make(memory, encryption).value(), options).value();
+    Session first = m.create().value();
+    std::vector<Session> sessions;
+    for (int i = 0; i < 20; ++i) sessions.push_back(m.find(*first.id()).value().value());
+    std::size_t taken = 0;
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+      sessions[i].set("v" + std::to_string(i), text(most / 2));
+      if (m.commit(sessions[i])) ++taken;
+    }
+    EXPECT_LE(taken, 4U) << most;
+    // What fits exactly fits, however many attributes it is.
+    Session full = m.create().value();
+    for (std::size_t i = 0; i < options.attributes_max; ++i) {
+      full.set(std::to_string(1000 + i), text(most / options.attributes_max - 4));
+    }
+    const auto commit = m.commit(full);
+    EXPECT_TRUE(commit) << most << ": " << commit.error().message();
+  }
+}
+
 TEST_F(Limits, SixteenCookiesOfTheNameAreLookedAt) {
   const std::string cookie = stored({{"v", "1"}});
   std::string flood;

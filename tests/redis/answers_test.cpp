@@ -263,13 +263,13 @@ TEST(AppendUpdate, CountsItsWordsInEachForm) {
     return out;
   };
   EXPECT_EQ(called({}), command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "59999",
-                                 "1000", "0", "0", "0"}));
+                                 "1000", "0", "0", "0", "0"}));
   Changes changes;
   changes.set = {{"a", "1"}, {"b", "2", WallTime(std::chrono::milliseconds(7))}};
   changes.remove = {"c"};
-  EXPECT_EQ(called(changes),
-            command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000", "59999", "1000", "0",
-                     "0", "4", "c", "@until.c", "@until.a", "b", "a", "1", "@until.b", "7:2"}));
+  EXPECT_EQ(called(changes), command({"EVALSHA", scripts().set.sha1(), "1", "sid_id", "60000",
+                                      "59999", "1000", "0", "0", "0", "4", "c", "@until.c",
+                                      "@until.a", "b", "a", "1", "@until.b", "7:2"}));
   Changes count;
   count.increment = {{"n", -2}};
   EXPECT_EQ(called(count), command({"EVALSHA", scripts().count.sha1(), "1", "sid_id", "60000",
@@ -277,22 +277,39 @@ TEST(AppendUpdate, CountsItsWordsInEachForm) {
   changes.increment = count.increment;
   changes.expect = {{"e", {"x", "y"}}, {"f", {}}};
   changes.reap = {"r"};
-  EXPECT_EQ(called(changes, CallBy::source), command({"EVAL",  scripts().update.source(),
-                                                      "1",     "sid_id",
-                                                      "1000",  "60000",
-                                                      "59999", "0",
-                                                      "0",     "0",
-                                                      "0",     "0",
-                                                      "",      "2",
-                                                      "e",     "2",
-                                                      "x",     "y",
-                                                      "f",     "0",
-                                                      "1",     "n",
-                                                      "-2",    "-9223372036854775806",
-                                                      "2",     "a",
-                                                      "1",     "@until.b",
-                                                      "7:2",   "1",
-                                                      "c",     "1",
+  EXPECT_EQ(called(changes, CallBy::source), command({"EVAL",
+                                                      scripts().update.source(),
+                                                      "1",
+                                                      "sid_id",
+                                                      "1000",
+                                                      "60000",
+                                                      "59999",
+                                                      "0",
+                                                      "0",
+                                                      "0",
+                                                      "0",
+                                                      "0",
+                                                      "0",
+                                                      "",
+                                                      "2",
+                                                      "e",
+                                                      "2",
+                                                      "x",
+                                                      "y",
+                                                      "f",
+                                                      "0",
+                                                      "1",
+                                                      "n",
+                                                      "-2",
+                                                      "-9223372036854775806",
+                                                      "2",
+                                                      "a",
+                                                      "1",
+                                                      "@until.b",
+                                                      "7:2",
+                                                      "1",
+                                                      "c",
+                                                      "1",
                                                       "r"}));
 }
 

@@ -64,7 +64,7 @@ class RedisScripts : public RedisTest {
   // now, ttl, adopt, clear, limits, listed, former; expectations; counters; fields; removals; reaps
   static std::vector<std::string> arguments(const std::string& ttl,
                                             const std::vector<std::string>& checks) {
-    std::vector<std::string> all{"1000", ttl, "59999", "0", "1", "0", "0", "0", ""};
+    std::vector<std::string> all{"1000", ttl, "59999", "0", "1", "0", "0", "0", "0", ""};
     all.insert(all.end(), checks.begin(), checks.end());
     for (const char* word : {"1", "b", "2", "1", "a", "1", "late"}) all.emplace_back(word);
     return all;
@@ -120,7 +120,7 @@ TEST_F(RedisScripts, RefusedSetsWriteNothing) {
   const auto set = [&](const std::string& key, const std::string& ttl) {
     return [=, this] {
       return call(scripts.set, {key},
-                  {ttl, "59999", "1000", "0", "0", "2", "a", "@until.a", "b", "2"});
+                  {ttl, "59999", "1000", "0", "0", "0", "2", "a", "@until.a", "b", "2"});
     };
   };
   expect_untouched("absent", "0", set(absent, "60000"));
@@ -160,16 +160,27 @@ TEST_F(RedisScripts, ACounterWithADeadlineKeepsIt) {
         {"EVAL", scripts.count.source(), "1", live, "60000", "59999", "1000", "0", name, step});
   };
   const auto count_with_others = [&](const std::string& name, const std::string& step) {
-    return probe->list({"EVAL",  scripts.update.source(),
-                        "1",     live,
-                        "1000",  "60000",
-                        "59999", "0",
-                        "0",     "0",
-                        "0",     "0",
-                        "",      "0",
-                        "1",     name,
-                        step,    "9223372036854775806",
-                        "0",     "0",
+    return probe->list({"EVAL",
+                        scripts.update.source(),
+                        "1",
+                        live,
+                        "1000",
+                        "60000",
+                        "59999",
+                        "0",
+                        "0",
+                        "0",
+                        "0",
+                        "0",
+                        "0",
+                        "",
+                        "0",
+                        "1",
+                        name,
+                        step,
+                        "9223372036854775806",
+                        "0",
+                        "0",
                         "0"});
   };
   const auto field = [&](const std::string& name) { return probe->text({"HGET", live, name}); };
@@ -195,7 +206,7 @@ TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
   const auto set = [&](const Words& limits, const std::string& name, const std::string& value) {
     return [=, this] {
       return call(scripts.set, {live},
-                  {"60000", "59999", "1000", limits[0], limits[1], "0", name, value});
+                  {"60000", "59999", "1000", limits[0], limits[1], "0", "0", name, value});
     };
   };
   const std::string large(97, 'x');
@@ -206,8 +217,8 @@ TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
                            const std::string& name, const std::string& value) {
     return [=, this] {
       return call(script, keys,
-                  {"1000", "60000", "59999", "0", "0", limits[0], limits[1], "0", "", "0", "0", "1",
-                   name, value, "0", "0", "1000", "1"});
+                  {"1000", "60000", "59999", "0", "0", limits[0], limits[1], "0", "0", "", "0", "0",
+                   "1", name, value, "0", "0", "1000", "1"});
     };
   };
   expect_untouched("bytes", "too_large", general(scripts.update, {live}, {"100", "0"}, "b", large));
@@ -222,6 +233,9 @@ TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
   };
   expect_untouched("a new counter", "too_large", count("2"));
   for (const char* bad : {"x", ""}) {
+    expect_untouched("bad limits", "ERR", [&, this] {
+      return call(scripts.set, {live}, {"60000", "59999", "1000", "0", "0", bad, "0", "b", "1"});
+    });
     expect_untouched("bad limits", "ERR", set({bad, "0"}, "b", "1"));
     expect_untouched("bad limits", "ERR", set({"0", bad}, "b", "1"));
     expect_untouched("bad limits", "ERR", count(bad));
@@ -233,7 +247,7 @@ TEST_F(RedisScripts, WritesThatGrowTooMuchWriteNothing) {
 TEST_F(RedisScripts, RefusedCountersWriteNothing) {
   const auto update = [&](const std::vector<std::string>& checks) {
     return [=, this] {
-      std::vector<std::string> all{"1000", "60000", "59999", "0", "0", "0", "0", "0", ""};
+      std::vector<std::string> all{"1000", "60000", "59999", "0", "0", "0", "0", "0", "0", ""};
       all.insert(all.end(), checks.begin(), checks.end());
       for (const char* word : {"1", "b", "2", "0", "0"}) all.emplace_back(word);
       return call(scripts.update, {live}, all);
@@ -253,9 +267,11 @@ TEST_F(RedisScripts, RefusedCountersOfARekeyWriteNothing) {
   const auto rekey = [&](const std::string& name) {
     return [=, this] {
       return call(scripts.rekey, {live, "sid_new"},
-                  {"1000", "60000", "59999", "0", "0",  "0",     "0",
-                   "0",    "",      "0",     "1", name, "1",     "9223372036854775806",
-                   "1",    "b",     "2",     "0", "0",  "10000", "1"});
+                  {"1000",  "60000", "59999", "0", "0",
+                   "0",     "0",     "0",     "0", "",
+                   "0",     "1",     name,    "1", "9223372036854775806",
+                   "1",     "b",     "2",     "0", "0",
+                   "10000", "1"});
     };
   };
   expect_untouched("no integer", "not_integer", rekey("t"));
@@ -265,9 +281,9 @@ TEST_F(RedisScripts, RefusedCountersOfARekeyWriteNothing) {
 // A caller that does not keep to the protocol of the arguments.
 TEST_F(RedisScripts, MalformedArgumentsWriteNothing) {
   using Words = std::vector<std::string>;
-  const Words good{"1000", "60000", "59999", "0", "0", "0", "0", "0",     "",
+  const Words good{"1000", "60000", "59999", "0", "0", "0", "0", "0",     "0", "",
                    "0",    "0",     "1",     "b", "2", "0", "0", "10000", "1"};
-  for (const std::size_t at : {0U, 1U, 2U, 5U, 6U, 9U, 10U, 11U, 14U, 15U}) {
+  for (const std::size_t at : {0U, 1U, 2U, 4U, 5U, 6U, 7U, 10U, 11U, 12U, 15U, 16U}) {
     Words bad = good;
     bad[at] = "x";
     expect_untouched("update with a bad argument", "ERR",
@@ -329,17 +345,25 @@ TEST_F(RedisScripts, RefusedErasesWriteNothing) {
 TEST_F(RedisScripts, TheIndexOfAnotherPrincipalIsAskedFor) {
   using Words = std::vector<std::string>;
   probe->text({"HSET", live, "@user", "ada"});
-  const Words leaves{"1000", "60000", "59999", "0", "0", "0",     "0", "0",
-                     "",     "0",     "0",     "0", "1", "@user", "0"};
-  Words passes{"1000", "60000", "59999", "0", "0",     "0",   "0", "0",
+  const Words leaves{"1000", "60000", "59999", "0", "0", "0", "0",     "0",
+                     "0",    "",      "0",     "0", "0", "1", "@user", "0"};
+  Words passes{"1000", "60000", "59999", "0", "0",     "0",   "0", "0", "0",
                "",     "0",     "0",     "1", "@user", "bob", "0", "0"};
   for (const Words& changes : {leaves, passes}) {
     expect_untouched("update", "principal", [&] { return call(scripts.update, {live}, changes); });
     expect_untouched("rekey", "principal", [&] {
       return call(scripts.rekey, {live, "sid_new"}, with_grace(changes));
     });
-    EXPECT_EQ(probe->list({"EVAL", scripts.update.source(), "1", live, "1000", "60000", "59999",
-                           "0", "0", "0", "0", "0", "", "0", "0", "0", "1", "@user", "0"}),
+    EXPECT_EQ(probe->list({"EVAL",  scripts.update.source(),
+                           "1",     live,
+                           "1000",  "60000",
+                           "59999", "0",
+                           "0",     "0",
+                           "0",     "0",
+                           "0",     "",
+                           "0",     "0",
+                           "0",     "1",
+                           "@user", "0"}),
               (Words{"principal", "ada"}));
   }
   expect_untouched("erase", "", [&] {

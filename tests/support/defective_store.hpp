@@ -78,6 +78,7 @@ enum class Defect {
   expect_absent_is_empty,
   clear_removes_created,
   clear_keeps_attributes,
+  clear_keeps_the_reserved,
   empty_value_is_absent,
   values_end_at_nul,
   removing_all_erases,
@@ -384,6 +385,7 @@ class DefectiveStore final : public SessionStore {
     std::vector<Field> fields(before.begin(), before.end());
     if (is(Defect::clear_removes_created) && changes.clear) fields.clear();
     if (is(Defect::clear_keeps_attributes)) changes.clear = false;
+    if (is(Defect::clear_keeps_the_reserved)) changes.clear_reserved = false;
     if (is(Defect::expect_absent_is_empty)) {
       for (Changes::Expect& expect : changes.expect) {
         if (expect.any_of.empty()) expect.any_of.emplace_back();

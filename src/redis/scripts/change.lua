@@ -3,8 +3,9 @@
 -- KEYS[1]: the session. After all sessions: the index of the principal that the session will have, if
 -- there is one; and last that of the one whom it had (`former`), if that is known and another. ARGV:
 --   now and time to live in ms, how much of it may be left for a renewal to be due,
---   adopt ('1': take a hash without @created), clear ('1'),
---   the most bytes and attributes (limits.lua),
+--   adopt ('1': take a hash without @created), clear ('1': the attributes; '2': and what is the
+--   library's, but @created and @user),
+--   the most bytes and attributes, and the bytes that each is spared (limits.lua),
 --   whether the session will be listed ('1'), the former principal ('': none that is known),
 --   number of expectations, each: name, number of texts, the texts (none: must be absent),
 --   number of counters, each: name, step, the value beyond which the step would overflow,
@@ -28,8 +29,8 @@ local function take_list(take_one)
 end
 
 local now, ttl, renew_at = take_number(), take_number(), take_number()
-local adopt, clear = take() == '1', take() == '1'
-local bytes_max, attributes_max = take_number(), take_number()
+local adopt, clear = take() == '1', take_number()
+local bytes_max, attributes_max, spare = take_number(), take_number(), take_number()
 local listed, former = take() == '1', take()
 local expectations = take_list(function() return {name = take(), texts = take_list(take)} end)
 local counters = take_list(function() return {name = take(), step = take(), limit = take()} end)
@@ -43,10 +44,12 @@ local function put(name, text)
 end
 local function doom(name) doomed[#doomed + 1] = name end
 
--- The library's own fields, and their deadlines, stay when a session is cleared.
+-- Whether a field goes, unless it is set.
 local function is_cleared(name)
+  if clear == 0 then return false end
   if is_deadline(name) then name = name:sub(8) end
-  return name:sub(1, 1) ~= '@'
+  if name:sub(1, 1) ~= '@' then return true end
+  return clear == 2 and name ~= '@created' and name ~= '@user'
 end
 -- Whether a field with a deadline (false: there is none) has ended.
 local function expired(field) return field and has_passed(split_timed(field), now) end
@@ -96,7 +99,7 @@ local function refusal()
   end
   for _, counter in ipairs(counters) do
     local text, ends
-    if not clear then text, ends = live(counter.name) end
+    if clear == 0 then text, ends = live(counter.name) end
     local down = counter.step:sub(1, 1) == '-'
     if not text then
       put(counter.name, counter.step)

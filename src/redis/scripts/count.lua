@@ -16,7 +16,7 @@ if not head[1] then return {'gone'} end
 local text, ends = live_of(head[3], head[2], now)
 if not text and attributes_max > 0 and call('HLEN', key) >= attributes_max then
   local function stays() return false end
-  if outgrows(call('HGETALL', key), stays, {name, step}, 1, 0, attributes_max, now) then
+  if outgrows(call('HGETALL', key), stays, {name, step}, 1, 0, attributes_max, now, 0) then
     return {'too_large'}
   end
 end

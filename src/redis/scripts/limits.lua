@@ -8,8 +8,9 @@
 -- ones the caller gives 0 as bytes_max.
 
 -- `flat`: the session's fields. `list`: those to write, from index `first` on. `removed(name)`: whether
--- the write removes a field (unless it is in the list as well). What has ended at `now` does not count.
-local function outgrows(flat, removed, list, first, bytes_max, attributes_max, now)
+-- the write removes a field (unless it is in the list as well). What has ended at `now` does not count,
+-- nor do `spare` bytes of each attribute.
+local function outgrows(flat, removed, list, first, bytes_max, attributes_max, now, spare)
   -- Most sessions are so small that whatever the write replaces or removes may be counted twice.
   local most, fields = 0, (#flat + #list - first + 1) / 2
   for i = 1, #flat do most = most + #flat[i] end
@@ -27,7 +28,7 @@ local function outgrows(flat, removed, list, first, bytes_max, attributes_max, n
       local ends, rest = split_timed(text)
       name, text = field:sub(8), not has_passed(ends, now) and rest or nil
     end
-    if name:byte(1) ~= 64 then sizes[field] = text and #name + #text end
+    if name:byte(1) ~= 64 then sizes[field] = text and math.max(0, #name + #text - spare) end
   end
   local function weigh()
     local count, bytes, surplus = 0, 0, 0

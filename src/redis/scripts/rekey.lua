@@ -28,11 +28,11 @@ local state = {}
 for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
 local function stays(name)
   local over = is_deadline(name) and expired(state[name])
-  return not (clear and is_cleared(name)) and not dropped[name] and not over
+  return not is_cleared(name) and not dropped[name] and not over
 end
 local function is_removed(name) return not stays(name) end
 local bounded = bytes_max > 0 or attributes_max > 0
-if bounded and outgrows(flat, is_removed, fields, 1, bytes_max, attributes_max, now) then
+if bounded and outgrows(flat, is_removed, fields, 1, bytes_max, attributes_max, now, spare) then
   return {'too_large'}
 end
 local copy = {}

@@ -14,7 +14,7 @@ if not head[1] then put('@created', ARGV[1]) end
 for _, name in ipairs(to_reap) do
   if expired(redis.call('HGET', KEYS[1], deadline_of(name))) then doom(deadline_of(name)) end
 end
-if clear then
+if clear > 0 then
   for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
     if is_cleared(name) then doom(name) end
   end
@@ -36,7 +36,7 @@ if #fields > 0 and large then
   for _, name in ipairs(doomed) do removed[name] = true end
   local function is_removed(name) return removed[name] end
   local flat = redis.call('HGETALL', KEYS[1])
-  if outgrows(flat, is_removed, fields, 1, bytes_max, attributes_max, now) then return {'too_large'} end
+  if outgrows(flat, is_removed, fields, 1, bytes_max, attributes_max, now, spare) then return {'too_large'} end
 end
 
 -- From here on nothing can fail. What may need memory comes first, as in set.lua.
