@@ -40,7 +40,9 @@ struct CookieOptions {
   Secure secure = Secure::automatic;
   bool http_only = true;
   bool partitioned = false;
-  // With Max-Age and Expires, it outlives the browser's window; without, it does not.
+  // With Max-Age and Expires, it outlives the browser's window; without, it does not. They say what
+  // is left of SessionOptions::absolute_timeout: the idle one is the store's business, and moves
+  // with each request.
   bool persistent = true;
   // Send it again with every commit that writes, not only when the id is new.
   bool rolling = false;

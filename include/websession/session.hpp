@@ -140,7 +140,8 @@ class Session {
   // record of its own for the grace, so let nobody ask for any number of them.
   void regenerate();
   // Asks the commit to sign the principal in (a user's or an account's id: 1 to 256 bytes, no
-  // control bytes): a new id, and the old one ends at once, so nothing that was known before is
+  // control bytes; anything else is an error, and still counts as somebody else): a new id, and the
+  // old one ends at once, so nothing that was known before is
   // worth anything afterwards (session fixation, ASVS 5.0 7.2.4); the absolute timeout begins anew.
   // The attributes stay, unless they are another principal's: then all are gone. Signing the same
   // principal in again, as after asking for the password, does the same: a new id, no grace for the
@@ -150,6 +151,8 @@ class Session {
   // Control bytes and broken UTF-8 become '?', and it is cut to 128 bytes. It may come from a
   // request (User-Agent), so escape it where it is shown. None: that of an earlier sign_in of the
   // same principal stays.
+  //
+  // It is a new session if this one has ended meanwhile, or had before (ended()).
   //
   // The commit may fail with too_many_sessions (SessionOptions::max_sessions_per_principal). The
   // session of another principal has ended even then, as with sign_out.
@@ -182,9 +185,11 @@ class Session {
   // or from afar. The request was most likely under way meanwhile, as a poll or a second click is,
   // and its visitor has another session by now. So nothing is in this one, its commit is `gone` if
   // anything was to be written, as are direct operations, and no cookie is sent: it would take the
-  // place of the other session's. sign_in starts a new session, and so does start_over. Who has to
-  // know who asks should not take such a visitor for one who has not signed in; asked once more,
-  // the browser brings the cookie that it has by now:
+  // place of the other session's. Logging out ends what the session has become, while that is the
+  // same principal's. sign_in starts a new session, and so does start_over. (A session that ends
+  // after it was loaded stays false here; what writes to it says `gone`.) Who has to know who asks
+  // should not take such a visitor for one who has not signed in; asked once more, the browser
+  // brings the cookie that it has by now:
   //
   //   if (!session.principal()) return session.ended() ? page("Load again") : ask_to_sign_in();
   [[nodiscard]] bool ended() const noexcept;
@@ -202,7 +207,8 @@ class Session {
   // Direct operations act in the store at once, atomically across requests, and renew the session
   // if that is due (SessionOptions::renew_after). They are not undone when the handler throws. On a
   // session that is not stored yet, or an attribute with a change that waits for the commit, they
-  // act on that local state and ride on the commit. Errors: gone (the session ended meanwhile),
+  // act on that local state and ride on the commit. Before the commit of a sign_in they act on the
+  // session as it was before. Errors: gone (the session ended meanwhile),
   // invalid_argument, those of the store.
 
   // Adds to an integer attribute (absent counts as 0) and gives the new value.

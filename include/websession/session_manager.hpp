@@ -154,7 +154,7 @@ struct Commit {
     created,      // a new session and its id
     updated,      // attributes
     regenerated,  // a new id
-    erased,       // it ended, as invalidate or sign_out had asked
+    erased,       // it ended, as invalidate or sign_out had asked (the cookie: see commit)
     gone,         // the session ended while the request ran: nothing was written, no Set-Cookie
   };
   Status status = Status::unchanged;
@@ -203,12 +203,17 @@ class SessionManager {
   // error says so (`maybe_applied` speaks of the rest). Then all else is dropped, and the next
   // commit is `erased` with the header that deletes the cookie; until somebody sends that, the
   // cookie names nothing. When the end itself fails, that error is given: the session is still
-  // there, and another commit tries again.
+  // there, and another commit tries again (the first one to succeed may give the other error).
+  //
+  // The cookie is deleted only when it is known to name what has ended. After a lost answer, or on
+  // a session that had ended() before, it may be that of another sign-in by now: then `erased` has
+  // no Set-Cookie, and what the cookie names of this session is dead anyway.
   [[nodiscard]] Result<Commit> commit(Session& session) const;
   // In place of a commit when the request has failed, in its handler or in its commit: writes
   // nothing, but ends the session if that was asked for (see commit), and gives the headers of the
   // error's response. `unchanged`: nothing was asked to end, and the session is as it was; `erased`
-  // and `gone` as with commit. Errors: those of the store, then another call tries again.
+  // and `gone` as with commit; nobody is signed in. Errors: those of the store, then another call
+  // tries again.
   [[nodiscard]] Result<Commit> abandon(Session& session) const;
   // Tells the observer of an error that a handler met and did not deal with (for adapters), unless
   // it is one of the store, which it has heard of, or `gone`. A commit does this by itself.
@@ -218,7 +223,9 @@ class SessionManager {
   // the headers of SessionOptions::cache_headers. No round trip.
   [[nodiscard]] std::vector<Header> cache_headers(const RequestInfo& request) const;
 
-  // The same without HTTP, for WebSockets, RPC and tools.
+  // The same without HTTP, for WebSockets, RPC and tools. A Session that is held for long hears of
+  // its end only when it writes: before relying on it, look at Session::expires_in (0: its time is
+  // over), or find it again.
 
   // Stores a new session that holds `attributes` (names and stored texts, see encode_value).
   [[nodiscard]] Result<Session> create(const Fields& attributes = {}) const;
@@ -272,10 +279,12 @@ class SessionManager {
   [[nodiscard]] Result<Commit::Status> write(Session::State& state,
                                              const internal::Plan& plan) const;
   [[nodiscard]] Result<Commit::Status> sign_in_anew(Session::State& state) const;
-  [[nodiscard]] Result<bool> end(Session::State& state) const;
+  [[nodiscard]] Result<void> end(Session::State& state) const;
+  [[nodiscard]] Result<void> end_lost(Session::State& state) const;
   [[nodiscard]] Result<Commit> for_caches(Result<Commit> commit, const Session::State& state) const;
   [[nodiscard]] Result<Commit> end_after_all(Session::State& state,
                                              const Result<Commit::Status>& status) const;
+  [[nodiscard]] Commit deletion(const Session::State& state) const;
   // Of a commit that signs in: before the write, and after it.
   [[nodiscard]] Result<void> admit(Session::State& state) const;
   [[nodiscard]] Result<Commit::Status> hold_to_limit(Session::State& state,

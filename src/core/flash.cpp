@@ -123,9 +123,9 @@ void add_flash(Session& session, std::string_view kind, std::string_view text) {
 }
 
 Result<std::vector<Flash>> take_flashes(Session& session) {
-  if (auto alive = SessionAccess::check_alive(session); !alive) return std::move(alive).error();
   std::vector<Flash> flashes;
   if (SessionAccess::is_frozen(session)) return flashes;
+  if (auto alive = SessionAccess::check_alive(session); !alive) return std::move(alive).error();
   std::vector<Message> stored;
   std::vector<Message> local;
   for (std::string& name : SessionAccess::names(session, prefix)) {

@@ -279,7 +279,11 @@ Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpos
     const int tries_left = static_cast<int>(next.tries_left);
     const Result<bool> counted =
         SessionAccess::replace(session, name, *text, next.text(), code->end + kept_after_end);
-    if (!counted.has_value()) return counted.error();
+    if (!counted.has_value()) {
+      Error error = counted.error();
+      error.maybe_applied = error.maybe_applied || limit_.has_value();  // that has counted the try
+      return error;
+    }
     // The answer is given only now that nobody else can use up the same try.
     if (*counted && correct) return CodeCheck{CodeCheck::Status::correct};
     if (*counted) return CodeCheck{CodeCheck::Status::wrong, tries_left};

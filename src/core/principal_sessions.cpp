@@ -46,6 +46,7 @@ struct Listed {
   Fields fields{};
   WallTime created{};
   milliseconds remaining{};
+  WallTime signed_in{};  // by which they are ordered (in_order)
 };
 
 Result<Listed> look_up(SessionStore& store, const StoreKey& key, std::string_view principal) {
@@ -130,6 +131,19 @@ Result<Listing> list(SessionStore& store, PrincipalIndex& index, std::string_vie
   }
 }
 
+// Those that a visitor could open, by when they signed in, the oldest first.
+std::vector<Listed> in_order(Listing all, const internal::PlanOptions& plan, WallTime now) {
+  std::vector<Listed> sessions = std::move(all.found);
+  std::erase_if(sessions, [&](const Listed& listed) { return !is_open(listed, plan, now); });
+  for (Listed& listed : sessions) {
+    listed.signed_in =
+        internal::signed_in_at(listed.created, listed.remaining, plan.idle_timeout, now);
+  }
+  std::stable_sort(sessions.begin(), sessions.end(),
+                   [](const Listed& a, const Listed& b) { return a.signed_in < b.signed_in; });
+  return sessions;
+}
+
 Error too_many_to_list() {
   return make_error(Errc::overloaded,
                     "the principal has more sessions than can be listed (10,000); "
@@ -178,15 +192,14 @@ Result<std::vector<SessionInfo>> SessionManager::sessions_of(std::string_view pr
                                                              const Session* current) const {
   if (shared_->index == nullptr) return no_principal_index();
   if (auto valid = internal::validate_principal(principal); !valid) return std::move(valid).error();
-  const Result<Listing> all =
+  Result<Listing> all =
       list(shared_->store.by_key(), *shared_->index, principal, Deadline(*shared_->clock));
   if (!all) return all.error();
   if (!all->complete) return too_many_to_list();
   const SessionId* id = current != nullptr ? current->id() : nullptr;
   const WallTime now = shared_->clock->wall();
   std::vector<SessionInfo> infos;
-  for (const Listed& listed : all->found) {
-    if (!is_open(listed, shared_->plan, now)) continue;
+  for (const Listed& listed : in_order(*std::move(all), shared_->plan, now)) {
     SessionInfo info;
     info.created = std::min(listed.created, now);
     info.renewed =
@@ -196,11 +209,7 @@ Result<std::vector<SessionInfo>> SessionManager::sessions_of(std::string_view pr
     info.handle = internal::handle_of(listed.key);
     infos.push_back(std::move(info));
   }
-  std::reverse(infos.begin(),
-               infos.end());  // of those of one millisecond, too, the newest is first
-  std::stable_sort(infos.begin(), infos.end(), [](const SessionInfo& a, const SessionInfo& b) {
-    return a.created > b.created;
-  });
+  std::reverse(infos.begin(), infos.end());
   return infos;
 }
 
@@ -334,14 +343,8 @@ Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
         list(shared_->store.by_key(), *shared_->index, state.transition->principal, deadline);
     // The sign-in has happened, and its new id must reach the visitor, so errors end this early.
     if (!all) return done;
-    std::vector<Listed>& sessions = all->found;
-    std::erase_if(sessions, [&](const Listed& l) { return !is_open(l, shared_->plan, now); });
-    for (Listed& listed : sessions) {
-      listed.created =
-          internal::signed_in_at(listed.created, listed.remaining, shared_->plan.idle_timeout, now);
-    }
-    std::stable_sort(sessions.begin(), sessions.end(),
-                     [](const Listed& a, const Listed& b) { return a.created < b.created; });
+    const bool is_all = all->complete;
+    std::vector<Listed> sessions = in_order(*std::move(all), shared_->plan, now);
     if (refuses) std::reverse(sessions.begin(), sessions.end());
     std::size_t ended = 0;
     for (; ended + *options.max_sessions_per_principal < sessions.size(); ++ended) {
@@ -353,7 +356,7 @@ Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
       done = Commit::Status::gone;
       state.life = Session::State::Life::gone;
     }
-    complete = all->complete || ended == 0;
+    complete = is_all || ended == 0;
   }
   if (done == Commit::Status::gone && refuses) return too_many_sessions();
   return done;

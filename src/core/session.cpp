@@ -139,6 +139,18 @@ void Session::State::begin_anew() {
   has_left = false;
 }
 
+void Session::State::become_over() {
+  if (stored) unread = {stored->id};
+  if (stored && next_id) unread.push_back(*next_id);
+  stored.reset();
+  next_id.reset();
+  is_over = true;
+  life = Life::alive;
+  cleared = false;
+  // What it refused since is refused no more.
+  if (first_error && first_error->code == Errc::gone) first_error.reset();
+}
+
 void Session::State::forget_wishes() {
   pending.clear();
   library.clear();
@@ -146,6 +158,8 @@ void Session::State::forget_wishes() {
   regenerate = false;
   transition.reset();
   has_left = false;
+  has_ended = false;
+  maybe_ended = false;
 }
 
 bool Session::State::has_changes() const { return cleared || !pending.empty() || !library.empty(); }
@@ -160,6 +174,7 @@ Changes Session::State::limited() const {
 Changes Session::State::changes() const {
   Changes changes = limited();
   changes.clear = cleared;
+  changes.clear_reserved = cleared && has_left;
   const bool hints = may_hint();
   const auto add = [&](const PendingByName& all, bool with_removals) {
     for (const auto& [name, change] : all) {
@@ -227,7 +242,7 @@ internal::Plan Session::State::plan() const {
   wishes.invalidate = life == Life::invalidated;
   wishes.sign_in = signs_in();
   wishes.sign_out = signs_out();
-  wishes.brought_cookie = brought_cookie;
+  wishes.brought_cookie = brought_cookie && !started_over;
   wishes.unread = !unread.empty();
   return session_plan(loaded, wishes, shared->plan, shared->clock->wall());
 }
@@ -365,7 +380,9 @@ void Session::clear() {
   state_->pending.clear();
   const Fields& fields = state_->snapshot();
   const auto counts = [](const Field& field) { return is_attribute(field.name); };
-  state_->cleared = !state_->knows_store() || std::any_of(fields.begin(), fields.end(), counts);
+  // Whoever has left takes along what others store meanwhile.
+  state_->cleared = state_->has_left || !state_->knows_store() ||
+                    std::any_of(fields.begin(), fields.end(), counts);
 }
 
 void Session::regenerate() { state_->regenerate = true; }
@@ -385,6 +402,7 @@ bool Session::ended() const noexcept { return state_->is_over; }
 void Session::start_over() noexcept {
   if (!state_->is_over) return;
   state_->is_over = false;
+  state_->started_over = true;
   state_->unread.clear();
 }
 

@@ -114,7 +114,11 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
     store = internal::observe(std::move(store), options.observer, shared->clock);
   }
   shared->index = store->index();
-  if (options.max_sessions_per_principal && shared->index == nullptr) return no_principal_index();
+  if (options.max_sessions_per_principal && shared->index == nullptr) {
+    Error error = no_principal_index();
+    error.detail = "max_sessions_per_principal: " + error.detail;
+    return error;
+  }
   shared->store =
       internal::IdStore(std::move(store), options.id_storage, options.id_namespace, shared->clock);
   shared->options = std::move(options);
@@ -253,6 +257,7 @@ Result<void> SessionManager::store_new(Session::State& state, const Fields& attr
       state.is_over = false;
       return {};
     }
+    if (created.error().maybe_applied) state.lost_id = *std::move(id);
     if (created.error().code != Errc::key_exists || attempt == create_attempts) return created;
   }
 }
@@ -317,10 +322,9 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
       return Status::created;
     }
     case Plan::Action::erase: {
-      const Result<bool> ended = end(state);
-      if (!ended.has_value()) return ended.error();
-      // Ended before, or passed on: the cookie may be that of another sign-in by now.
-      if (!*ended && state.stored) return Status::gone;
+      if (auto ended = end(state); !ended) return std::move(ended).error();
+      // Ended before, or passed on.
+      if (state.stored && !state.has_ended && !state.maybe_ended) return Status::gone;
       return Status::erased;
     }
     case Plan::Action::touch:
@@ -351,35 +355,38 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
 }
 
 // Ends what the store holds of the session, also what a rekey whose answer was lost may have made
-// of it. False: it had ended before. Precondition: something was stored, or could not be read.
-Result<bool> SessionManager::end(Session::State& state) const {
+// of it, and notes what came of it (State::has_ended). Precondition: something was stored, or could
+// not be read.
+Result<void> SessionManager::end(Session::State& state) const {
   const Grace mark = shared_->mark();
+  const auto note = [&state](const Result<bool>& erased) {
+    state.has_ended = state.has_ended || (erased.has_value() && *erased);
+    state.maybe_ended = state.maybe_ended || (!erased.has_value() && erased.error().maybe_applied);
+    return erased.has_value() ? Result<void>() : Result<void>(erased.error());
+  };
   if (!state.stored) {
-    bool any = false;
     for (const SessionId& id : state.unread) {
-      const Result<bool> erased = shared_->store.erase(id, mark);
+      auto ended = note(shared_->store.erase(id, mark));
       // What no verb can read has nothing left to end. (But for a chain of marks without an end.)
-      const bool is_none =
-          !erased.has_value() && erased.error().code == Errc::corrupt && !state.is_over;
-      if (!erased.has_value() && !is_none) return erased.error();
-      any = any || (erased.has_value() && *erased);
+      const bool is_none = !ended && ended.error().code == Errc::corrupt && !state.is_over;
+      if (!ended && !is_none) return ended;
     }
-    return any;
+    return {};
   }
-  Result<bool> ended = shared_->store.erase(state.stored->id, state.stored->seen, mark);
-  if (!ended.has_value()) {
-    state.maybe_ended = state.maybe_ended || ended.error().maybe_applied;
-    return ended;
-  }
-  *ended = *ended || state.maybe_ended;
-  if (!state.next_id) return ended;
-  Result<bool> moved = shared_->store.erase(*state.next_id, mark);
-  if (!moved.has_value()) {
-    state.maybe_ended = true;
-    return moved;
-  }
-  state.next_id.reset();
-  return *ended || *moved;
+  auto ended = note(shared_->store.erase(state.stored->id, state.stored->seen, mark));
+  if (!ended || !state.next_id) return ended;
+  auto moved = note(shared_->store.erase(*state.next_id, mark));
+  if (moved) state.next_id.reset();
+  return moved;
+}
+
+// Ends what an earlier try to store a new session may have left. There is no mark of it to leave.
+Result<void> SessionManager::end_lost(Session::State& state) const {
+  if (!state.lost_id) return {};
+  const Result<bool> ended = shared_->store.erase(*state.lost_id, {});
+  if (!ended.has_value()) return ended.error();
+  state.lost_id.reset();
+  return {};
 }
 
 // All that a commit does in the store, if nothing speaks against it.
@@ -387,14 +394,14 @@ Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& 
   if (state.first_error) return *state.first_error;
   if (plan.action == Plan::Action::erase) return execute(state, plan, {}, {});
   if (state.outage && state.has_wishes()) return *state.outage;
+  if (auto ended = end_lost(state); !ended) return std::move(ended).error();
   if (auto admitted = admit(state); !admitted) return std::move(admitted).error();
   if (plan.action == Plan::Action::nothing) return Commit::Status::unchanged;
   const Changes changes = state.changes();
   const Result<Fields> after = state.with(changes);
   if (!after) return after.error();
   if (!state.unread.empty() && state.must_end()) {  // before another session takes its place
-    const Result<bool> ended = end(state);
-    if (!ended.has_value()) return ended.error();
+    if (auto ended = end(state); !ended) return std::move(ended).error();
     state.unread.clear();
   }
   Result<Commit::Status> status = execute(state, plan, changes, *after);
@@ -407,8 +414,7 @@ Result<Commit::Status> SessionManager::write(Session::State& state, const Plan& 
 // double click does. Whoever has just signed in must not be left without a session.
 Result<Commit::Status> SessionManager::sign_in_anew(Session::State& state) const {
   if (state.must_end()) {
-    const Result<bool> ended = end(state);
-    if (!ended.has_value()) return ended.error();
+    if (auto ended = end(state); !ended) return std::move(ended).error();
   }
   state.begin_anew();
   const Changes changes = state.changes();
@@ -437,8 +443,12 @@ Result<Commit> SessionManager::abandon(Session& session) const {
   using Life = Session::State::Life;
   Session::State& state = *session.state_;
   // Gives what deletes the cookie, or nothing.
-  if (state.life == Life::ended || state.life == Life::gone) return commit(session);
-  if (!state.must_end()) return for_caches(Commit{}, state);
+  if (state.life == Life::ended) return commit(session);
+  if (!state.must_end()) {
+    const bool is_gone = state.life == Life::gone;
+    return for_caches(Commit{is_gone ? Commit::Status::gone : Commit::Status::unchanged, {}},
+                      state);
+  }
   return for_caches(end_after_all(state, Commit::Status::gone), state);
 }
 
@@ -465,12 +475,13 @@ std::vector<Header> SessionManager::cache_headers(const RequestInfo& request) co
 Result<Commit> SessionManager::carry_out(Session::State& state) const {
   using Life = Session::State::Life;
   using Status = Commit::Status;
+  if (state.life == Life::gone && state.signs_in()) state.become_over();
   if (state.life == Life::gone) {
     return state.must_end() ? end_after_all(state, Status::gone) : Commit{Status::gone, {}};
   }
   if (state.life == Life::ended) {
     state.life = Life::erased;
-    return Commit{Status::erased, cookie_headers(state, true)};
+    return deletion(state);
   }
   if (state.life == Life::erased && !state.first_error) return Commit{};
   if (state.is_late()) {
@@ -485,19 +496,25 @@ Result<Commit> SessionManager::carry_out(Session::State& state) const {
   const Result<Status> status = write(state, plan);
   const bool failed = !status || *status == Status::gone;
   const bool tried = plan.action == Plan::Action::erase && !state.first_error;
-  if (failed && state.must_end() && !tried) return end_after_all(state, status);
+  const bool must_end = state.must_end() && !tried;
+  // (It has ended already if a new session was to take its place, which then failed.)
+  if (failed && (must_end || (!tried && state.has_ended))) return end_after_all(state, status);
   if (!status) return status.error();
   if (*status == Status::gone) {
     state.life = Life::gone;
+    state.forget_wishes();
     return Commit{Status::gone, {}};
   }
 
   // The write has happened, so the session becomes a fresh snapshot of it.
   const bool ended = state.life == Life::invalidated || plan.action == Plan::Action::erase;
   if (ended) state.life = Life::erased;
+  // It may have ended before that, and the cookie be another session's by now.
+  const bool maybe = ended && state.stored && !state.has_ended;
   state.forget_wishes();
   Commit commit{*status, {}};
-  const bool sends = plan.cookie != Plan::CookieAction::none || *status == Status::created;
+  const bool sends =
+      (plan.cookie != Plan::CookieAction::none && !maybe) || *status == Status::created;
   if (sends) {
     commit.headers = cookie_headers(state, plan.cookie == Plan::CookieAction::remove);
   }
@@ -509,24 +526,34 @@ Result<Commit> SessionManager::carry_out(Session::State& state) const {
 Result<Commit> SessionManager::end_after_all(Session::State& state,
                                              const Result<Commit::Status>& status) const {
   using Life = Session::State::Life;
-  const Result<bool> ended = end(state);
-  if (!ended.has_value()) return ended.error();
+  if (state.must_end()) {
+    if (auto ended = end(state); !ended) return std::move(ended).error();
+  }
+  // A session that could not be read has no other cookie than this one.
+  const bool unread = !state.unread.empty() && !state.is_over;
+  // Replaced by a parallel request, it was found under its new id. Or it had ended before: then the
+  // cookie may be that of another sign-in by now. So it may for whoever came with an old id.
+  const bool has_ended = state.has_ended || state.maybe_ended || unread;
+  state.may_delete_cookie = (state.has_ended && !state.is_over) || unread;
   state.first_error.reset();
   state.forget_wishes();
-  // Replaced by a parallel request, it was found under its new id. Or it had ended before: then the
-  // cookie may be that of another sign-in by now.
-  // (A session that could not be read has no other one.)
-  const bool is_ours = *ended || (!state.unread.empty() && !state.is_over);
   if (!status) {
-    state.life = is_ours ? Life::ended : Life::gone;
+    state.life = has_ended ? Life::ended : Life::gone;
     Error error = status.error();
-    error.detail += is_ours ? "; the session has ended, as it was asked to"
-                            : "; the session had ended, or become another principal's, before";
+    error.detail += has_ended ? "; the session has ended, as it was asked to"
+                              : "; the session had ended, or become another principal's, before";
     return error;
   }
-  state.life = is_ours ? Life::erased : Life::gone;
-  if (!is_ours) return Commit{Commit::Status::gone, {}};
-  return Commit{Commit::Status::erased, cookie_headers(state, true)};
+  state.life = has_ended ? Life::erased : Life::gone;
+  if (!has_ended) return Commit{Commit::Status::gone, {}};
+  return deletion(state);
+}
+
+// Of a session that has ended.
+Commit SessionManager::deletion(const Session::State& state) const {
+  Commit commit{Commit::Status::erased, {}};
+  if (state.may_delete_cookie) commit.headers = cookie_headers(state, true);
+  return commit;
 }
 
 std::vector<Header> SessionManager::cookie_headers(const Session::State& state, bool remove) const {

@@ -110,12 +110,18 @@ struct Session::State {
   std::vector<SessionId> unread{};  // what the cookies named, when that could not be loaded
   bool is_over = false;             // the store had only a mark of that (Session::ended)
   bool brought_cookie = false;
+  bool started_over = false;  // so the cookie may be that of another session by now
   bool https = false;
   // The id of a regenerate whose answer was lost: trying again with it is safe, a new one is not.
   std::optional<SessionId> next_id{};
   bool next_readable = false;  // it left the old id readable
-  // The answer to an erase was lost: if there is nothing to end, it was that which ended it.
-  bool maybe_ended = false;
+  // What came of ending what was stored, as was asked for, by this commit or one that failed.
+  bool has_ended = false;
+  bool maybe_ended = false;  // an answer to it was lost
+  // With Life::ended: the cookie is known to name what has ended.
+  bool may_delete_cookie = false;
+  // Of a create whose answer was lost: nobody has the id, and it may take another session's place.
+  std::optional<SessionId> lost_id{};
 
   [[nodiscard]] const Pending* find_pending(std::string_view name) const;
   // True when the attribute's next value depends on what waits for the commit.
@@ -131,6 +137,9 @@ struct Session::State {
   // The session had ended before this commit, which signs in: what it stores is a new one, with
   // nothing of the old.
   void begin_anew();
+  // The session was found to have ended. From now on it is as one that had ended before the
+  // request, for which a sign-in starts another one.
+  void become_over();
   [[nodiscard]] Result<void> check_name(std::string_view name) const;
   // Whether the text is larger than a whole session may be, and than what is there already.
   [[nodiscard]] bool is_oversized(std::string_view name, std::string_view text) const;

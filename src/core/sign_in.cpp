@@ -60,10 +60,12 @@ void Session::State::add_transition(Changes& changes) const {
 void Session::sign_in(std::string_view principal, std::string_view label) {
   State& state = *state_;
   Result<void> valid = internal::validate_principal(principal);
-  if (state.life != State::Life::alive) valid = invalid("the session has ended; open a new one");
   // What belongs to another principal is none of this one's business.
   const std::string_view before = state.principal();
-  if (state.life == State::Life::alive && !before.empty() && before != principal) {
+  const bool is_another = !before.empty() && before != principal;
+  if (state.life == State::Life::gone) state.become_over();
+  if (state.life != State::Life::alive) valid = invalid("the session has ended; open a new one");
+  if (state.life == State::Life::alive && is_another) {
     state.leave();
     forget_messages_and_codes(*this);
   }

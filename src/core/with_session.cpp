@@ -2,15 +2,19 @@
 
 namespace websession::adapters {
 
-std::optional<Error> internal::error_thrown_by(void (*call)(void*), void* argument,
-                                               const SessionManager& manager, Session& session) {
+std::optional<Error> internal::error_thrown_by(const HandlerCall& call,
+                                               const SessionManager& manager, Session& session,
+                                               const RequestInfo& request) {
   try {
-    call(argument);
+    call.run(call.self);
   } catch (const Exception& exception) {
     manager.report(exception.error(), session);
     return exception.error();
   } catch (...) {
-    (void)manager.abandon(session);  // the handler's failure is the one to hear of
+    // The handler's failure is the one to hear of.
+    const Result<Commit> abandoned = manager.abandon(session);
+    const auto headers = abandoned ? abandoned->headers : manager.cache_headers(request);
+    for (const Header& header : headers) call.put(call.self, header);
     throw;
   }
   return std::nullopt;

@@ -36,6 +36,7 @@ struct FakeExchange {
   [[nodiscard]] bool https() const { return tls; }
   void put(const Header& header) { headers.push_back(header); }
   [[nodiscard]] bool sends_cookie() const { return sends("Set-Cookie", Header::Mode::append); }
+  [[nodiscard]] bool tells_caches() const { return sends("Vary", Header::Mode::merge); }
   [[nodiscard]] bool sends(const std::string& name, Header::Mode mode) const {
     return std::any_of(headers.begin(), headers.end(), [&](const Header& header) {
       return header.name == name && header.mode == mode;
@@ -80,6 +81,7 @@ TEST_F(WithSession, AHandlerThatThrowsCommitsNothing) {
                             }),
                std::runtime_error);
   EXPECT_FALSE(exchange.sends_cookie());
+  EXPECT_TRUE(exchange.tells_caches()) << "the response may show what the session holds";
   with_session(manager, exchange, [](Session& session) { EXPECT_EQ(session.value("a", 0), 1); });
 }
 

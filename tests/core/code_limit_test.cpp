@@ -124,6 +124,17 @@ TEST_F(CodeLimitTest, AnOutageLetsNobodyGuess) {
   }
 }
 
+// P8: the limit has counted the try, whatever becomes of the code's own count.
+TEST_F(CodeLimitTest, ATryThatFailsHalfWayMayHaveCounted) {
+  const OneTimeCodes codes = limited(10);
+  Session session = with_code(codes);
+  EXPECT_EQ(verify(codes, session, "000000").status, Status::wrong);
+  store->fail_call(2, make_error(Errc::timeout, "before"));
+  EXPECT_TRUE(codes.verify(session, "login", "000000", ada).error().maybe_applied);
+  store->fail_call(1, make_error(Errc::timeout, "before"));
+  EXPECT_FALSE(codes.verify(session, "login", "000000", ada).error().maybe_applied);
+}
+
 TEST_F(CodeLimitTest, ATryTakesOneRoundTripMoreAndTheFirstOneTwo) {
   const OneTimeCodes codes = limited(3);
   Session session = with_code(codes);

@@ -9,7 +9,10 @@
 #include "faulty_memory.hpp"
 #include "hook_store.hpp"
 #include "requests.hpp"
+#include "websession/csrf.hpp"
+#include "websession/encrypted_store.hpp"
 #include "websession/flash.hpp"
+#include "websession/one_time_code.hpp"
 #include "websession/session_manager.hpp"
 
 namespace websession::testing {
@@ -217,6 +220,106 @@ TEST_F(Logout, ALateOneThatFailsTakesNoOthersCookie) {
       EXPECT_EQ(open_session(m, cookie_of(first)).principal(), "bob");
     }
   }
+}
+
+// What fails may be the end itself. Then nobody has ended the other one's session either.
+TEST_F(Logout, ALateOneWhoseEndFailsTakesNoOthersCookie) {
+  const SessionManager m = manager();
+  for (const Act& act :
+       {Act([](Session& s) { s.sign_out(), s.set("bye", 1); }),
+        Act([](Session& s) { s.sign_out(); }), Act([](Session& s) { s.invalidate(); }),
+        Act([](Session& s) { s.sign_out(), s.set("@x", 1); }),
+        Act([](Session& s) { s.sign_out(), s.set("a", huge()); })}) {
+    for (const bool abandons : {false, true}) {
+      for (const auto moment : {FaultStore::Moment::before, FaultStore::Moment::after}) {
+        for (std::size_t call = 1; call <= 4; ++call) {
+          const std::string old = stored();
+          Session late = open_session(m, old);
+          Session first = open_session(m, old);
+          first.sign_in("zoe");
+          ASSERT_TRUE(m.commit(first));
+          act(late);
+          store->fail_call(call, make_error(Errc::timeout, "lost"), moment);
+          Result<Commit> commit = m.commit(late);
+          for (int tries = 0; !commit && tries < 4; ++tries) {
+            commit = abandons ? m.abandon(late) : m.commit(late);
+          }
+          store->recover();
+          ASSERT_TRUE(commit);
+          EXPECT_FALSE(testing::sends_cookie(*commit)) << "call " << call;
+          EXPECT_EQ(open_session(m, cookie_of(first)).principal(), "zoe");
+        }
+      }
+    }
+  }
+}
+
+// What a parallel request of the one who leaves has stored meanwhile leaves with them.
+TEST_F(Logout, NothingOfTheOldPrincipalPasses) {
+  EncryptionOptions encryption;
+  encryption.keys = KeyRing::make({std::string(32, 'k')}).value();
+  const OneTimeCodes codes = OneTimeCodes::make(encryption.keys).value();
+  for (const auto& kept_in : std::vector<std::shared_ptr<SessionStore>>{
+           store, EncryptedStore::make(store, encryption).value()}) {
+    const SessionManager m = SessionManager::make(kept_in, options()).value();
+    for (const Change& row : {
+             Change{"to another", "", [](Session& s) { s.sign_in("bob"); }},
+             Change{"to another, cleared", "", [](Session& s) { s.sign_in("bob"), s.clear(); }},
+             Change{"to nobody", "",
+                    [](Session& s) { s.sign_out(), add_flash(s, "notice", "bye"); }},
+             Change{"to nobody, cleared", "",
+                    [](Session& s) { s.sign_out(), s.clear(), s.set("bye", 1); }},
+             Change{"out and in", "",
+                    [](Session& s) { s.sign_out(), s.clear(), s.sign_in("ada"); }},
+         }) {
+      for (const bool has_attributes : {false, true}) {
+        Session ada = open_session(m);
+        ada.sign_in("ada", "her label");
+        if (has_attributes) ada.set("a", 1);
+        ASSERT_TRUE(m.commit(ada));
+        Session leaves = open_session(m, cookie_of(ada));
+        Session stays = open_session(m, cookie_of(ada));
+        add_flash(stays, "notice", "ada's");
+        stays.set("iban", "ada's");
+        const std::string code = codes.issue(stays, "p").value();
+        const std::string token = csrf_token(stays).value();
+        ASSERT_TRUE(m.commit(stays));
+        row.act(leaves);
+        ASSERT_EQ(m.commit(leaves).value().status, Status::regenerated) << row.what;
+        Session next = open_session(m, cookie_of(leaves));
+        EXPECT_FALSE(next.contains("iban")) << row.what;
+        EXPECT_FALSE(csrf_valid(next, token)) << row.what;
+        EXPECT_EQ(codes.verify(next, "p", code).value().status, CodeCheck::Status::none)
+            << row.what;
+        for (const Flash& flash : take_flashes(next).value()) EXPECT_EQ(flash.text, "bye");
+        next.set("b", 1);
+        EXPECT_EQ(m.commit(next).value().status, Status::updated) << "it can be read and written";
+        EXPECT_TRUE(open_session(m, cookie_of(next)).contains("b"));
+      }
+    }
+  }
+}
+
+// The end came first, and what was to take its place failed.
+TEST_F(Logout, OneThatFailsAfterTheEndSaysSo) {
+  const SessionManager m = manager();
+  const std::string old = stored();
+  Session session = open_session(m, old);
+  Session parallel = open_session(m, old);
+  parallel.regenerate();
+  ASSERT_TRUE(m.commit(parallel));
+  session.sign_in("bob");
+  // The move, which finds it gone; the ends of both ids; what is to come instead.
+  store->fail_call(4, make_error(Errc::timeout, "fault"));
+  const Result<Commit> failed = m.commit(session);
+  store->recover();
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().detail.find("the session has ended"), std::string::npos)
+      << failed.error().message();
+  EXPECT_TRUE(open_session(m, cookie_of(parallel)).is_new());
+  const Commit abandoned = m.abandon(session).value();
+  EXPECT_EQ(abandoned.status, Status::erased);
+  EXPECT_TRUE(testing::sends_cookie(abandoned));
 }
 
 // What asks for no end keeps the session when it fails.

@@ -482,6 +482,9 @@ TEST_F(SignIn, BadLimitsAreRefused) {
     ASSERT_FALSE(made);
     EXPECT_TRUE(made.error().detail.starts_with("max_sessions_per_principal: "));
   }
+  const auto without = std::make_shared<WithoutIndex>(memory);
+  const auto made = SessionManager::make(without, limited(1, TooManySessions::end_oldest));
+  EXPECT_TRUE(made.error().detail.starts_with("max_sessions_per_principal: "));
 }
 
 // The sign-in stands when the store fails afterwards; the next one makes up for it.
@@ -523,6 +526,37 @@ TEST_F(SignIn, ALostAnswerMayBeAskedForAgain) {
   EXPECT_TRUE(is_new(m, old));
   EXPECT_EQ(memory->size(), 1U);
   EXPECT_EQ(m.sessions_of("ada", &session).value().size(), 1U);
+}
+
+// Of a session that was stored under an id that nobody has: it must not take the place of the next.
+TEST_F(SignIn, ALostFirstSessionTakesNobodysPlace) {
+  for (const TooManySessions policy : {TooManySessions::refuse_new, TooManySessions::end_oldest}) {
+    const SessionManager m = manager(limited(2, policy));
+    const std::string ada = "ada " + std::to_string(static_cast<int>(policy));
+    Session other = signed_in(m, ada);
+    Session session = open_session(m);
+    session.sign_in(ada);
+    // The list and a look at the session in it; the sign-in.
+    store->fail_call(3, make_error(Errc::timeout, "test"), FaultStore::Moment::after);
+    EXPECT_TRUE(m.commit(session).error().maybe_applied);
+    const auto again = m.commit(session);
+    ASSERT_TRUE(again) << again.error().message();
+    EXPECT_EQ(again->status, Status::created);
+    EXPECT_EQ(m.sessions_of(ada).value().size(), 2U) << "and is in no list";
+    EXPECT_EQ(open_session(m, cookie_of(other)).principal(), ada);
+  }
+}
+
+// Those of quick sign-ins are dated a little ahead, and are listed in their order all the same.
+TEST_F(SignIn, QuickSignInsAreListedInTheirOrder) {
+  const SessionManager m = manager(limited(10, TooManySessions::end_oldest));
+  std::vector<Session> sessions;
+  for (const char* label : {"a", "b", "c", "d"}) sessions.push_back(signed_in(m, "ada", label));
+  sessions[1].regenerate();
+  ASSERT_TRUE(m.commit(sessions[1]));
+  std::string order;
+  for (const SessionInfo& info : m.sessions_of("ada").value()) order += info.label;
+  EXPECT_EQ(order, "dcba");
 }
 
 // Whichever call fails: the error comes back, and calling again does the rest. P9

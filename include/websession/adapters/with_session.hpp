@@ -103,17 +103,24 @@ inline void join_header(std::string& all, std::string_view line, std::string_vie
 }
 
 namespace internal {
-// Calls it, and gives the error of an Exception that it throws. Others pass, when the session has
-// ended if it was asked to. It is in the library, so that programs without exceptions can include
-// this.
-std::optional<Error> error_thrown_by(void (*call)(void*), void* argument,
-                                     const SessionManager& manager, Session& session);
+// A handler with its response.
+struct HandlerCall {
+  void* self;
+  void (*run)(void* self);
+  void (*put)(void* self, const Header& header);
+};
+// Runs it, and gives the error of an Exception that it throws. Others pass, when the session has
+// ended if it was asked to, and the response has the headers that it needs. It is in the library,
+// so that programs without exceptions can include this.
+std::optional<Error> error_thrown_by(const HandlerCall& call, const SessionManager& manager,
+                                     Session& session, const RequestInfo& request);
 }  // namespace internal
 
 // Runs the handler with the request's session. When it throws, nothing is committed; what it did
 // directly (Session::increment…) stays done. An Exception of ours, which Result::value() throws, is
-// answered like an error of the commit; any other goes on to the framework. Logging out happens all
-// the same (SessionManager::abandon). Safe to call from many threads at once.
+// answered like an error of the commit; any other goes on to the framework, with what caches have
+// to know on the response. Logging out happens all the same (SessionManager::abandon). Safe to call
+// from many threads at once.
 //
 // The session ends with the handler. What runs later (a streamed body, a task) takes a
 // Session::snapshot() along, not the Session&.
@@ -130,14 +137,18 @@ void with_session(const SessionManager& manager, E&& exchange, Handler&& handler
   };
   Result<Session> session = manager.open(request);
   if (!session) return fail(session.error(), manager.cache_headers(request));
-  auto call = [&] { std::forward<Handler>(handler)(*session); };
+  auto run = [&] { std::forward<Handler>(handler)(*session); };
+  auto put = [&](const Header& header) { exchange.put(header); };
+  std::pair call{run, put};
   const auto fail_and_end = [&](const Error& error) {
     const Result<Commit> abandoned = manager.abandon(*session);
     fail(error, abandoned ? abandoned->headers : manager.cache_headers(request));
   };
-  const std::optional<Error> thrown =
-      internal::error_thrown_by([](void* argument) { (*static_cast<decltype(call)*>(argument))(); },
-                                &call, manager, *session);
+  using Call = decltype(call);
+  const std::optional<Error> thrown = internal::error_thrown_by(
+      {&call, [](void* self) { static_cast<Call*>(self)->first(); },
+       [](void* self, const Header& header) { static_cast<Call*>(self)->second(header); }},
+      manager, *session, request);
   if (thrown) return fail_and_end(*thrown);
   const Result<Commit> commit = manager.commit(*session);
   if (!commit) return fail_and_end(commit.error());
