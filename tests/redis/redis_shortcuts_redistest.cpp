@@ -189,12 +189,15 @@ class Operations {
     if (random_.below(3) == 0) changes.remove.push_back(take());
     if (random_.below(6) == 0) changes.increment.push_back({take(), 1});
     if (random_.below(6) == 0) changes.expect.push_back({name(), {text(), text()}});
+    if (random_.below(8) == 0) changes.set.push_back({"@flash", text(), deadline(milliseconds(1))});
     changes.clear = random_.below(20) == 0;
+    changes.clear_reserved = random_.below(2) == 0;  // counts with clear only
     // Together they let small texts pass unlooked at (docs/decisions.md).
     if (random_.below(3) == 0) {
       changes.attributes_max = 4;
     } else if (random_.below(10) == 0) {
       changes.bytes_max = 6;
+      changes.bytes_spare = random_.below(2);
     }
     return changes;
   }
