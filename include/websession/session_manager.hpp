@@ -203,15 +203,17 @@ class SessionManager {
   // error says so (`maybe_applied` speaks of the rest). Then all else is dropped, and the next
   // commit is `erased` with the header that deletes the cookie; until somebody sends that, the
   // cookie names nothing. When the end itself fails, that error is given: the session is still
-  // there, and another commit tries again (the first one to succeed may give the other error).
+  // there, and another commit tries again (the first one to succeed may give the other error). If
+  // there turns out to have been nothing left to end, it is `gone`, and all else is dropped, too.
   //
   // The cookie is deleted only when it is known to name what has ended. After a lost answer, or on
   // a session that had ended() before, it may be that of another sign-in by now: then `erased` has
   // no Set-Cookie, and what the cookie names of this session is dead anyway.
   [[nodiscard]] Result<Commit> commit(Session& session) const;
   // In place of a commit when the request has failed, in its handler or in its commit: writes
-  // nothing, but ends the session if that was asked for (see commit), and gives the headers of the
-  // error's response. `unchanged`: nothing was asked to end, and the session is as it was; `erased`
+  // nothing, but ends the session if that was asked for (see commit), and a new one that a failed
+  // commit may have stored under an id that nobody has; and gives the headers of the error's
+  // response. `unchanged`: nothing was asked to end, and the session is as it was; `erased`
   // and `gone` as with commit; nobody is signed in. Errors: those of the store, then another call
   // tries again.
   [[nodiscard]] Result<Commit> abandon(Session& session) const;

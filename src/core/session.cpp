@@ -242,7 +242,7 @@ internal::Plan Session::State::plan() const {
   wishes.invalidate = life == Life::invalidated;
   wishes.sign_in = signs_in();
   wishes.sign_out = signs_out();
-  wishes.brought_cookie = brought_cookie && !started_over;
+  wishes.brought_cookie = brought_cookie && !came_late;
   wishes.unread = !unread.empty();
   return session_plan(loaded, wishes, shared->plan, shared->clock->wall());
 }
@@ -294,7 +294,11 @@ Result<Outcome> Session::State::write_now(Changes changes) {
   if (!outcome) return outcome;
   switch (outcome->status) {
     case Outcome::Status::gone:
-      life = Life::gone;
+      if (signs_in()) {
+        become_over();  // what waits for the commit makes another session
+      } else {
+        life = Life::gone;
+      }
       return ended_error();
     case Outcome::Status::conflict:
       if (changes.expect.size() == 1) note(found_instead(changes.expect[0].name, outcome->found));
@@ -388,9 +392,11 @@ void Session::clear() {
 void Session::regenerate() { state_->regenerate = true; }
 
 void Session::invalidate() {
-  if (state_->life == State::Life::alive) state_->life = State::Life::invalidated;
   // Gone under this id, it may live on under another one.
-  if (state_->life == State::Life::gone) state_->has_left = true;
+  if (state_->life == State::Life::gone) state_->become_over();
+  if (state_->life != State::Life::alive) return;
+  state_->life = State::Life::invalidated;
+  state_->transition.reset();
 }
 
 bool Session::is_new() const noexcept { return !state_->stored; }
@@ -402,7 +408,6 @@ bool Session::ended() const noexcept { return state_->is_over; }
 void Session::start_over() noexcept {
   if (!state_->is_over) return;
   state_->is_over = false;
-  state_->started_over = true;
   state_->unread.clear();
 }
 

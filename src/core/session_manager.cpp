@@ -212,7 +212,7 @@ Result<Session> SessionManager::open(const RequestInfo& request) const {
   if (!session) {
     session = Session(std::make_unique<Session::State>());
     session->state_->shared = shared_;
-    session->state_->is_over = over && !outage;
+    session->state_->is_over = session->state_->came_late = over && !outage;
     if (session->state_->is_over) unread = {*std::move(over)};
     session->state_->unread = std::move(unread);
     session->state_->outage = std::move(outage);
@@ -323,6 +323,7 @@ Result<Commit::Status> SessionManager::execute(Session::State& state, const Plan
     }
     case Plan::Action::erase: {
       if (auto ended = end(state); !ended) return std::move(ended).error();
+      if (auto ended = end_lost(state); !ended) return std::move(ended).error();
       // Ended before, or passed on.
       if (state.stored && !state.has_ended && !state.maybe_ended) return Status::gone;
       return Status::erased;
@@ -444,6 +445,7 @@ Result<Commit> SessionManager::abandon(Session& session) const {
   Session::State& state = *session.state_;
   // Gives what deletes the cookie, or nothing.
   if (state.life == Life::ended) return commit(session);
+  (void)end_lost(state);  // a commit tries again
   if (!state.must_end()) {
     const bool is_gone = state.life == Life::gone;
     return for_caches(Commit{is_gone ? Commit::Status::gone : Commit::Status::unchanged, {}},
@@ -475,7 +477,6 @@ std::vector<Header> SessionManager::cache_headers(const RequestInfo& request) co
 Result<Commit> SessionManager::carry_out(Session::State& state) const {
   using Life = Session::State::Life;
   using Status = Commit::Status;
-  if (state.life == Life::gone && state.signs_in()) state.become_over();
   if (state.life == Life::gone) {
     return state.must_end() ? end_after_all(state, Status::gone) : Commit{Status::gone, {}};
   }
@@ -485,7 +486,10 @@ Result<Commit> SessionManager::carry_out(Session::State& state) const {
   }
   if (state.life == Life::erased && !state.first_error) return Commit{};
   if (state.is_late()) {
-    if (state.must_end()) return end_after_all(state, Status::gone);
+    Result<Status> status = Status::gone;
+    if (state.first_error) status = *state.first_error;
+    if (state.must_end()) return end_after_all(state, status);
+    if (!status) return status.error();
     if (!state.has_wishes()) return Commit{};
     shared_->tell(SessionEvent::Kind::gone, state.unread.front());
     state.life = Life::gone;
@@ -534,7 +538,7 @@ Result<Commit> SessionManager::end_after_all(Session::State& state,
   // Replaced by a parallel request, it was found under its new id. Or it had ended before: then the
   // cookie may be that of another sign-in by now. So it may for whoever came with an old id.
   const bool has_ended = state.has_ended || state.maybe_ended || unread;
-  state.may_delete_cookie = (state.has_ended && !state.is_over) || unread;
+  state.may_delete_cookie = (state.has_ended && !state.came_late) || unread;
   state.first_error.reset();
   state.forget_wishes();
   if (!status) {

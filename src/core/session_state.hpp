@@ -110,7 +110,8 @@ struct Session::State {
   std::vector<SessionId> unread{};  // what the cookies named, when that could not be loaded
   bool is_over = false;             // the store had only a mark of that (Session::ended)
   bool brought_cookie = false;
-  bool started_over = false;  // so the cookie may be that of another session by now
+  // The cookie named a session that was over, so the browser may have another one's by now.
+  bool came_late = false;
   bool https = false;
   // The id of a regenerate whose answer was lost: trying again with it is safe, a new one is not.
   std::optional<SessionId> next_id{};

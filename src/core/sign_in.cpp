@@ -80,6 +80,7 @@ void Session::sign_in(std::string_view principal, std::string_view label) {
 }
 
 void Session::sign_out() {
+  if (state_->life == State::Life::gone) state_->become_over();
   if (state_->life != State::Life::alive) return invalidate();
   state_->leave();
   forget_messages_and_codes(*this);

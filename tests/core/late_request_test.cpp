@@ -207,9 +207,70 @@ TEST_F(LateRequests, ASignInThatIsAbandonedAfterGoneSignsNobodyIn) {
   late.sign_in("eve");
   EXPECT_EQ(late.increment("n").error().code, Errc::gone);
   const Commit abandoned = m.abandon(late).value();
-  EXPECT_EQ(abandoned.status, Status::gone);
+  EXPECT_EQ(abandoned.status, Status::unchanged);
   EXPECT_FALSE(sends_cookie(abandoned));
   EXPECT_TRUE(m.sessions_of("eve").value().empty());
+}
+
+// What is asked last counts, whenever the end was found out.
+TEST_F(LateRequests, ALogoutAfterASignInSignsNobodyIn) {
+  const SessionManager m = manager();
+  using Act = std::function<void(Session&)>;
+  const Act nothing = [](Session&) {};
+  const Act direct = [](Session& s) { EXPECT_EQ(s.increment("n").error().code, Errc::gone); };
+  const Act logouts[] = {[](Session& s) { s.sign_out(); }, [](Session& s) { s.invalidate(); }};
+  for (const bool opened_before : {false, true}) {
+    for (const bool direct_first : {false, true}) {
+      for (const bool direct_between : {false, true}) {
+        for (const Act& log_out : logouts) {
+          for (const bool abandons : {false, true}) {
+            const std::string old = visited(m);
+            Session first = open_session(m, old);
+            std::optional<Session> late;
+            if (opened_before) late = open_session(m, old);
+            first.sign_in("bob");
+            ASSERT_TRUE(m.commit(first));
+            if (!opened_before) late = open_session(m, old);
+            (direct_first ? direct : nothing)(*late);
+            late->sign_in("ada");
+            late->set("b", 1);
+            if (direct_between && opened_before && !direct_first) direct(*late);
+            EXPECT_EQ(late->principal(), "ada") << "it shows at once, and still does";
+            EXPECT_TRUE(late->contains("b"));
+            log_out(*late);
+            EXPECT_FALSE(late->principal());
+            const Commit commit = (abandons ? m.abandon(*late) : m.commit(*late)).value();
+            EXPECT_EQ(commit.status, Status::gone);
+            EXPECT_FALSE(sends_cookie(commit));
+            EXPECT_TRUE(m.sessions_of("ada").value().empty());
+            EXPECT_EQ(open_session(m, "sid=" + first.id()->secret()).principal(), "bob");
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(LateRequests, ABadSignInIsAnErrorAlsoWhenItIsLate) {
+  const SessionManager m = manager();
+  for (const bool opened_before : {false, true}) {
+    for (const bool invalidates : {false, true}) {
+      const std::string old = visited(m);
+      Session first = open_session(m, old);
+      std::optional<Session> late;
+      if (opened_before) late = open_session(m, old);
+      first.sign_in("bob");
+      ASSERT_TRUE(m.commit(first));
+      if (!opened_before) late = open_session(m, old);
+      if (opened_before) {
+        EXPECT_FALSE(late->increment("n"));
+      }
+      if (invalidates) late->invalidate();
+      late->sign_in(invalidates ? "ada" : "");
+      EXPECT_EQ(m.commit(*late).error().code, Errc::invalid_argument);
+      EXPECT_TRUE(m.sessions_of("ada").value().empty());
+    }
+  }
 }
 
 TEST_F(LateRequests, AfterALateLogoutASignInSignsIn) {

@@ -435,7 +435,9 @@ TEST_F(Logout, EndsASessionThatWasFoundGone) {
     ASSERT_TRUE(m.commit(other));
     EXPECT_EQ(session.increment("n").error().code, Errc::gone);
     act(session);
-    EXPECT_EQ(m.commit(session).value().status, Status::erased);
+    const Commit commit = m.commit(session).value();
+    EXPECT_EQ(commit.status, Status::erased);
+    EXPECT_TRUE(testing::sends_cookie(commit)) << "it names what has ended";
     EXPECT_TRUE(open_session(m, cookie_of(other)).is_new());
     EXPECT_EQ(memory->size(), 0U);
     EXPECT_EQ(m.commit(session).value().status, Status::unchanged);

@@ -547,6 +547,24 @@ TEST_F(SignIn, ALostFirstSessionTakesNobodysPlace) {
   }
 }
 
+// Nor does it when the request fails with it, or asks for its end.
+TEST_F(SignIn, AbandoningEndsALostFirstSession) {
+  const SessionManager m = manager();
+  for (const bool invalidates : {false, true}) {
+    for (const bool abandons : {false, true}) {
+      if (!invalidates && !abandons) continue;
+      Session session = open_session(m);
+      session.sign_in("kim");
+      store->fail_call(1, make_error(Errc::timeout, "test"), FaultStore::Moment::after);
+      EXPECT_TRUE(m.commit(session).error().maybe_applied);
+      EXPECT_EQ(m.sessions_of("kim").value().size(), 1U);
+      if (invalidates) session.invalidate();
+      EXPECT_TRUE(abandons ? m.abandon(session) : m.commit(session));
+      EXPECT_TRUE(m.sessions_of("kim").value().empty());
+    }
+  }
+}
+
 // Those of quick sign-ins are dated a little ahead, and are listed in their order all the same.
 TEST_F(SignIn, QuickSignInsAreListedInTheirOrder) {
   const SessionManager m = manager(limited(10, TooManySessions::end_oldest));
