@@ -254,7 +254,7 @@ Result<void> SessionManager::store_new(Session::State& state, const Fields& attr
       state.stored->seen = shared_->store.form_of_new();
       state.stored->loaded_at = shared_->clock->steady();
       state.unread.clear();
-      state.is_over = false;
+      state.is_over = state.came_late = false;
       return {};
     }
     if (created.error().maybe_applied) state.lost_id = *std::move(id);

@@ -60,9 +60,12 @@ void Session::State::add_transition(Changes& changes) const {
 void Session::sign_in(std::string_view principal, std::string_view label) {
   State& state = *state_;
   Result<void> valid = internal::validate_principal(principal);
+  // Copied first: what they view may be part of what goes.
+  State::Transition next{std::string(principal), internal::clean_label(label),
+                         state.shared->clock->wall()};
   // What belongs to another principal is none of this one's business.
   const std::string_view before = state.principal();
-  const bool is_another = !before.empty() && before != principal;
+  const bool is_another = !before.empty() && before != next.principal;
   if (state.life == State::Life::gone) state.become_over();
   if (state.life != State::Life::alive) valid = invalid("the session has ended; open a new one");
   if (state.life == State::Life::alive && is_another) {
@@ -75,8 +78,7 @@ void Session::sign_in(std::string_view principal, std::string_view label) {
     return state.fail(std::move(error));
   }
   renew_csrf(*this);  // a token from before must not serve afterwards
-  state.transition = {std::string(principal), internal::clean_label(label),
-                      state.shared->clock->wall()};
+  state.transition = std::move(next);
 }
 
 void Session::sign_out() {
