@@ -445,7 +445,11 @@ Result<Commit> SessionManager::abandon(Session& session) const {
   Session::State& state = *session.state_;
   // Gives what deletes the cookie, or nothing.
   if (state.life == Life::ended) return commit(session);
-  (void)end_lost(state);  // a commit tries again
+  // What would be signed in under an id that nobody has. (A commit tries again.)
+  (void)end_lost(state);
+  if (state.next_id && state.signs_in()) {
+    (void)shared_->store.erase(*state.next_id, shared_->mark());
+  }
   if (!state.must_end()) {
     const bool is_gone = state.life == Life::gone;
     return for_caches(Commit{is_gone ? Commit::Status::gone : Commit::Status::unchanged, {}},

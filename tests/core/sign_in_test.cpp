@@ -565,6 +565,24 @@ TEST_F(SignIn, AbandoningEndsALostFirstSession) {
   }
 }
 
+TEST_F(SignIn, AbandoningEndsALostSignIn) {
+  const SessionManager m = manager(limited(1, TooManySessions::refuse_new));
+  for (const bool commits_again : {false, true}) {
+    Session session = anonymous(m);
+    session.sign_in("kim");
+    // The list; the move to a new id.
+    store->fail_call(2, make_error(Errc::timeout, "test"), FaultStore::Moment::after);
+    EXPECT_TRUE(m.commit(session).error().maybe_applied);
+    EXPECT_EQ(m.abandon(session).value().status, Status::unchanged);
+    EXPECT_TRUE(m.sessions_of("kim").value().empty());
+    if (!commits_again) session = open_session(m);
+    session.sign_in("kim");
+    EXPECT_EQ(m.commit(session).value().status, Status::created);
+    EXPECT_EQ(open_session(m, cookie_of(session)).principal(), "kim");
+    ASSERT_TRUE(m.erase(*session.id()).value());
+  }
+}
+
 // Those of quick sign-ins are dated a little ahead, and are listed in their order all the same.
 TEST_F(SignIn, QuickSignInsAreListedInTheirOrder) {
   const SessionManager m = manager(limited(10, TooManySessions::end_oldest));
