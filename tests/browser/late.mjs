@@ -67,9 +67,8 @@ class HoldingProxy {
 export function late(scenario, world) {
   const { mailbox } = world;
 
-  // Whether `send` is a request of the page or of another tab: it is under way before the sign-in,
-  // and comes to the site after it. `send` returns what is there when its answer has come.
-  const outlives = (what, send) => scenario(what, async (arrive) => {
+  // Ada has asked for a code, and all that she sends comes through a proxy.
+  const throughProxy = (what, act) => scenario(what, async (arrive) => {
     const address = `ada.${what.replaceAll(" ", ".")}@example.org`;
     const proxy = await HoldingProxy.start(world);
     try {
@@ -77,21 +76,27 @@ export function late(scenario, world) {
       ada.home = proxy.url;
       await ada.open();
       await ada.askForCode(address);
-      const before = await ada.cookie();
-      const answered = await send(ada, proxy);
-      await proxy.isHolding(1);
-      await ada.enterCode(await mailbox.nextCode(address));
-      assert.equal(await ada.heading(), `Hello, ${address}`);
-      const signedIn = await ada.cookie();
-      assert.notEqual(signedIn.value, before.value);
-      await proxy.release();
-      await answered();
-      assert.deepEqual(await ada.cookie(), signedIn, "the late answer leaves the cookie alone");
-      await ada.page.reload();
-      assert.equal(await ada.heading(), `Hello, ${address}`);
+      await act(ada, proxy, address);
     } finally {
       proxy.stop();
     }
+  });
+
+  // Whether `send` is a request of the page or of another tab: it is under way before the sign-in,
+  // and comes to the site after it. `send` returns what is there when its answer has come.
+  const outlives = (what, send) => throughProxy(what, async (ada, proxy, address) => {
+    const before = await ada.cookie();
+    const answered = await send(ada, proxy);
+    await proxy.isHolding(1);
+    await ada.enterCode(await mailbox.nextCode(address));
+    assert.equal(await ada.heading(), `Hello, ${address}`);
+    const signedIn = await ada.cookie();
+    assert.notEqual(signedIn.value, before.value);
+    await proxy.release();
+    await answered();
+    assert.deepEqual(await ada.cookie(), signedIn, "the late answer leaves the cookie alone");
+    await ada.page.reload();
+    assert.equal(await ada.heading(), `Hello, ${address}`);
   });
 
   outlives("a poll does not sign out", async (ada, proxy) => {
@@ -124,27 +129,17 @@ export function late(scenario, world) {
 
   // The second click comes when the first has sent the form already: the browser sends it again, and
   // waits for that answer only. The site sees both. (Of two faster clicks a browser sends one.)
-  const clickTwice = (what, goOn) => scenario(what, async (arrive) => {
-    const address = `ada.${what.replaceAll(" ", ".")}@example.org`;
-    const proxy = await HoldingProxy.start(world);
-    try {
-      const ada = await arrive();
-      ada.home = proxy.url;
-      await ada.open();
-      await ada.askForCode(address);
-      await ada.page.locator("input[name=code]").fill(await mailbox.nextCode(address));
-      proxy.holds = (request) => request.method === "POST";
-      const button = ada.page.getByRole("button", { name: "Sign in", exact: true });
-      const { x, y, width, height } = await button.boundingBox();
-      for (const click of [1, 2]) {
-        await ada.page.mouse.click(x + width / 2, y + height / 2);
-        await proxy.isHolding(click);
-      }
-      proxy.holds = () => false;
-      await goOn(ada, proxy, address);
-    } finally {
-      proxy.stop();
+  const clickTwice = (what, goOn) => throughProxy(what, async (ada, proxy, address) => {
+    await ada.page.locator("input[name=code]").fill(await mailbox.nextCode(address));
+    proxy.holds = (request) => request.method === "POST";
+    const button = ada.page.getByRole("button", { name: "Sign in", exact: true });
+    const { x, y, width, height } = await button.boundingBox();
+    for (const click of [1, 2]) {
+      await ada.page.mouse.click(x + width / 2, y + height / 2);
+      await proxy.isHolding(click);
     }
+    proxy.holds = () => false;
+    await goOn(ada, proxy, address);
   });
   const isSignedIn = (ada, address) =>
     waitFor("the sign-in", async () => (await ada.heading()) === `Hello, ${address}`);

@@ -31,6 +31,21 @@ class LateRequests : public ::testing::Test, protected FaultyMemory {
     session.set("a", 1);
     return cookie_of(m.commit(session).value());
   }
+  // Two requests of a visitor: `first` has signed in, and `late` was opened before that, or after
+  // it with the old id.
+  struct Requests {
+    Session late;
+    Session first;
+  };
+  static Requests overtaken(const SessionManager& m, std::string_view principal,
+                            bool opened_before) {
+    const std::string old = visited(m);
+    Session first = open_session(m, old);
+    Session before = open_session(m, old);
+    first.sign_in(principal);
+    EXPECT_TRUE(m.commit(first));
+    return {opened_before ? std::move(before) : open_session(m, old), std::move(first)};
+  }
 };
 
 TEST_F(LateRequests, DoNoHarm) { expect_late_requests_do_no_harm(manager()); }
@@ -199,11 +214,7 @@ TEST_F(LateRequests, ASignInAfterGoneSignsIn) {
 // Its handler failed: whoever was to be signed in is not.
 TEST_F(LateRequests, ASignInThatIsAbandonedAfterGoneSignsNobodyIn) {
   const SessionManager m = manager();
-  const std::string old = visited(m);
-  Session late = open_session(m, old);
-  Session first = open_session(m, old);
-  first.sign_in("ada");
-  ASSERT_TRUE(m.commit(first));
+  Session late = overtaken(m, "ada", true).late;
   late.sign_in("eve");
   EXPECT_EQ(late.increment("n").error().code, Errc::gone);
   const Commit abandoned = m.abandon(late).value();
@@ -224,22 +235,16 @@ TEST_F(LateRequests, ALogoutAfterASignInSignsNobodyIn) {
       for (const bool direct_between : {false, true}) {
         for (const Act& log_out : logouts) {
           for (const bool abandons : {false, true}) {
-            const std::string old = visited(m);
-            Session first = open_session(m, old);
-            std::optional<Session> late;
-            if (opened_before) late = open_session(m, old);
-            first.sign_in("bob");
-            ASSERT_TRUE(m.commit(first));
-            if (!opened_before) late = open_session(m, old);
-            (direct_first ? direct : nothing)(*late);
-            late->sign_in("ada");
-            late->set("b", 1);
-            if (direct_between && opened_before && !direct_first) direct(*late);
-            EXPECT_EQ(late->principal(), "ada") << "it shows at once, and still does";
-            EXPECT_TRUE(late->contains("b"));
-            log_out(*late);
-            EXPECT_FALSE(late->principal());
-            const Commit commit = (abandons ? m.abandon(*late) : m.commit(*late)).value();
+            auto [late, first] = overtaken(m, "bob", opened_before);
+            (direct_first ? direct : nothing)(late);
+            late.sign_in("ada");
+            late.set("b", 1);
+            if (direct_between && opened_before && !direct_first) direct(late);
+            EXPECT_EQ(late.principal(), "ada") << "it shows at once, and still does";
+            EXPECT_TRUE(late.contains("b"));
+            log_out(late);
+            EXPECT_FALSE(late.principal());
+            const Commit commit = (abandons ? m.abandon(late) : m.commit(late)).value();
             EXPECT_EQ(commit.status, Status::gone);
             EXPECT_FALSE(sends_cookie(commit));
             EXPECT_TRUE(m.sessions_of("ada").value().empty());
@@ -255,19 +260,13 @@ TEST_F(LateRequests, ABadSignInIsAnErrorAlsoWhenItIsLate) {
   const SessionManager m = manager();
   for (const bool opened_before : {false, true}) {
     for (const bool invalidates : {false, true}) {
-      const std::string old = visited(m);
-      Session first = open_session(m, old);
-      std::optional<Session> late;
-      if (opened_before) late = open_session(m, old);
-      first.sign_in("bob");
-      ASSERT_TRUE(m.commit(first));
-      if (!opened_before) late = open_session(m, old);
+      Session late = overtaken(m, "bob", opened_before).late;
       if (opened_before) {
-        EXPECT_FALSE(late->increment("n"));
+        EXPECT_FALSE(late.increment("n"));
       }
-      if (invalidates) late->invalidate();
-      late->sign_in(invalidates ? "ada" : "");
-      EXPECT_EQ(m.commit(*late).error().code, Errc::invalid_argument);
+      if (invalidates) late.invalidate();
+      late.sign_in(invalidates ? "ada" : "");
+      EXPECT_EQ(m.commit(late).error().code, Errc::invalid_argument);
       EXPECT_TRUE(m.sessions_of("ada").value().empty());
     }
   }
@@ -275,11 +274,7 @@ TEST_F(LateRequests, ABadSignInIsAnErrorAlsoWhenItIsLate) {
 
 TEST_F(LateRequests, AfterALateLogoutASignInSignsIn) {
   const SessionManager m = manager();
-  const std::string old = visited(m);
-  Session first = open_session(m, old);
-  first.sign_in("ada");
-  ASSERT_TRUE(m.commit(first));
-  Session late = open_session(m, old);
+  Session late = overtaken(m, "ada", false).late;
   late.sign_out();
   EXPECT_EQ(m.commit(late).value().status, Status::gone);
   late.sign_in("bob");
