@@ -15,10 +15,10 @@
 
 #include "websession/config.hpp"
 #include "websession/cookie.hpp"
+#include "websession/http.hpp"
 #include "websession/key_ring.hpp"
 #include "websession/result.hpp"
 #include "websession/session.hpp"
-#include "websession/session_manager.hpp"
 
 WEBSESSION_API_BEGIN
 namespace websession {

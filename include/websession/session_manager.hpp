@@ -1,7 +1,6 @@
 // Ties sessions to requests: Cookie header in, Session out; Session in, headers to send out.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -11,157 +10,20 @@
 
 #include "websession/clock.hpp"
 #include "websession/config.hpp"
-#include "websession/cookie.hpp"
+#include "websession/fields.hpp"
+#include "websession/http.hpp"
 #include "websession/result.hpp"
 #include "websession/session.hpp"
 #include "websession/session_id.hpp"
+#include "websession/session_options.hpp"
 #include "websession/session_store.hpp"
-#include "websession/signed_cookie.hpp"
 
 WEBSESSION_API_BEGIN
 namespace websession {
 
-class Observer;
-
 namespace internal {
 struct Plan;
 }
-
-// What SessionManager::open does for a visitor with a session cookie when the store cannot be
-// asked. That is: unavailable, timeout and overloaded. Other errors (rejected, corrupt…) need
-// somebody to act, and are always given back.
-enum class Outage {
-  // Gives the error back, for a 503.
-  fail,
-  // Serves the visitor without the session: an empty Session that is Session::degraded(). It writes
-  // nothing and sends no cookie, so once the store is back the visitor has the session again, and
-  // is still signed in, unless the visitor logs out. For sites most of whose pages need no session.
-  anonymous,
-};
-
-// What SessionManager::open does for a visitor whose session is in the store and cannot be read
-// (Errc::corrupt): another program has written it, taken its time to live away or put something
-// else in its place, it is larger than the store allows, or it is encrypted under a secret that is
-// no longer in the ring. Errors of a whole store are no such case (see Outage). To be sure of it,
-// open asks once more for the session, and for one that nobody has; a server that makes no sense at
-// all is an error whatever is chosen here.
-enum class Unreadable {
-  // Serves the visitor as one who brings no session, and tells the observer. The record is left
-  // alone, and so is the cookie until something is stored, which gives the visitor a new one. So
-  // what was read yesterday can be read again tomorrow, when the secret is back. Logging out ends
-  // the record, if the store can, and deletes the cookie.
-  fresh_session,
-  // Gives the error back, on every page until the cookie has ended.
-  fail,
-};
-
-// By `@created`, that is by when they signed in, as the servers' clocks have it. One that lies more
-// than 5 seconds in the future is a wrong clock's: then the last renewal counts.
-enum class TooManySessions {
-  end_oldest,  // the newest stay (a sign-in that loses against newer ones gives `gone`)
-  refuse_new,  // commit fails with too_many_sessions
-};
-
-// How sessions live, and how their cookie looks. The defaults suit most sites.
-struct SessionOptions {
-  CookieOptions cookie{};
-  IdFormat id_format{};
-  // With keys in it, the cookie holds a signed id, and any other cookie counts as malformed. Those
-  // from before signing was switched on do so, too: that logs everyone out, rotating keys does not.
-  CookieSigning signing{};
-  // What the store's keys hold of the ids. With hashes of them, whoever reads the store or a dump
-  // of it finds no login. An application that has sessions already goes there in steps.
-  IdStorage id_storage = IdStorage::plain;
-  // Goes into the hashes of ids, so that applications which share a store and its prefix do not
-  // open each other's sessions. From IdStorage::hashed_only on: before, plain keys are looked for,
-  // too. A site that has sessions under hashed keys loses them when this changes. It parts ids
-  // only: who has a session in one application is listed in both (PrincipalIndex), so prefer a
-  // prefix of its own for each (RedisOptions::prefix).
-  std::string id_namespace{};
-
-  // A session ends when no request came for this long, or when it is this old, whichever is first
-  // (OWASP ASVS 5.0 7.3.1 and 7.3.2). 1 second to 400 days each. An idle timeout above the absolute
-  // one would never be reached, and is refused: set both for sessions that last longer than 12 h.
-  std::chrono::milliseconds idle_timeout = std::chrono::minutes(30);
-  std::chrono::milliseconds absolute_timeout = std::chrono::hours(12);
-  // A request, whether it writes or not, renews the time to live only when that lengthens it by at
-  // least this much; so a session may end so much before its idle timeout. None: a tenth of the
-  // idle timeout, of which half is the most. Zero: every request writes. (What reaches the absolute
-  // timeout is made for a second: nobody is logged out before it while active.)
-  std::optional<std::chrono::milliseconds> renew_after{};
-  // How long the old id can still be read after regenerate, so that parallel requests don't break.
-  std::chrono::milliseconds regenerate_grace = std::chrono::seconds(10);
-
-  // Limits on what a session may hold: names and values together, one name, attributes. With Redis
-  // raise RedisOptions::record_bytes_max along with the first.
-  std::size_t session_bytes_max = std::size_t{64} * 1024;
-  std::size_t name_bytes_max = 128;
-  std::size_t attributes_max = 256;  // at most 1,000
-
-  // How many sessions a principal may have at once, 1 to 1,000; none: any number. Needs a store
-  // with a PrincipalIndex. A sign-in then costs a few round trips more: before it and after it, one
-  // for the list, and one for each session in it. (ASVS 5.0 7.1.2)
-  std::optional<std::size_t> max_sessions_per_principal{};
-  // What becomes of the one too many. Sign-ins that race each other may exceed the number for a
-  // moment; when they have returned it holds, unless the store failed meanwhile: then the next
-  // sign-in makes up for it.
-  TooManySessions when_too_many = TooManySessions::end_oldest;
-
-  // Is told what happens to sessions, of every call of the store, and of what looks wrong in the
-  // set-up (observer.hpp; for a start, a LogObserver). None: costs nothing.
-  std::shared_ptr<Observer> observer{};
-  Outage on_outage = Outage::fail;
-  Unreadable on_unreadable = Unreadable::fresh_session;
-  // Keeps caches from giving one visitor's page to another: what commit gives has `Vary: Cookie`,
-  // since the page was chosen by that header (RFC 9111 §4.1), for visitors without a cookie, too.
-  // For those who bring one it also has `Cache-Control: private`, unless the handler has set that
-  // header. Off: for hosts that decide about caches themselves. (A response with Set-Cookie is
-  // `no-store` either way.)
-  bool cache_headers = true;
-  // None: system_clock().
-  std::shared_ptr<const Clock> clock{};
-};
-
-// What open needs to know of a request.
-struct RequestInfo {
-  std::string_view cookie_header{};  // several Cookie lines: joined with "; "
-  bool https = false;                // as the browser sees it
-};
-
-// A header to put on the response, after the handler.
-struct Header {
-  enum class Mode {
-    append,      // one more line of that name
-    replace,     // instead of what the handler set
-    merge,       // one more member of a comma-separated list, unless it or a `*` is there already
-    unless_set,  // only if the handler set none of that name
-  };
-  std::string name;
-  std::string value;
-  Mode mode = Mode::append;
-
-  // For a host, in all modes but `append`: what the response's lines of this name have to become
-  // one line of; nullopt: they stay as they are. `present` is what is there, several lines joined
-  // with ", "; empty: nothing. (A host that only appends is safe, too: caches heed the strictest.)
-  [[nodiscard]] std::optional<std::string> over(std::string_view present) const;
-};
-
-// What a commit did, and what to put on the response.
-struct Commit {
-  enum class Status {
-    unchanged,    // nothing was due; no round trip
-    renewed,      // only the time to live
-    created,      // a new session and its id
-    updated,      // attributes
-    regenerated,  // a new id
-    erased,       // it ended, as invalidate or sign_out had asked (the cookie: see commit)
-    gone,         // the session ended while the request ran: nothing was written, no Set-Cookie
-  };
-  Status status = Status::unchanged;
-  // Set-Cookie and with it Cache-Control: no-store; those of SessionOptions::cache_headers, for any
-  // status. Names come once.
-  std::vector<Header> headers{};
-};
 
 // A session as its principal may see it. No part of it gives access to the session.
 struct SessionInfo {

@@ -9,6 +9,7 @@
 #include "websession/encrypted_store.hpp"  // IWYU pragma: export
 #include "websession/fields.hpp"           // IWYU pragma: export
 #include "websession/flash.hpp"            // IWYU pragma: export
+#include "websession/http.hpp"             // IWYU pragma: export
 #include "websession/key_ring.hpp"         // IWYU pragma: export
 #include "websession/log_observer.hpp"     // IWYU pragma: export
 #include "websession/memory_store.hpp"     // IWYU pragma: export
@@ -19,6 +20,7 @@
 #include "websession/session.hpp"          // IWYU pragma: export
 #include "websession/session_id.hpp"       // IWYU pragma: export
 #include "websession/session_manager.hpp"  // IWYU pragma: export
+#include "websession/session_options.hpp"  // IWYU pragma: export
 #include "websession/session_store.hpp"    // IWYU pragma: export
 #include "websession/signed_cookie.hpp"    // IWYU pragma: export
 #include "websession/store_decorator.hpp"  // IWYU pragma: export

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "websession/session_manager.hpp"
+#include "websession/http.hpp"
 
 namespace websession::internal {
 

@@ -1,0 +1,56 @@
+// What a SessionManager takes from a request, and gives to its response.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "websession/config.hpp"
+
+WEBSESSION_API_BEGIN
+namespace websession {
+
+// What open needs to know of a request.
+struct RequestInfo {
+  std::string_view cookie_header{};  // several Cookie lines: joined with "; "
+  bool https = false;                // as the browser sees it
+};
+
+// A header to put on the response, after the handler.
+struct Header {
+  enum class Mode {
+    append,      // one more line of that name
+    replace,     // instead of what the handler set
+    merge,       // one more member of a comma-separated list, unless it or a `*` is there already
+    unless_set,  // only if the handler set none of that name
+  };
+  std::string name;
+  std::string value;
+  Mode mode = Mode::append;
+
+  // For a host, in all modes but `append`: what the response's lines of this name have to become
+  // one line of; nullopt: they stay as they are. `present` is what is there, several lines joined
+  // with ", "; empty: nothing. (A host that only appends is safe, too: caches heed the strictest.)
+  [[nodiscard]] std::optional<std::string> over(std::string_view present) const;
+};
+
+// What a commit did, and what to put on the response.
+struct Commit {
+  enum class Status {
+    unchanged,    // nothing was due; no round trip
+    renewed,      // only the time to live
+    created,      // a new session and its id
+    updated,      // attributes
+    regenerated,  // a new id
+    erased,       // it ended, as invalidate or sign_out had asked (the cookie: see commit)
+    gone,         // the session ended while the request ran: nothing was written, no Set-Cookie
+  };
+  Status status = Status::unchanged;
+  // Set-Cookie and with it Cache-Control: no-store; those of SessionOptions::cache_headers, for any
+  // status. Names come once.
+  std::vector<Header> headers{};
+};
+
+}  // namespace websession
+WEBSESSION_API_END
