@@ -9,7 +9,7 @@ build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libssl-dev nlohm
 server_packages=(redis-server nginx openssl curl)
 test_packages=(libgtest-dev ccache mold)
 browser_packages=(chromium)
-lint_packages=(clang clang-format clang-tidy)
+lint_packages=(clang-16 clang-format clang-tidy-16)
 bench_packages=(libbenchmark-dev libpoco-dev python3)
 
 say() { printf '\n== %s\n' "$*"; }
