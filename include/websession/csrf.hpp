@@ -41,12 +41,12 @@ namespace websession {
 
 // Whether csrf_token gave this for this session. False for any other text, and for a session that
 // never gave a token or is over. Compares in constant time; takes no round trip.
-[[nodiscard]] bool csrf_valid(const Session& session, std::string_view token);
+[[nodiscard]] bool csrf_valid(const SessionBase& session, std::string_view token);
 
 // Ends all tokens given so far, with the commit. Call it where privileges change, next to
 // Session::regenerate: a token from before must not serve afterwards. On the session's next
 // csrf_token a new secret is made.
-void renew_csrf(Session& session);
+void renew_csrf(SessionBase& session);
 
 // Tokens that need no session: for pages with a form that anybody may look at, such as the first
 // page of a sign-in. A visitor without a session gets a cookie with a random text, and the token is
@@ -91,13 +91,13 @@ class CsrfCookie {
 
   // Whether `token` gave this, to this session or with a cookie of this request. Compares in
   // constant time; takes no round trip.
-  [[nodiscard]] bool valid(const Session& session, std::string_view cookie_header,
+  [[nodiscard]] bool valid(const SessionBase& session, std::string_view cookie_header,
                            std::string_view token) const;
 
  private:
   CsrfCookie() = default;
   [[nodiscard]] std::vector<std::string_view> find(std::string_view cookie_header) const;
-  [[nodiscard]] Result<std::string> set_cookie(const Session& session, std::string value) const;
+  [[nodiscard]] Result<std::string> set_cookie(const SessionBase& session, std::string value) const;
   [[nodiscard]] std::string secret_of(const std::string& key, std::string_view value) const;
 
   std::vector<std::string> keys_;  // derived from the ring's secrets, in their order

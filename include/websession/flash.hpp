@@ -35,7 +35,7 @@ struct Flash {
 // `kind`: 1 to 32 letters, digits, '-' and '_', fit for a class name. `text`: at most 1,024 bytes,
 // and not escaped. Like Session::set it returns nothing: a kind or text that is not so is kept as
 // the commit's error. A session holds about 16 messages: of more, the oldest leave.
-void add_flash(Session& session, std::string_view kind, std::string_view text);
+void add_flash(SessionBase& session, std::string_view kind, std::string_view text);
 
 // Takes all messages, in the order in which they were added (across servers, as well as their
 // clocks agree). Of any number of pages that load at once, exactly one gets each message.

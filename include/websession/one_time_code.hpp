@@ -28,6 +28,13 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
+namespace internal {
+class SessionState;
+class StoreFlow;
+template <class T>
+class Task;
+}  // namespace internal
+
 // How a code looks, and what it is good for.
 struct CodeOptions {
   int digits = 6;  // 6 to 12; six are the least that OWASP ASVS 5.0 6.5.4 allows
@@ -131,8 +138,15 @@ class OneTimeCodes {
   explicit OneTimeCodes(std::vector<std::string> keys) noexcept : keys_(std::move(keys)) {}
 
   [[nodiscard]] Result<void> check(std::string_view purpose, std::string_view about) const;
-  [[nodiscard]] Result<bool> may_try(const Session& session, std::string_view purpose,
-                                     std::string_view about) const;
+  internal::Task<Result<bool>> may_try(internal::StoreFlow& flow,
+                                       const internal::SessionState& state,
+                                       std::string_view purpose, std::string_view about) const;
+  internal::Task<Result<std::string>> issue(internal::StoreFlow& flow,
+                                            internal::SessionState& state, std::string_view purpose,
+                                            const CodeOptions& options) const;
+  internal::Task<Result<CodeCheck>> verify(internal::StoreFlow& flow, internal::SessionState& state,
+                                           std::string_view purpose, std::string_view code,
+                                           std::string_view about) const;
 
   std::vector<std::string> keys_;  // derived from the ring's secrets, in their order
   std::optional<CodeLimit> limit_{};

@@ -22,7 +22,7 @@ WEBSESSION_API_BEGIN
 namespace websession {
 
 namespace internal {
-struct Plan;
+struct SessionContext;
 }
 
 // A session as its principal may see it. No part of it gives access to the session.
@@ -126,38 +126,13 @@ class SessionManager {
   [[nodiscard]] const SessionOptions& options() const noexcept;
 
  private:
-  struct Shared;
-  explicit SessionManager(std::shared_ptr<const Shared> shared) noexcept;
+  SessionManager(std::shared_ptr<const internal::SessionContext> context,
+                 SessionStore& store) noexcept;
+  template <class Make>
+  auto run(const Make& make) const;
 
-  struct Loaded {
-    std::optional<Session> session{};
-    bool is_over = false;  // there is only a mark of it
-  };
-  [[nodiscard]] Result<Loaded> load(const SessionId& id) const;
-  [[nodiscard]] bool store_makes_sense() const;
-  [[nodiscard]] Result<void> store_new(Session::State& state, const Fields& attributes) const;
-  [[nodiscard]] Result<Outcome> rekey(Session::State& state, const Changes& changes,
-                                      const internal::Plan& plan, std::string_view principal) const;
-  [[nodiscard]] Result<Commit::Status> execute(Session::State& state, const internal::Plan& plan,
-                                               const Changes& changes, const Fields& after) const;
-  [[nodiscard]] Result<Commit::Status> write(Session::State& state,
-                                             const internal::Plan& plan) const;
-  [[nodiscard]] Result<Commit::Status> sign_in_anew(Session::State& state) const;
-  [[nodiscard]] Result<void> end(Session::State& state) const;
-  [[nodiscard]] Result<void> end_lost(Session::State& state) const;
-  [[nodiscard]] Result<Commit> for_caches(Result<Commit> commit, const Session::State& state) const;
-  [[nodiscard]] Result<Commit> end_after_all(Session::State& state,
-                                             const Result<Commit::Status>& status) const;
-  [[nodiscard]] Commit deletion(const Session::State& state) const;
-  // Of a commit that signs in: before the write, and after it.
-  [[nodiscard]] Result<void> admit(Session::State& state) const;
-  [[nodiscard]] Result<Commit::Status> hold_to_limit(Session::State& state,
-                                                     Commit::Status done) const;
-  [[nodiscard]] Result<Commit> carry_out(Session::State& state) const;
-  [[nodiscard]] std::vector<Header> cookie_headers(const Session::State& state, bool remove) const;
-
-  friend class Session;
-  std::shared_ptr<const Shared> shared_;
+  std::shared_ptr<const internal::SessionContext> context_;
+  SessionStore* store_;  // lives as long as the context
 };
 
 }  // namespace websession

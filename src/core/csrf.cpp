@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "base64.hpp"
+#include "decisions.hpp"
 #include "digest.hpp"
+#include "library_names.hpp"
 #include "random_bytes.hpp"
 #include "session_access.hpp"
 
@@ -13,6 +15,8 @@ namespace websession {
 namespace {
 
 using internal::SessionAccess;
+using internal::SessionState;
+using internal::StoreFlow;
 
 constexpr std::string_view field = internal::csrf_field;
 constexpr std::size_t secret_bytes = 32;
@@ -54,26 +58,31 @@ bool holds(std::string_view token, std::string_view secret) {
 
 }  // namespace
 
-Result<std::string> csrf_token(Session& session) {
-  const Result<std::string> text = SessionAccess::secret(session, field);
-  if (!text) return text.error();
+internal::Task<Result<std::string>> internal::csrf_token(StoreFlow& flow, SessionState& state) {
+  const OperationGuard guard(state);
+  if (auto alone = guard.check(); !alone) co_return std::move(alone).error();
+  auto find = library_secret(flow, state, field);
+  const Result<std::string> text = co_await find;
+  if (!text) co_return text.error();
   const std::optional<std::string> secret = decode_secret(*text);
-  if (!secret) return make_error(Errc::corrupt, "a session's CSRF secret cannot be read");
-  return masked(*secret);
+  if (!secret) co_return make_error(Errc::corrupt, "a session's CSRF secret cannot be read");
+  co_return masked(*secret);
 }
 
-bool csrf_valid(const Session& session, std::string_view token) {
-  const auto text = SessionAccess::find(session, field);
+Result<std::string> csrf_token(Session& session) {
+  return SessionAccess::run(session, [](StoreFlow& flow, SessionState& state) {
+    return internal::csrf_token(flow, state);
+  });
+}
+
+bool csrf_valid(const SessionBase& session, std::string_view token) {
+  const auto text = SessionAccess::state(session).library_field(field);
   if (!text) return false;
   const std::optional<std::string> secret = decode_secret(*text);
   return secret && holds(token, *secret);
 }
 
-void renew_csrf(Session& session) {
-  if (!SessionAccess::check_alive(session)) return;  // its tokens are over already
-  // Also when this request sees no secret: another one may just be making it.
-  SessionAccess::put(session, field, std::nullopt);
-}
+void renew_csrf(SessionBase& session) { SessionAccess::state(session).renew_csrf(); }
 
 Result<CsrfCookie> CsrfCookie::make(const KeyRing& keys, const CookieOptions& session_cookie) {
   if (keys.empty()) {
@@ -108,7 +117,7 @@ Result<CsrfCookie::Token> CsrfCookie::token(Session& session,
                                             std::string_view cookie_header) const {
   Token token;
   token.headers = {{"Cache-Control", "no-store", Header::Mode::replace}};
-  if (SessionAccess::is_or_will_be_stored(session)) {
+  if (SessionAccess::state(session).is_or_will_be_stored()) {
     Result<std::string> text = csrf_token(session);
     if (!text) return std::move(text).error();
     token.text = *std::move(text);
@@ -131,7 +140,7 @@ Result<CsrfCookie::Token> CsrfCookie::token(Session& session,
   return token;
 }
 
-Result<std::string> CsrfCookie::set_cookie(const Session& session, std::string value) const {
+Result<std::string> CsrfCookie::set_cookie(const SessionBase& session, std::string value) const {
   SetCookie cookie;
   cookie.name = cookie_.name;
   cookie.value = std::move(value);
@@ -139,13 +148,13 @@ Result<std::string> CsrfCookie::set_cookie(const Session& session, std::string v
   cookie.domain = cookie_.domain;
   cookie.same_site = cookie_.same_site;
   cookie.secure = cookie_.secure == Secure::always ||
-                  (cookie_.secure == Secure::automatic && SessionAccess::is_https(session));
+                  (cookie_.secure == Secure::automatic && SessionAccess::state(session).is_https());
   cookie.http_only = cookie_.http_only;
   cookie.partitioned = cookie_.partitioned;
   return serialize(cookie);
 }
 
-bool CsrfCookie::valid(const Session& session, std::string_view cookie_header,
+bool CsrfCookie::valid(const SessionBase& session, std::string_view cookie_header,
                        std::string_view token) const {
   if (csrf_valid(session, token)) return true;
   if (session.principal()) return false;

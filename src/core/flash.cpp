@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "base64.hpp"
+#include "decisions.hpp"
+#include "library_names.hpp"
 #include "random_bytes.hpp"
 #include "session_access.hpp"
 
@@ -15,6 +17,9 @@ namespace websession {
 namespace {
 
 using internal::SessionAccess;
+using internal::SessionState;
+using internal::StoreFlow;
+using internal::Task;
 
 // Each message is a field of its own, so that requests which add at the same time don't meet. Its
 // name is the time as hex digits, which orders the messages, and a random part. Its text is
@@ -64,79 +69,85 @@ std::uint64_t time_of(std::string_view name) {
   return time;
 }
 
-void drop(Session& session, const std::string& name) {
-  if (SessionAccess::is_local(session, name)) {
-    SessionAccess::withdraw(session, name);
+void drop(SessionState& state, const std::string& name) {
+  if (state.is_library_local(name)) {
+    state.withdraw_library(name);
   } else {
-    SessionAccess::put(session, name, std::nullopt);
+    state.put_library(name, std::nullopt);
   }
 }
 
 // Removes the messages from the store if all of them are there. False: another request has taken
 // some of them, and nothing was removed.
-Result<bool> remove(Session& session, std::span<const Message> messages) {
+Task<Result<bool>> remove(StoreFlow& flow, SessionState& state, std::span<const Message> messages) {
   Changes changes;
   for (const Message& message : messages) {
     changes.expect.push_back({message.name, {message.text}});
     changes.remove.push_back(message.name);
   }
-  const Result<Outcome> outcome = SessionAccess::write_now(session, std::move(changes));
-  if (!outcome) return outcome.error();
-  return outcome->status == Outcome::Status::applied;
+  auto write = internal::write_now(flow, state, changes);
+  const Result<Outcome> outcome = co_await write;
+  if (!outcome) co_return outcome.error();
+  co_return outcome->status == Outcome::Status::applied;
 }
 
 // Those of the messages that were removed from the store by this call and no other.
-Result<std::vector<Message>> take_stored(Session& session, std::vector<Message> messages) {
-  if (messages.empty()) return messages;
-  const Result<bool> all = remove(session, messages);
-  if (!all.has_value()) return all.error();
-  if (*all) return messages;
+Task<Result<std::vector<Message>>> take_stored(StoreFlow& flow, SessionState& state,
+                                               std::vector<Message>& messages) {
+  if (messages.empty()) co_return std::move(messages);
+  auto remove_all = remove(flow, state, messages);
+  const Result<bool> all = co_await remove_all;
+  if (!all.has_value()) co_return all.error();
+  if (*all) co_return std::move(messages);
   std::vector<Message> taken;
-  if (messages.size() == 1) return taken;
+  if (messages.size() == 1) co_return std::move(taken);
   for (Message& message : messages) {
-    const Result<bool> ours = remove(session, {&message, 1});
-    if (!ours.has_value() && taken.empty()) return ours.error();
+    auto remove_one = remove(flow, state, {&message, 1});
+    const Result<bool> ours = co_await remove_one;
+    if (!ours.has_value() && taken.empty()) co_return ours.error();
     if (!ours.has_value()) break;  // what was taken is to be shown; the others stay
     if (*ours) taken.push_back(std::move(message));
   }
-  return taken;
+  co_return std::move(taken);
 }
 
 }  // namespace
 
-void add_flash(Session& session, std::string_view kind, std::string_view text) {
-  if (auto valid = check(kind, text); !valid) {
-    return SessionAccess::fail(session, std::move(valid).error());
-  }
+void add_flash(SessionBase& session, std::string_view kind, std::string_view text) {
+  SessionState& state = SessionAccess::state(session);
+  if (!state.may_change()) return;
+  if (auto valid = check(kind, text); !valid) return state.fail(std::move(valid).error());
   const Result<std::string> random = internal::random_string(random_bytes);
-  if (!random) return SessionAccess::fail(session, random.error());
-  const std::vector<std::string> names = SessionAccess::names(session, prefix);
-  for (std::size_t i = 0; i + flashes_max <= names.size(); ++i) drop(session, names[i]);
+  if (!random) return state.fail(random.error());
+  const std::vector<std::string> names = state.library_names(prefix);
+  for (std::size_t i = 0; i + flashes_max <= names.size(); ++i) drop(state, names[i]);
 
-  const WallTime now = SessionAccess::clock(session).wall();
+  const WallTime now = state.clock().wall();
   auto time = static_cast<std::uint64_t>(std::max<std::int64_t>(now.time_since_epoch().count(), 0));
   // After all that are there, within the same millisecond and if the clock goes back, too.
   if (!names.empty()) time = std::max(time, time_of(names.back()) + 1);
-  SessionAccess::put(session,
-                     std::string(prefix) + hex(time) + '.' + internal::encode_base64(*random),
-                     std::string(kind) + ':' + std::string(text));
+  state.put_library(std::string(prefix) + hex(time) + '.' + internal::encode_base64(*random),
+                    std::string(kind) + ':' + std::string(text));
 }
 
-Result<std::vector<Flash>> take_flashes(Session& session) {
+Task<Result<std::vector<Flash>>> internal::take_flashes(StoreFlow& flow, SessionState& state) {
+  const OperationGuard guard(state);
+  if (auto alone = guard.check(); !alone) co_return std::move(alone).error();
   std::vector<Flash> flashes;
-  if (SessionAccess::is_frozen(session)) return flashes;
-  if (auto alive = SessionAccess::check_alive(session); !alive) return std::move(alive).error();
+  if (state.is_frozen()) co_return std::move(flashes);
+  if (auto alive = state.check_alive(); !alive) co_return std::move(alive).error();
   std::vector<Message> stored;
   std::vector<Message> local;
-  for (std::string& name : SessionAccess::names(session, prefix)) {
-    std::string text(SessionAccess::find(session, name).value_or(""));
-    auto& messages = SessionAccess::is_local(session, name) ? local : stored;
+  for (std::string& name : state.library_names(prefix)) {
+    std::string text(state.library_field(name).value_or(""));
+    auto& messages = state.is_library_local(name) ? local : stored;
     messages.push_back({std::move(name), std::move(text)});
   }
-  Result<std::vector<Message>> taken = take_stored(session, std::move(stored));
-  if (!taken) return std::move(taken).error();
+  auto take = take_stored(flow, state, stored);
+  Result<std::vector<Message>> taken = co_await take;
+  if (!taken) co_return std::move(taken).error();
   for (Message& message : local) {
-    SessionAccess::withdraw(session, message.name);
+    state.withdraw_library(message.name);
     taken->push_back(std::move(message));  // newer than all that were stored
   }
   for (const Message& message : *taken) {
@@ -144,7 +155,13 @@ Result<std::vector<Flash>> take_flashes(Session& session) {
     if (colon == std::string::npos) continue;  // none of ours
     flashes.push_back({message.text.substr(0, colon), message.text.substr(colon + 1)});
   }
-  return flashes;
+  co_return std::move(flashes);
+}
+
+Result<std::vector<Flash>> take_flashes(Session& session) {
+  return SessionAccess::run(session, [](StoreFlow& flow, SessionState& state) {
+    return internal::take_flashes(flow, state);
+  });
 }
 
 }  // namespace websession

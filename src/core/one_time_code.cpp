@@ -11,8 +11,10 @@
 #include "characters.hpp"
 #include "code_digits.hpp"
 #include "count_key.hpp"
+#include "decisions.hpp"
 #include "digest.hpp"
 #include "invalid.hpp"
+#include "library_names.hpp"
 #include "random_bytes.hpp"
 #include "session_access.hpp"
 
@@ -20,6 +22,9 @@ namespace websession {
 namespace {
 
 using internal::SessionAccess;
+using internal::SessionState;
+using internal::StoreFlow;
+using internal::Task;
 using std::chrono::milliseconds;
 
 constexpr std::string_view key_purpose = "websession one-time code v1";
@@ -137,23 +142,25 @@ Result<void> check_limit(const CodeLimit& limit) {
 }
 
 // How often this was called with the key since its record began, this call included.
-Result<std::int64_t> count_up(SessionStore& store, const StoreKey& key, milliseconds window,
-                              WallTime now) {
+Task<Result<std::int64_t>> count_up(StoreFlow& flow, const StoreKey& key, milliseconds window,
+                                    WallTime now) {
   Changes one_more;
   one_more.increment.push_back({tries_attribute, 1});
+  const std::string created = std::to_string(now.time_since_epoch().count());
+  const Fields first{{created_field, created}, {tries_attribute, "1"}};
   // The second round is for who begins the record at the same moment as another; a third would mean
   // that it has ended in between.
   for (int round = 0; round < 3; ++round) {
-    const Result<Outcome> outcome = store.update(key, one_more, {milliseconds(1)});  // no longer
-    if (!outcome) return outcome.error();
-    if (outcome->status == Outcome::Status::applied) return outcome->counters.at(0);
-    const std::string created = std::to_string(now.time_since_epoch().count());
-    const Result<void> begun =
-        store.create(key, {{created_field, created}, {tries_attribute, "1"}}, {window});
-    if (begun) return std::int64_t{1};
-    if (begun.error().code != Errc::key_exists) return begun.error();
+    auto count = flow.update(key, one_more, {milliseconds(1)});  // lives no longer for it
+    const Result<Outcome>& outcome = co_await count;
+    if (!outcome) co_return outcome.error();
+    if (outcome->status == Outcome::Status::applied) co_return outcome->counters.at(0);
+    auto begin = flow.create(key, first, {window});
+    const Result<void>& begun = co_await begin;
+    if (begun) co_return std::int64_t{1};
+    if (begun.error().code != Errc::key_exists) co_return begun.error();
   }
-  return make_error(Errc::overloaded, "the tries could not be counted; try later");
+  co_return make_error(Errc::overloaded, "the tries could not be counted; try later");
 }
 
 std::string field_of(std::string_view purpose) {
@@ -207,64 +214,74 @@ Result<void> OneTimeCodes::check(std::string_view purpose, std::string_view abou
 }
 
 // Counts the try.
-Result<bool> OneTimeCodes::may_try(const Session& session, std::string_view purpose,
-                                   std::string_view about) const {
-  if (!limit_) return true;
+Task<Result<bool>> OneTimeCodes::may_try(StoreFlow& flow, const SessionState& state,
+                                         std::string_view purpose, std::string_view about) const {
+  if (!limit_) co_return true;
   const StoreKey key = internal::count_key(hash_of(limit_key_, joined({purpose, about})));
-  const Result<std::int64_t> tries = count_up(SessionAccess::store(session), key, limit_->window,
-                                              SessionAccess::clock(session).wall());
-  if (!tries) return tries.error();
-  return *tries <= limit_->tries;
+  auto count = count_up(flow, key, limit_->window, state.clock().wall());
+  const Result<std::int64_t> tries = co_await count;
+  if (!tries) co_return tries.error();
+  co_return *tries <= limit_->tries;
 }
 
-Result<std::string> OneTimeCodes::issue(Session& session, std::string_view purpose,
-                                        const CodeOptions& options) const {
-  if (auto valid = check(purpose, options.about); !valid) return std::move(valid).error();
-  if (auto valid = check_options(options); !valid) return std::move(valid).error();
-  if (auto open = SessionAccess::check_open(session); !open) return std::move(open).error();
+Task<Result<std::string>> OneTimeCodes::issue(StoreFlow& flow, SessionState& state,
+                                              std::string_view purpose,
+                                              const CodeOptions& options) const {
+  const internal::OperationGuard guard(state);
+  if (auto alone = guard.check(); !alone) co_return std::move(alone).error();
+  if (auto valid = check(purpose, options.about); !valid) co_return std::move(valid).error();
+  if (auto valid = check_options(options); !valid) co_return std::move(valid).error();
+  if (auto open = state.check_open(); !open) co_return std::move(open).error();
   const std::string name = field_of(purpose);
-  std::vector<std::string> others = SessionAccess::names(session, field_prefix);
+  std::vector<std::string> others = state.library_names(field_prefix);
   std::erase(others, name);
   if (others.size() >= other_codes_max) {
-    return make_error(Errc::too_large, "the session holds one-time codes for 16 other purposes");
+    co_return make_error(Errc::too_large, "the session holds one-time codes for 16 other purposes");
   }
   Result<std::string> digits = random_digits(static_cast<std::size_t>(options.digits));
-  if (!digits) return digits;
+  if (!digits) co_return std::move(digits);
   const Result<std::string> nonce = internal::random_string(nonce_bytes);
-  if (!nonce) return nonce.error();
-  const Result<std::string> anchor = SessionAccess::secret(session, anchor_field);
-  if (!anchor) return anchor.error();
+  if (!nonce) co_return nonce.error();
+  auto find_anchor = internal::library_secret(flow, state, anchor_field);
+  const Result<std::string> anchor = co_await find_anchor;
+  if (!anchor) co_return anchor.error();
 
   Code code;
   code.tries_left = options.attempts;
-  code.end = SessionAccess::clock(session).wall() + options.valid_for;
+  code.end = state.clock().wall() + options.valid_for;
   const std::string nonce_text = internal::encode_base64(*nonce);
   const std::string hash =
       hash_of(keys_.front(), joined({*anchor, nonce_text, purpose, options.about, *digits}));
   code.nonce = nonce_text;
   code.hash = hash;
-  Result<void> written = SessionAccess::set(session, name, code.text(), code.end + kept_after_end);
-  if (!written) return std::move(written).error();
-  return digits;
+  const std::string text = code.text();
+  auto write = internal::set_library_field(flow, state, name, text, code.end + kept_after_end);
+  const Result<void> written = co_await write;
+  if (!written) co_return written.error();
+  co_return std::move(digits);
 }
 
-Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpose,
-                                       std::string_view typed, std::string_view about) const {
-  if (auto valid = check(purpose, about); !valid) return std::move(valid).error();
-  if (auto open = SessionAccess::check_open(session); !open) return std::move(open).error();
+Task<Result<CodeCheck>> OneTimeCodes::verify(StoreFlow& flow, SessionState& state,
+                                             std::string_view purpose, std::string_view typed,
+                                             std::string_view about) const {
+  const internal::OperationGuard guard(state);
+  if (auto alone = guard.check(); !alone) co_return std::move(alone).error();
+  if (auto valid = check(purpose, about); !valid) co_return std::move(valid).error();
+  if (auto open = state.check_open(); !open) co_return std::move(open).error();
   const std::string name = field_of(purpose);
   const std::optional<std::string> digits = internal::typed_digits(typed, digits_max);
   for (int round = 0; round < rounds_max; ++round) {
-    const auto text = SessionAccess::find(session, name);
-    const auto anchor = SessionAccess::find(session, anchor_field);
-    if (!text || !anchor) return CodeCheck{};
+    const auto text = state.library_field(name);
+    const auto anchor = state.library_field(anchor_field);
+    if (!text || !anchor) co_return CodeCheck{};
     const std::optional<Code> code = parse_code(*text);
-    if (!code) return make_error(Errc::corrupt, "a session's one-time code cannot be read");
-    if (const auto known = settled(*code, SessionAccess::clock(session).wall())) return *known;
+    if (!code) co_return make_error(Errc::corrupt, "a session's one-time code cannot be read");
+    if (const auto known = settled(*code, state.clock().wall())) co_return *known;
     if (round == 0) {
-      const Result<bool> may = may_try(session, purpose, about);
-      if (!may.has_value()) return may.error();
-      if (!*may) return CodeCheck{CodeCheck::Status::limited};
+      auto count = may_try(flow, state, purpose, about);
+      const Result<bool> may = co_await count;
+      if (!may.has_value()) co_return may.error();
+      if (!*may) co_return CodeCheck{CodeCheck::Status::limited};
     }
 
     const std::string tried = joined({*anchor, code->nonce, purpose, about, digits.value_or("")});
@@ -277,18 +294,35 @@ Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpos
     next.used = correct;
     --next.tries_left;
     const int tries_left = static_cast<int>(next.tries_left);
-    const Result<bool> counted =
-        SessionAccess::replace(session, name, *text, next.text(), code->end + kept_after_end);
+    const std::string after = next.text();
+    auto replace = internal::replace_library_field(flow, state, name, *text, after,
+                                                   code->end + kept_after_end);
+    const Result<bool> counted = co_await replace;
     if (!counted.has_value()) {
       Error error = counted.error();
       error.maybe_applied = error.maybe_applied || limit_.has_value();  // that has counted the try
-      return error;
+      co_return error;
     }
     // The answer is given only now that nobody else can use up the same try.
-    if (*counted && correct) return CodeCheck{CodeCheck::Status::correct};
-    if (*counted) return CodeCheck{CodeCheck::Status::wrong, tries_left};
+    if (*counted && correct) co_return CodeCheck{CodeCheck::Status::correct};
+    if (*counted) co_return CodeCheck{CodeCheck::Status::wrong, tries_left};
   }
-  return make_error(Errc::overloaded, "the one-time code is replaced again and again; try later");
+  co_return make_error(Errc::overloaded,
+                       "the one-time code is replaced again and again; try later");
+}
+
+Result<std::string> OneTimeCodes::issue(Session& session, std::string_view purpose,
+                                        const CodeOptions& options) const {
+  return SessionAccess::run(session, [&](StoreFlow& flow, SessionState& state) {
+    return issue(flow, state, purpose, options);
+  });
+}
+
+Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpose,
+                                       std::string_view typed, std::string_view about) const {
+  return SessionAccess::run(session, [&](StoreFlow& flow, SessionState& state) {
+    return verify(flow, state, purpose, typed, about);
+  });
 }
 
 }  // namespace websession

@@ -1,37 +1,18 @@
-// What a SessionManager does with all sessions of a principal.
+// What is done with all sessions of a principal.
 #include <algorithm>
 #include <utility>
 
+#include "decisions.hpp"
 #include "principal.hpp"
 #include "record_times.hpp"
-#include "session_state.hpp"
-#include "websession/session_manager.hpp"
+#include "websession/principal_index.hpp"
 
-namespace websession {
+namespace websession::internal {
 namespace {
-
-using std::chrono::milliseconds;
 
 // A pass ends all sessions that it lists, so a second one finds few and a third none, unless the
 // principal signs in all the time.
 constexpr int passes_max = 100;
-
-// What is done with all sessions of a principal returns by then, however many entries there are.
-class Deadline {
- public:
-  explicit Deadline(const Clock& clock)
-      : clock_(clock), until_(clock.steady() + std::chrono::seconds(10)) {}
-  // Error: timeout.
-  [[nodiscard]] Result<void> check() const {
-    if (clock_.steady() < until_) return {};
-    return make_error(Errc::timeout,
-                      "the principal has more sessions than could be looked at in 10 seconds");
-  }
-
- private:
-  const Clock& clock_;
-  SteadyTime until_;
-};
 
 // An entry of the index, and what the store has under it.
 struct Listed {
@@ -49,26 +30,25 @@ struct Listed {
   WallTime signed_in{};  // by which they are ordered (in_order)
 };
 
-Result<Listed> look_up(SessionStore& store, const StoreKey& key, std::string_view principal) {
-  Result<std::optional<Record>> record = store.load(key);
+Result<Listed> listed_as(const StoreKey& key, const Result<std::optional<Record>>& record,
+                         std::string_view principal) {
   if (!record.has_value()) {
     if (record.error().code == Errc::corrupt) return Listed{key, Listed::Kind::unreadable};
-    return std::move(record).error();
+    return record.error();
   }
   if (!*record || (*record)->is_over()) return Listed{key, Listed::Kind::gone};
   if (principal_of((*record)->fields) != principal) return Listed{key, Listed::Kind::other};
   if ((*record)->frozen) return Listed{key, Listed::Kind::frozen};
-  const Result<std::optional<WallTime>> created = internal::created_of((*record)->fields);
+  const Result<std::optional<WallTime>> created = created_of((*record)->fields);
   if (!created.has_value() || !*created) return Listed{key, Listed::Kind::unreadable};
-  return Listed{key, Listed::Kind::session, (*record)->fields, **created,
-                internal::remaining_of(**record)};
+  return Listed{key, Listed::Kind::session, (*record)->fields, **created, remaining_of(**record)};
 }
 
 // Whether a visitor could open it: an absolute timeout that was longer when the session was written
 // may have left it in the store.
-bool is_open(const Listed& listed, const internal::PlanOptions& plan, WallTime now) {
+bool is_open(const Listed& listed, const PlanOptions& plan, WallTime now) {
   return listed.kind == Listed::Kind::session &&
-         internal::absolute_left(listed.created, plan, now) > milliseconds(0);
+         absolute_left(listed.created, plan, now) > milliseconds(0);
 }
 
 // What is listed of a principal, in the order of the index.
@@ -97,18 +77,18 @@ bool are_among(const std::vector<StoreKey>& keys, const std::vector<StoreKey>& o
 // So it is when a key was found to hold no session (any more): that may have moved on to a key
 // which the list did not have yet. When a later list has no new key, each session that was alive by
 // then had its key looked at before.
-Result<Listing> list(SessionStore& store, PrincipalIndex& index, std::string_view principal,
-                     const Deadline& deadline) {
-  Result<std::vector<StoreKey>> keys = index.entries(principal);
+Task<Result<Listing>> list(StoreFlow& flow, std::string_view principal) {
+  auto first = flow.entries(principal);
+  Result<std::vector<StoreKey>> keys = std::move(co_await first);
   while (true) {
-    if (!keys) return keys.error();
+    if (!keys) co_return std::move(keys).error();
     Listing listing;
     std::vector<StoreKey> gone;
     bool may_have_moved = false;
     for (const StoreKey& key : *keys) {
-      if (auto in_time = deadline.check(); !in_time) return std::move(in_time).error();
-      Result<Listed> listed = look_up(store, key, principal);
-      if (!listed) return std::move(listed).error();
+      auto load = flow.load(key);
+      Result<Listed> listed = listed_as(key, co_await load, principal);
+      if (!listed) co_return std::move(listed).error();
       may_have_moved = may_have_moved || listed->kind != Listed::Kind::session;
       if (listed->kind == Listed::Kind::gone) {
         gone.push_back(key);
@@ -117,27 +97,27 @@ Result<Listing> list(SessionStore& store, PrincipalIndex& index, std::string_vie
       }
     }
     if (!gone.empty()) {
-      if (auto forgotten = index.forget(principal, gone); !forgotten) {
-        return std::move(forgotten).error();
-      }
+      auto forget = flow.forget(principal, gone);
+      const Result<void>& forgotten = co_await forget;
+      if (!forgotten) co_return forgotten.error();
     }
     listing.complete = keys->size() < PrincipalIndex::entries_max;
     const bool hidden = !listing.complete && !gone.empty();
-    if (!hidden && !may_have_moved) return listing;
-    Result<std::vector<StoreKey>> now = index.entries(principal);
-    if (!now) return now.error();
-    if (!hidden && are_among(*now, *keys)) return listing;
+    if (!hidden && !may_have_moved) co_return std::move(listing);
+    auto again = flow.entries(principal);
+    Result<std::vector<StoreKey>>& now = co_await again;
+    if (!now) co_return std::move(now).error();
+    if (!hidden && are_among(*now, *keys)) co_return std::move(listing);
     keys = std::move(now);
   }
 }
 
 // Those that a visitor could open, by when they signed in, the oldest first.
-std::vector<Listed> in_order(Listing all, const internal::PlanOptions& plan, WallTime now) {
+std::vector<Listed> in_order(Listing all, const PlanOptions& plan, WallTime now) {
   std::vector<Listed> sessions = std::move(all.found);
   std::erase_if(sessions, [&](const Listed& listed) { return !is_open(listed, plan, now); });
   for (Listed& listed : sessions) {
-    listed.signed_in =
-        internal::signed_in_at(listed.created, listed.remaining, plan.idle_timeout, now);
+    listed.signed_in = signed_in_at(listed.created, listed.remaining, plan.idle_timeout, now);
   }
   std::stable_sort(sessions.begin(), sessions.end(),
                    [](const Listed& a, const Listed& b) { return a.signed_in < b.signed_in; });
@@ -150,35 +130,27 @@ Error too_many_to_list() {
                     "sign_out_everywhere ends them");
 }
 
-// Ends what is listed under the key, and leaves what it leads to. True: it was a session of the
-// principal, and not a replaced id.
-Result<bool> end_listed(SessionStore& store, PrincipalIndex& index, const StoreKey& key,
-                        std::string_view principal, Grace mark) {
-  const Result<Listed> listed = look_up(store, key, principal);
-  if (!listed) return listed.error();
-  if (listed->kind == Listed::Kind::gone || listed->kind == Listed::Kind::other) return false;
-  if (listed->kind == Listed::Kind::frozen) {
-    // Alone: its successor has an entry of its own, and may be the one to keep.
-    if (auto over = index.end_frozen(key); !over) return std::move(over).error();
-    return false;
+// Ends what is listed under the key. True: it was a session of the principal, and not a replaced
+// id. `follows`: what it leads to ends as well, so whoever takes new ids all the time is caught up
+// with. Else that stays: it has an entry of its own, and may be the one to keep.
+Task<Result<bool>> end_listed(StoreFlow& flow, const StoreKey& key, std::string_view principal,
+                              Grace mark, bool follows) {
+  auto load = flow.load(key);
+  const Result<Listed> listed = listed_as(key, co_await load, principal);
+  if (!listed) co_return listed.error();
+  if (listed->kind == Listed::Kind::gone || listed->kind == Listed::Kind::other) co_return false;
+  const bool is_frozen = listed->kind == Listed::Kind::frozen;
+  if (!is_frozen || follows) {
+    auto erase = flow.erase(key, mark);
+    Result<bool>& ended = co_await erase;
+    const bool is_too_long = is_frozen && !ended.has_value() && ended.error().code == Errc::corrupt;
+    if (!is_too_long) co_return std::move(ended);
+    // The chain is longer than is followed; its end has an entry of its own.
   }
-  return store.erase(key, mark);
-}
-
-// The same, along with what it leads to: whoever takes new ids all the time is caught up with.
-Result<bool> end_chain_of(SessionStore& store, PrincipalIndex& index, const StoreKey& key,
-                          std::string_view principal, Grace mark) {
-  const Result<Listed> listed = look_up(store, key, principal);
-  if (!listed) return listed.error();
-  if (listed->kind == Listed::Kind::gone || listed->kind == Listed::Kind::other) return false;
-  Result<bool> ended = store.erase(key, mark);
-  if (ended.has_value() || listed->kind != Listed::Kind::frozen ||
-      ended.error().code != Errc::corrupt) {
-    return ended;
-  }
-  // The chain is longer than is followed; its end has an entry of its own.
-  if (auto over = index.end_frozen(key); !over) return std::move(over).error();
-  return false;
+  auto end = flow.end_frozen(key);
+  const Result<void>& over = co_await end;
+  if (!over) co_return over.error();
+  co_return false;
 }
 
 Error too_many_sessions() {
@@ -186,77 +158,82 @@ Error too_many_sessions() {
                     "the principal has as many sessions as max_sessions_per_principal allows");
 }
 
+// Whether sessions of this principal can be looked for at all.
+Result<void> check(const SessionContext& context, std::string_view principal) {
+  if (!context.has_index) return no_principal_index();
+  return validate_principal(principal);
+}
+
 }  // namespace
 
-Result<std::vector<SessionInfo>> SessionManager::sessions_of(std::string_view principal,
-                                                             const Session* current) const {
-  if (shared_->index == nullptr) return no_principal_index();
-  if (auto valid = internal::validate_principal(principal); !valid) return std::move(valid).error();
-  Result<Listing> all =
-      list(shared_->store.by_key(), *shared_->index, principal, Deadline(*shared_->clock));
-  if (!all) return all.error();
-  if (!all->complete) return too_many_to_list();
+Task<Result<std::vector<SessionInfo>>> list_sessions(StoreFlow& flow, const SessionContext& context,
+                                                     std::string_view principal,
+                                                     const SessionState* current) {
+  if (auto valid = check(context, principal); !valid) co_return std::move(valid).error();
+  auto find = list(flow, principal);
+  Result<Listing> all = co_await find;
+  if (!all) co_return std::move(all).error();
+  if (!all->complete) co_return too_many_to_list();
   const SessionId* id = current != nullptr ? current->id() : nullptr;
-  const WallTime now = shared_->clock->wall();
+  const WallTime now = context.clock->wall();
   std::vector<SessionInfo> infos;
-  for (const Listed& listed : in_order(*std::move(all), shared_->plan, now)) {
+  for (const Listed& listed : in_order(*std::move(all), context.plan, now)) {
     SessionInfo info;
     info.created = std::min(listed.created, now);
-    info.renewed =
-        internal::renewed_at(listed.created, listed.remaining, shared_->plan.idle_timeout, now);
+    info.renewed = renewed_at(listed.created, listed.remaining, context.plan.idle_timeout, now);
     info.label = listed.fields.find(label_field).value_or("");
-    info.is_current = id != nullptr && shared_->store.is_key_of(listed.key, *id);
-    info.handle = internal::handle_of(listed.key);
+    info.is_current = id != nullptr && context.keys.is_key_of(listed.key, *id);
+    info.handle = handle_of(listed.key);
     infos.push_back(std::move(info));
   }
   std::reverse(infos.begin(), infos.end());
-  return infos;
+  co_return std::move(infos);
 }
 
-Result<bool> SessionManager::erase_one(std::string_view principal, std::string_view handle) const {
-  if (shared_->index == nullptr) return no_principal_index();
-  if (auto valid = internal::validate_principal(principal); !valid) return std::move(valid).error();
-  SessionStore& store = shared_->store.by_key();
-  const Deadline deadline(*shared_->clock);
+Task<Result<bool>> end_by_handle(StoreFlow& flow, const SessionContext& context,
+                                 std::string_view principal, std::string_view handle) {
+  if (auto valid = check(context, principal); !valid) co_return std::move(valid).error();
   while (true) {
-    const Result<std::vector<StoreKey>> keys = shared_->index->entries(principal);
-    if (!keys) return keys.error();
+    auto entries = flow.entries(principal);
+    Result<std::vector<StoreKey>>& keys = co_await entries;
+    if (!keys) co_return std::move(keys).error();
     const auto key = std::find_if(keys->begin(), keys->end(), [handle](const StoreKey& listed) {
-      return equal_in_constant_time(internal::handle_of(listed), handle);
+      return equal_in_constant_time(handle_of(listed), handle);
     });
     if (key != keys->end()) {
-      const Result<Listed> listed = look_up(store, *key, principal);
-      if (!listed) return listed.error();
-      if (listed->kind == Listed::Kind::other || listed->kind == Listed::Kind::gone) return false;
+      auto load = flow.load(*key);
+      const Result<Listed> listed = listed_as(*key, co_await load, principal);
+      if (!listed) co_return listed.error();
+      if (listed->kind == Listed::Kind::other || listed->kind == Listed::Kind::gone) {
+        co_return false;
+      }
       // A handle from before a regenerate means the session that it has become.
-      return store.erase(*key, shared_->mark());
+      auto erase = flow.erase(*key, context.mark());
+      co_return std::move(co_await erase);
     }
-    if (keys->size() < PrincipalIndex::entries_max) return false;
+    if (keys->size() < PrincipalIndex::entries_max) co_return false;
     // It may be behind entries that are over; those go now.
-    const Result<Listing> all = list(store, *shared_->index, principal, deadline);
-    if (!all) return all.error();
-    if (!all->complete) return too_many_to_list();
+    auto drop = list(flow, principal);
+    const Result<Listing> all = co_await drop;
+    if (!all) co_return all.error();
+    if (!all->complete) co_return too_many_to_list();
   }
 }
 
-Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view principal,
-                                                        const Session* keep) const {
-  if (shared_->index == nullptr) return no_principal_index();
-  if (auto valid = internal::validate_principal(principal); !valid) return std::move(valid).error();
+Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context,
+                                  std::string_view principal, const SessionState* keep) {
+  if (auto valid = check(context, principal); !valid) co_return std::move(valid).error();
   const bool keeps =
-      keep != nullptr && keep->id() != nullptr && keep->state_->stored_principal() == principal;
-  const auto is_kept = [&](const StoreKey& key) {
-    return keeps && shared_->store.is_key_of(key, *keep->id());
-  };
-  SessionStore& store = shared_->store.by_key();
-  const Deadline deadline(*shared_->clock);
+      keep != nullptr && keep->id() != nullptr && keep->stored_principal() == principal;
   if (keeps) {
-    const auto kept = shared_->store.load(*keep->id());
-    if (!kept.has_value()) return kept.error();
+    auto load = load_by_id(flow, context.keys, *keep->id());
+    const Result<Found> kept = co_await load;
+    if (!kept) co_return kept.error();
     const bool alive =
-        *kept && !(*kept)->record.frozen && principal_of((*kept)->record.fields) == principal;
+        kept->record && !kept->record->frozen && principal_of(kept->record->fields) == principal;
     if (!alive) {
-      return make_error(Errc::gone, "the session to keep was replaced or has ended; open it again");
+      co_return make_error(Errc::gone,
+                           "the session to keep was replaced or has ended; open it again");
     }
   }
 
@@ -266,100 +243,91 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
   std::size_t ended = 0;
   bool any = false;  // has been ended or stripped
   const auto failed = [&any](Error error) {
+    if (any && error.code == Errc::timeout) error.detail += ": call again, what has ended stays so";
     error.maybe_applied = error.maybe_applied || any;
     return error;
   };
   for (int pass = 0; pass < passes_max; ++pass) {
-    const Result<std::vector<StoreKey>> keys = shared_->index->entries(principal);
-    if (!keys) return failed(keys.error());
+    auto entries = flow.entries(principal);
+    const Result<std::vector<StoreKey>>& keys = co_await entries;
+    if (!keys) co_return failed(keys.error());
     std::vector<StoreKey> done;
     // The newest first: the end of a chain, if somebody takes new ids meanwhile.
     for (auto entry = keys->rbegin(); entry != keys->rend(); ++entry) {
       const StoreKey& key = *entry;
-      if (is_kept(key)) continue;
-      if (auto in_time = deadline.check(); !in_time) {
-        Error error = std::move(in_time).error();
-        error.detail += ": call again, what has ended stays so";
-        return failed(std::move(error));
-      }
+      if (keeps && context.keys.is_key_of(key, *keep->id())) continue;
       // What a replaced id leads to may be the session to keep.
-      const auto& end = keeps ? end_listed : end_chain_of;
-      const Result<bool> over = end(store, *shared_->index, key, principal, shared_->mark());
-      if (!over.has_value()) return failed(over.error());
+      auto end = end_listed(flow, key, principal, context.mark(), !keeps);
+      const Result<bool> over = co_await end;
+      if (!over.has_value()) co_return failed(over.error());
       any = true;
       if (*over) ++ended;
       done.push_back(key);
     }
-    if (done.empty()) return ended;
-    if (auto forgotten = shared_->index->forget(principal, done); !forgotten) {
-      return failed(std::move(forgotten).error());
-    }
+    if (done.empty()) co_return ended;
+    auto forget = flow.forget(principal, done);
+    const Result<void>& forgotten = co_await forget;
+    if (!forgotten) co_return failed(forgotten.error());
   }
-  return failed(
+  co_return failed(
       make_error(Errc::overloaded,
                  "the principal signs in faster than the sessions can be ended; call again"));
 }
 
-// Refuses a sign-in beyond the limit, if that is the policy. Dates it after those that are listed:
-// they may come from servers whose clocks are a little ahead, and the oldest ones are to end.
-Result<void> SessionManager::admit(Session::State& state) const {
-  const SessionOptions& options = shared_->options;
-  if (!state.signs_in() || !options.max_sessions_per_principal) return {};
+Task<Result<void>> admit_sign_in(StoreFlow& flow, SessionState& state) {
+  const SessionContext& context = state.context();
+  const SessionOptions& options = context.options;
   const bool refuses = options.when_too_many == TooManySessions::refuse_new;
-  Result<Listing> all = list(shared_->store.by_key(), *shared_->index, state.transition->principal,
-                             Deadline(*shared_->clock));
-  if (!all) return refuses ? Result<void>(std::move(all).error()) : Result<void>();
-  const WallTime now = shared_->clock->wall();
+  const StoreFlow::HalfTheTime for_this(flow);  // the sign-in itself comes after it
+  auto find = list(flow, state.next_principal());
+  Result<Listing> all = co_await find;
+  if (!all) co_return refuses ? Result<void>(std::move(all).error()) : Result<void>();
+  const WallTime now = context.clock->wall();
   std::erase_if(all->found, [&](const Listed& listed) {
-    const bool own = (state.stored && shared_->store.is_key_of(listed.key, state.stored->id)) ||
-                     (state.next_id && shared_->store.is_key_of(listed.key, *state.next_id));
-    return own || !is_open(listed, shared_->plan, now);
+    return state.has_key(listed.key) || !is_open(listed, context.plan, now);
   });
-  WallTime& at = state.transition->at;
   for (const Listed& listed : all->found) {
-    if (internal::is_ahead(listed.created, now)) continue;  // that is no date to go by
-    at = std::min(std::max(at, listed.created + std::chrono::milliseconds(1)),
-                  now + internal::clock_skew_max);
+    if (is_ahead(listed.created, now)) continue;  // that is no date to go by
+    state.sign_in_after(listed.created, now);
   }
-  if (!refuses) return {};
-  if (all->found.size() >= *options.max_sessions_per_principal) return too_many_sessions();
-  if (!all->complete) return too_many_to_list();
-  return {};
+  if (!refuses) co_return Result<void>();
+  if (all->found.size() >= *options.max_sessions_per_principal) co_return too_many_sessions();
+  if (!all->complete) co_return too_many_to_list();
+  co_return Result<void>();
 }
 
 // Of sign-ins that race each other, all see each other here, but for those that have yet to write;
 // and those look after that. All go by the same order, so the same ones stay. Whoever is too many
 // among some of the sessions is so among all, so a list with gaps serves as well; it is asked for
 // again until it has none.
-Result<Commit::Status> SessionManager::hold_to_limit(Session::State& state,
-                                                     Commit::Status done) const {
-  const SessionOptions& options = shared_->options;
-  if (!options.max_sessions_per_principal) return done;
-  const WallTime now = shared_->clock->wall();
-  const bool refuses = options.when_too_many == TooManySessions::refuse_new;
-  const Deadline deadline(*shared_->clock);
+Task<Result<Commit::Status>> hold_to_limit(StoreFlow& flow, SessionState& state,
+                                           Commit::Status done) {
+  const SessionContext& context = state.context();
+  const std::size_t most = *context.options.max_sessions_per_principal;
+  const bool refuses = context.options.when_too_many == TooManySessions::refuse_new;
+  const WallTime now = context.clock->wall();
   for (bool complete = false; !complete;) {
-    Result<Listing> all =
-        list(shared_->store.by_key(), *shared_->index, state.transition->principal, deadline);
+    auto find = list(flow, state.next_principal());
+    Result<Listing> all = co_await find;
     // The sign-in has happened, and its new id must reach the visitor, so errors end this early.
-    if (!all) return done;
+    if (!all) co_return done;
     const bool is_all = all->complete;
-    std::vector<Listed> sessions = in_order(*std::move(all), shared_->plan, now);
+    std::vector<Listed> sessions = in_order(*std::move(all), context.plan, now);
     if (refuses) std::reverse(sessions.begin(), sessions.end());
     std::size_t ended = 0;
-    for (; ended + *options.max_sessions_per_principal < sessions.size(); ++ended) {
+    for (; ended + most < sessions.size(); ++ended) {
       const StoreKey& surplus = sessions[ended].key;
-      if (!deadline.check()) return done;
-      const Result<bool> erased = shared_->store.by_key().erase(surplus, shared_->mark());
-      if (!erased.has_value()) return done;
-      if (!shared_->store.is_key_of(surplus, state.stored->id)) continue;
+      auto erase = flow.erase(surplus, context.mark());
+      const Result<bool>& erased = co_await erase;
+      if (!erased.has_value()) co_return done;
+      if (!context.keys.is_key_of(surplus, *state.id())) continue;
       done = Commit::Status::gone;
-      state.life = Session::State::Life::gone;
+      state.become(SessionState::Life::gone);
     }
     complete = is_all || ended == 0;
   }
-  if (done == Commit::Status::gone && refuses) return too_many_sessions();
-  return done;
+  if (done == Commit::Status::gone && refuses) co_return too_many_sessions();
+  co_return done;
 }
 
-}  // namespace websession
+}  // namespace websession::internal

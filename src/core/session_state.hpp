@@ -1,7 +1,9 @@
-// What a Session holds between open and commit, shared by session.cpp and session_manager.cpp.
+// One session within one request: what was loaded, what the handler wants, what became of it. All
+// of a session but its calls of the store, which decisions make (decisions.hpp).
 #pragma once
 
-#include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,54 +12,220 @@
 #include <string_view>
 #include <vector>
 
-#include "id_store.hpp"
+#include "session_context.hpp"
+#include "session_keys.hpp"
 #include "session_plan.hpp"
-#include "websession/observer.hpp"
-#include "websession/principal_index.hpp"
-#include "websession/session_manager.hpp"
+#include "websession/clock.hpp"
+#include "websession/fields.hpp"
+#include "websession/result.hpp"
+#include "websession/session.hpp"
+#include "websession/session_id.hpp"
+#include "websession/session_store.hpp"
 
-namespace websession {
+namespace websession::internal {
 
-struct SessionManager::Shared {
-  internal::IdStore store;
-  PrincipalIndex* index = nullptr;  // the store's; null: it keeps none
-  SessionOptions options;
-  std::optional<CookieSigner> signer{};  // none: cookies are not signed
-  internal::PlanOptions plan;
-  std::shared_ptr<const Clock> clock;
-  mutable std::atomic<bool> warned_of_plain_http = false;
-  mutable std::atomic<bool> warned_of_mismatch = false;
+// One thread at a time. While an operation is on (OperationGuard), whatever would change the
+// session fails and changes nothing, and reading shows it as it was before.
+class SessionState {
+ public:
+  enum class Life {
+    alive,
+    invalidated,
+    ended,   // by a commit that failed with all else: the next one deletes the cookie
+    erased,  // and the caller knows
+    gone,
+  };
 
-  // What stays of a session that ends.
-  [[nodiscard]] Grace mark() const noexcept { return {plan.mark, false}; }
+  // A session that is not stored.
+  explicit SessionState(ContextPtr context) noexcept : context_(std::move(context)) {}
+  // One that is (session_of). `is_created_wrong`: `@created` was no time to go by.
+  SessionState(ContextPtr context, const SessionId& id, Record&& record, KeyForm seen,
+               std::optional<WallTime> created, bool is_created_wrong);
+  SessionState(const SessionState&) = delete;
+  SessionState& operator=(const SessionState&) = delete;
 
-  void warn_once(std::atomic<bool>& warned, std::string_view text) const noexcept {
-    if (options.observer && !warned.exchange(true)) options.observer->tell(Warning{text});
+  [[nodiscard]] const SessionContext& context() const noexcept { return *context_; }
+  [[nodiscard]] const Clock& clock() const noexcept { return *context_->clock; }
+
+  void set_context(const ContextPtr& context) {
+    if (context_ != context) context_ = context;
   }
 
-  // What the store's calls do not tell already.
-  void tell(SessionEvent::Kind kind) const {
-    if (options.observer) options.observer->tell(SessionEvent{kind});
-  }
-  void tell(SessionEvent::Kind kind, const SessionId& id) const {
-    if (!options.observer) return;
-    const StoreKey key = store.key_of(id, store.form_of_new());
-    options.observer->tell(SessionEvent{kind, SessionRef(key)});
-  }
-  // `id`: null for a session that is not stored.
-  void tell_mismatch(const SessionId* id, std::string_view attribute) const {
-    tell(id, {SessionEvent::Kind::value_mismatch, {}, {}, attribute});
-  }
-  void tell(const SessionId* id, SessionEvent event) const {
-    if (!options.observer) return;
-    if (id == nullptr) return options.observer->tell(event);
-    const StoreKey key = internal::key_of(*id, store.form_of_new());
-    event.session = SessionRef(key);
-    options.observer->tell(event);
-  }
-};
+  // Of the request that it was opened for.
+  void came_with(bool cookie, bool https) noexcept;
+  // For a session that is not stored, what is known of those that the cookies name. `over`: it had
+  // ended before. `unread`: they could not be loaded. `outage`: nor could the store be asked.
+  void came_late(SessionId over);
+  void could_not_read(std::vector<SessionId> unread, std::optional<Error> outage);
 
-struct Session::State {
+  // What a handler does, as Session has it.
+
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
+  [[nodiscard]] std::vector<std::string> names() const;
+  void put(std::string_view name, Result<std::string> text,
+           std::optional<std::chrono::milliseconds> expires_in);
+  void remove(std::string_view name);
+  void clear();
+  void regenerate();
+  void sign_in(std::string_view principal, std::string_view label);
+  void sign_out();
+  void invalidate();
+  void start_over() noexcept;
+  // The principal after the commit; empty: none.
+  [[nodiscard]] std::string_view principal() const noexcept;
+  [[nodiscard]] std::chrono::milliseconds expires_in() const;
+  [[nodiscard]] const SessionId* id() const noexcept { return stored_ ? &stored_->id : nullptr; }
+  [[nodiscard]] bool is_https() const noexcept { return https_; }
+  [[nodiscard]] bool is_degraded() const noexcept { return outage_.has_value(); }
+  [[nodiscard]] bool is_over() const noexcept { return is_over_; }
+  // Keeps the error for the commit.
+  void fail(Error error);
+  // Whether a handler may change the session now: an operation is on, else (and the commit says
+  // so).
+  [[nodiscard]] bool may_change();
+  [[nodiscard]] static Error with_name(Error error, std::string_view name);
+  void tell_mismatch(std::string_view name) const;
+  // Whether a session can hold the text. What is expected often comes from a visitor, and then is
+  // of any size.
+  [[nodiscard]] bool can_hold(std::string_view name, std::string_view text) const;
+
+  // The library's own fields (library_fields.hpp): no attributes, so what a handler does leaves
+  // them alone. Like attributes, what is not stored yet rides on the commit.
+
+  // With this request's changes on top; nullopt when it is absent or the session is over. Valid
+  // until the session changes.
+  [[nodiscard]] std::optional<std::string_view> library_field(std::string_view name) const;
+  // The names of all that start so, in order.
+  [[nodiscard]] std::vector<std::string> library_names(std::string_view prefix) const;
+  // Changes a field with the commit; no text: removes it.
+  void put_library(std::string_view name, std::optional<std::string> text,
+                   std::optional<WallTime> deadline = std::nullopt);
+  // The commit ends all CSRF tokens. After the session's end they are over already.
+  void renew_csrf();
+  // Takes back what waits for the commit under this name.
+  void withdraw_library(std::string_view name);
+
+  // For what acts in the store at once.
+
+  // True when what the field holds next depends on what waits for the commit.
+  [[nodiscard]] bool is_local(std::string_view name) const;
+  [[nodiscard]] bool is_library_local(std::string_view name) const;
+  // Error: the session has ended, for the store or by invalidate.
+  [[nodiscard]] Result<void> check_alive() const;
+  // The same; it is late; why it is degraded.
+  [[nodiscard]] Result<void> check_open() const;
+  // The same, and the attribute's name.
+  [[nodiscard]] Result<void> check_direct(std::string_view name) const;
+  [[nodiscard]] Result<void> check_name(std::string_view name) const;
+  // Whether there is a session in the store, or the next commit makes one.
+  [[nodiscard]] bool is_or_will_be_stored() const;
+  // Replaced by another id a moment ago: it can be read, and a write finds it gone.
+  [[nodiscard]] bool is_frozen() const noexcept { return stored_ && stored_->frozen; }
+  // Completes changes that are to be written now. Precondition: they are of a stored session, and
+  // none of them is local. Error: too_large; a commit whose answer was lost has to come first.
+  [[nodiscard]] Result<void> begin_write_now(Changes& changes);
+  [[nodiscard]] Lifetime lifetime_of_write_now() const;
+  // What came of it. Error: gone.
+  [[nodiscard]] Result<void> end_write_now(const Outcome& outcome, Changes changes,
+                                           Lifetime lifetime);
+  // The attribute, as an operation on what waits for the commit makes it.
+  void put_local(std::string_view name, std::optional<std::string> text, bool keeps_deadline);
+
+  // What a commit is to do.
+
+  [[nodiscard]] Life life() const noexcept { return life_; }
+  [[nodiscard]] Plan plan() const;
+  // Whether the plan does nothing, and nobody asked for more.
+  [[nodiscard]] bool is_idle(const Plan& plan) const;
+  // Whether it only changes or renews what is stored, and nothing else comes before or after it.
+  [[nodiscard]] bool is_plain(const Plan& plan) const;
+  [[nodiscard]] bool is_stored() const noexcept { return stored_.has_value(); }
+  [[nodiscard]] const std::optional<Error>& first_error() const noexcept { return first_error_; }
+  [[nodiscard]] const std::optional<Error>& outage() const noexcept { return outage_; }
+  [[nodiscard]] bool has_wishes() const;
+  // Nothing can be stored: the session is over, and no sign-in starts another one.
+  [[nodiscard]] bool is_late() const noexcept { return is_over_ && !signs_in(); }
+  // Whether the end of what is stored was asked for, with or without a new session after it.
+  [[nodiscard]] bool must_end() const;
+  [[nodiscard]] bool signs_in() const noexcept {
+    return transition_ && !transition_->principal.empty();
+  }
+  // Changes of nothing, with the limits that the options set.
+  [[nodiscard]] Changes limited() const;
+  [[nodiscard]] Changes changes() const;
+  // The session as it will be. Error: too_large, when it grows beyond a limit.
+  [[nodiscard]] Result<Fields> with(const Changes& changes) const;
+  // What an update gives.
+  [[nodiscard]] Lifetime lifetime(milliseconds ttl, std::string_view principal) const;
+  [[nodiscard]] std::string_view stored_principal() const noexcept;
+  [[nodiscard]] bool brought_cookie() const noexcept { return brought_cookie_; }
+  // When a new session counts as created.
+  [[nodiscard]] WallTime created_at(WallTime now) const noexcept;
+  // Until when the absolute timeout counts. Precondition: it is stored.
+  [[nodiscard]] std::optional<WallTime> created() const noexcept { return stored_->created; }
+
+  // Of a sign-in: when it counts as made. Later than `than` (a sign-in that is listed), as far as
+  // clocks may be apart.
+  void sign_in_after(WallTime than, WallTime now) noexcept;
+  [[nodiscard]] std::string_view next_principal() const noexcept { return transition_->principal; }
+  // Whether a listed key is this session's, now or after a move whose answer was lost.
+  [[nodiscard]] bool has_key(const StoreKey& key) const;
+
+  // What became of it.
+
+  void created_as(SessionId id, Fields fields, WallTime created, milliseconds ttl);
+  // A create whose answer was lost: nobody has the id, and it may take another session's place.
+  void note_lost(SessionId id) { lost_id_ = std::move(id); }
+  [[nodiscard]] const std::optional<SessionId>& lost_id() const noexcept { return lost_id_; }
+  void forget_lost() noexcept { lost_id_.reset(); }
+
+  // Under which key the store had it. Precondition: it is stored.
+  [[nodiscard]] KeyForm& seen() noexcept { return stored_->seen; }
+  // The id that a rekey moves to. It stays until the move is known to have happened or not: trying
+  // again with it is safe after a lost answer, and with another one is not.
+  struct Move {
+    SessionId id;
+    bool is_repeated = false;
+    bool was_readable = false;  // the first try left the old id readable
+  };
+  [[nodiscard]] Result<Move> begin_move(bool readable);
+  void abandon_move() noexcept { next_id_.reset(); }
+  // It had moved before: the next id is this session's.
+  void has_moved();
+  [[nodiscard]] const std::optional<SessionId>& next_id() const noexcept { return next_id_; }
+
+  // An update or a rekey that was applied, and made this of the session.
+  void written(Fields after, const Lifetime& lifetime);
+  void write_failed() noexcept { stored_->fresh = false; }
+
+  // What its cookies named, when that could not be loaded.
+  [[nodiscard]] const std::vector<SessionId>& unread() const noexcept { return unread_; }
+  void forget_unread() noexcept { unread_.clear(); }
+  // What came of ending what was stored, as was asked for, by this commit or one that failed.
+  void note_end(const Result<bool>& erased) noexcept;
+  [[nodiscard]] bool has_ended() const noexcept { return has_ended_; }
+  [[nodiscard]] bool maybe_ended() const noexcept { return maybe_ended_; }
+
+  // The session had ended before this commit, which signs in: what it stores is a new one, with
+  // nothing of the old.
+  void begin_anew();
+  // The session was found to have ended. From now on it is as one that had ended before the
+  // request, for which a sign-in starts another one.
+  void become_over();
+  void become(Life life) noexcept { life_ = life; }
+  // A commit has done what was asked for. `ends`: the session is over by it. True: the cookie may
+  // be another session's by now.
+  bool done(bool ends);
+  // All that was asked for is dropped, the end aside, which came to this. `has_error`: the caller
+  // hears of an error now, and of the end from the next commit. True: there was something to end.
+  bool ended_after_all(bool has_error);
+  // The cookie is known to name what has ended.
+  [[nodiscard]] bool may_delete_cookie() const noexcept { return may_delete_cookie_; }
+  void drop_wishes();
+
+ private:
+  friend class OperationGuard;
+
   struct Pending {
     std::optional<std::string> text;  // none: removed
     std::optional<WallTime> deadline{};
@@ -74,7 +242,7 @@ struct Session::State {
     // Nothing was written since `fields` was loaded, or may have been. Only then is setting what is
     // there already no change: it is as if this request had run right after its load.
     bool fresh = true;
-    internal::KeyForm seen{};  // under which key the store had it
+    KeyForm seen{};  // under which key the store had it
     SteadyTime loaded_at{};
     // Its `@created` lies in the future: `created` is now instead, and the next write says so.
     bool is_created_wrong = false;
@@ -85,124 +253,86 @@ struct Session::State {
     std::string label;
     WallTime at;  // the session counts as created then
   };
-  enum class Life {
-    alive,
-    invalidated,
-    ended,   // by a commit that failed with all else: the next one deletes the cookie
-    erased,  // and the caller knows
-    gone,
-  };
-
-  std::shared_ptr<const SessionManager::Shared> shared;
-  std::optional<Stored> stored{};
-  PendingByName pending{};
-  // The same for the library's own fields (see SessionAccess), which clear() leaves alone.
-  PendingByName library{};
-  bool cleared = false;
-  bool regenerate = false;
-  std::optional<Transition> transition{};
-  // The principal signed out, or another one signed in: what is stored must end, whatever becomes
-  // of the rest.
-  bool has_left = false;
-  Life life = Life::alive;
-  std::optional<Error> first_error{};
-  std::optional<Error> outage{};    // degraded: why the session could not be loaded
-  std::vector<SessionId> unread{};  // what the cookies named, when that could not be loaded
-  bool is_over = false;             // the store had only a mark of that (Session::ended)
-  bool brought_cookie = false;
-  // The cookie named a session that was over, so the browser may have another one's by now.
-  bool came_late = false;
-  bool https = false;
-  // The id of a regenerate whose answer was lost: trying again with it is safe, a new one is not.
-  std::optional<SessionId> next_id{};
-  bool next_readable = false;  // it left the old id readable
-  // What came of ending what was stored, as was asked for, by this commit or one that failed.
-  bool has_ended = false;
-  bool maybe_ended = false;  // an answer to it was lost
-  // With Life::ended: the cookie is known to name what has ended.
-  bool may_delete_cookie = false;
-  // Of a create whose answer was lost: nobody has the id, and it may take another session's place.
-  std::optional<SessionId> lost_id{};
 
   [[nodiscard]] const Pending* find_pending(std::string_view name) const;
-  // True when the attribute's next value depends on what waits for the commit.
-  [[nodiscard]] bool is_local(std::string_view name) const;
-  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
-  void fail(Error error);
-  // Error: the session has ended, for the store or by invalidate.
-  [[nodiscard]] Result<void> check_alive() const;
-  // Nothing can be stored: the session is over, and no sign-in starts another one.
-  [[nodiscard]] bool is_late() const noexcept { return is_over && !signs_in(); }
-  // For what acts in the store at once. Error: as check_alive; it is late; why it is degraded.
-  [[nodiscard]] Result<void> check_open() const;
-  // The session had ended before this commit, which signs in: what it stores is a new one, with
-  // nothing of the old.
-  void begin_anew();
-  // The session was found to have ended. From now on it is as one that had ended before the
-  // request, for which a sign-in starts another one.
-  void become_over();
-  [[nodiscard]] Result<void> check_name(std::string_view name) const;
   // Whether the text is larger than a whole session may be, and than what is there already.
   [[nodiscard]] bool is_oversized(std::string_view name, std::string_view text) const;
-  // For direct operations: the name, and that there is something to operate on.
-  [[nodiscard]] Result<void> check_direct(std::string_view name) const;
   // Whether what the snapshot says may be taken for what the store holds.
-  [[nodiscard]] bool knows_store() const { return !outage && (!stored || stored->fresh); }
+  [[nodiscard]] bool knows_store() const { return !outage_ && (!stored_ || stored_->fresh); }
   void change(std::string_view name, std::optional<std::string> text,
               std::optional<WallTime> deadline);
-
   // What is there belongs to a principal that leaves: all attributes, also those that other
-  // requests have stored since the load.
+  // requests have stored since the load, and what the library keeps for whoever is signed in.
   void leave();
-
   [[nodiscard]] bool has_changes() const;
-  // Whether a commit has been asked for something.
-  [[nodiscard]] bool has_wishes() const {
-    return has_changes() || regenerate || transition || life != Life::alive;
-  }
-  // Whether the end of what is stored was asked for, with or without a new session after it.
-  [[nodiscard]] bool must_end() const {
-    return (life == Life::invalidated || has_left) && (stored || !unread.empty());
-  }
-  // After a commit: what was asked for is done.
-  void forget_wishes();
-  [[nodiscard]] Changes changes() const;
-  // Changes of nothing, with the limits that the options set.
-  [[nodiscard]] Changes limited() const;
   [[nodiscard]] const Fields& snapshot() const;
-  // The session as it will be. Error: too_large, when it grows beyond a limit.
-  [[nodiscard]] Result<Fields> with(const Changes& changes) const;
-  [[nodiscard]] internal::milliseconds remaining() const;
-  [[nodiscard]] internal::Plan plan() const;
-  // The principal as stored, and the one after the commit; empty: none.
-  [[nodiscard]] std::string_view stored_principal() const noexcept;
-  [[nodiscard]] std::string_view principal() const noexcept;
-  [[nodiscard]] bool signs_in() const noexcept {
-    return transition && !transition->principal.empty();
-  }
+  [[nodiscard]] milliseconds remaining() const;
   [[nodiscard]] bool signs_out() const noexcept {
-    return transition && transition->principal.empty();
+    return transition_ && transition_->principal.empty();
   }
   // Adds a `@created` that mends a wrong one.
   void add_created(Changes& changes) const;
   // Adds the transition's own fields.
   void add_transition(Changes& changes) const;
-  // What an update gives.
-  [[nodiscard]] Lifetime lifetime(internal::milliseconds ttl, std::string_view principal) const {
-    return {ttl, principal, internal::renewal_least(ttl, shared->plan), remaining()};
-  }
   // Whether an attribute was there and had no deadline when the session was loaded.
   [[nodiscard]] bool may_hint() const;
   [[nodiscard]] bool was_plain(std::string_view name) const;
-  // Takes over what a write has made of the session, and that it has renewed it if that was due.
-  void settle(Fields fields, const Lifetime& lifetime);
+  // A write has renewed it, if that was due.
   void note_renewal(const Lifetime& lifetime);
-  // A direct operation in the store. A conflict shows in the snapshot if there is one expectation:
-  // of several it would not say which one failed.
-  Result<Outcome> write_now(Changes changes);
   // Puts fields into the snapshot, as the store was just seen to hold them: only `set` and
   // `remove`.
   void note(const Changes& seen);
+
+  ContextPtr context_;
+  std::optional<Stored> stored_{};
+  PendingByName pending_{};
+  PendingByName library_{};
+  bool cleared_ = false;
+  bool regenerate_ = false;
+  std::optional<Transition> transition_{};
+  // The principal signed out, or another one signed in: what is stored must end, whatever becomes
+  // of the rest.
+  bool has_left_ = false;
+  Life life_ = Life::alive;
+  std::optional<Error> first_error_{};
+  std::optional<Error> outage_{};  // degraded: why the session could not be loaded
+  std::vector<SessionId> unread_{};
+  bool is_over_ = false;  // the store had only a mark of that (Session::ended)
+  bool brought_cookie_ = false;
+  // The cookie named a session that was over, so the browser may have another one's by now.
+  bool came_late_ = false;
+  bool https_ = false;
+  std::optional<SessionId> next_id_{};
+  bool next_readable_ = false;  // it left the old id readable
+  bool has_ended_ = false;
+  bool maybe_ended_ = false;  // an answer to it was lost
+  bool may_delete_cookie_ = false;
+  std::optional<SessionId> lost_id_{};
+  bool is_busy_ = false;
+  std::optional<Error> error_meanwhile_{};
 };
 
-}  // namespace websession
+// An operation on a session: one at a time.
+class OperationGuard {
+ public:
+  explicit OperationGuard(SessionState& state) noexcept;
+  OperationGuard(const OperationGuard&) = delete;
+  OperationGuard& operator=(const OperationGuard&) = delete;
+  ~OperationGuard();
+  // Error: invalid_argument, another one is on.
+  [[nodiscard]] Result<void> check() const;
+
+ private:
+  SessionState& state_;
+  const bool is_first_;
+};
+
+// What a load found.
+struct LoadedSession {
+  std::unique_ptr<SessionState> session{};  // null: there is none
+  bool is_over = false;                     // there is only a mark of it
+};
+// Error: corrupt, it is no session.
+Result<LoadedSession> session_of(const ContextPtr& context, const SessionId& id, Found found);
+
+}  // namespace websession::internal

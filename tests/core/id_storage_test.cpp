@@ -8,8 +8,8 @@
 
 #include "faulty_memory.hpp"
 #include "id_rollout.hpp"
-#include "id_store.hpp"
 #include "requests.hpp"
+#include "session_keys.hpp"
 
 namespace websession::testing {
 namespace {

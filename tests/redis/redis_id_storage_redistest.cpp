@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "id_rollout.hpp"
-#include "id_store.hpp"
+#include "session_keys.hpp"
 #include "redis_fixture.hpp"
 #include "websession/session_manager.hpp"
 

@@ -1,0 +1,68 @@
+// Decisions on a store that blocks.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "store_flow.hpp"
+#include "websession/clock.hpp"
+#include "websession/principal_index.hpp"
+#include "websession/session_store.hpp"
+
+namespace websession::internal {
+
+// Answers at once, by calling the store. Apart from StoreDecorator, which passes calls on, this is
+// the one place in the core that calls one.
+class BlockingDriver final : public StoreDriver {
+ public:
+  explicit BlockingDriver(SessionStore& store) noexcept : store_(store) {}
+
+  bool load(const StoreKey& key, Answer<Result<std::optional<Record>>>& answer) override;
+  bool create(const StoreKey& key, const Fields& fields, Lifetime lifetime,
+              Answer<Result<void>>& answer) override;
+  bool update(const StoreKey& key, const Changes& changes, Lifetime lifetime,
+              Answer<Result<Outcome>>& answer) override;
+  bool rekey(const StoreKey& from, const StoreKey& to, const Changes& changes, Lifetime lifetime,
+             Grace grace, Answer<Result<Outcome>>& answer) override;
+  bool erase(const StoreKey& key, Grace grace, Answer<Result<bool>>& answer) override;
+  bool entries(std::string_view principal, Answer<Result<std::vector<StoreKey>>>& answer) override;
+  bool forget(std::string_view principal, std::span<const StoreKey> keys,
+              Answer<Result<void>>& answer) override;
+  bool end_frozen(const StoreKey& key, Answer<Result<void>>& answer) override;
+  bool pause(std::chrono::microseconds time, Answer<Result<void>>& answer) override;
+
+ private:
+  SessionStore& store_;
+};
+
+// Runs one operation to its end. Its frames lie on the stack.
+//
+//   BlockingFlow blocking(store);
+//   return blocking.run(open(blocking.flow(), request));
+class BlockingFlow {
+ public:
+  explicit BlockingFlow(SessionStore& store) noexcept : driver_(store), flow_(arena_, driver_) {}
+  BlockingFlow(SessionStore& store, const Clock& clock, std::chrono::milliseconds timeout) noexcept
+      : driver_(store), flow_(arena_, driver_, clock, timeout) {}
+
+  [[nodiscard]] StoreFlow& flow() noexcept { return flow_; }
+  template <class T>
+  T run(Task<T> task) {
+    static_cast<void>(task.await_ready());  // no driver of this kind suspends anything
+    return task.await_resume();
+  }
+
+ private:
+  // What no operation was seen to exceed (tests/core/blocking_flow_test.cpp).
+  alignas(std::max_align_t) std::array<std::byte, 4096> memory_;
+  Arena arena_{memory_.data(), memory_.size()};
+  BlockingDriver driver_;
+  StoreFlow flow_;
+};
+
+}  // namespace websession::internal

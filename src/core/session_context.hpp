@@ -1,0 +1,50 @@
+// What all sessions of a manager share.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "session_keys.hpp"
+#include "session_plan.hpp"
+#include "websession/clock.hpp"
+#include "websession/observer.hpp"
+#include "websession/session_options.hpp"
+#include "websession/signed_cookie.hpp"
+
+namespace websession::internal {
+
+// No store is in it: decisions ask for calls of one (StoreFlow), and do not make them.
+struct SessionContext {
+  SessionOptions options;
+  std::optional<CookieSigner> signer{};  // none: cookies are not signed
+  PlanOptions plan;
+  std::shared_ptr<const Clock> clock;
+  SessionKeys keys;
+  bool has_index = false;  // the store keeps a PrincipalIndex
+  mutable std::atomic<bool> warned_of_plain_http = false;
+  mutable std::atomic<bool> warned_of_mismatch = false;
+
+  // What stays of a session that ends.
+  [[nodiscard]] Grace mark() const noexcept { return {plan.mark, false}; }
+
+  void warn_once(std::atomic<bool>& warned, std::string_view text) const noexcept {
+    if (options.observer && !warned.exchange(true)) options.observer->tell(Warning{text});
+  }
+
+  // What the store's calls do not tell already. `id`: null for a session that is not stored.
+  void tell(SessionEvent event, const SessionId* id = nullptr) const {
+    if (!options.observer) return;
+    if (id == nullptr) return options.observer->tell(event);
+    const StoreKey key = keys.key_of(*id, keys.form_of_new());
+    event.session = SessionRef(key);
+    options.observer->tell(event);
+  }
+  void tell(SessionEvent::Kind kind, const SessionId& id) const { tell(SessionEvent{kind}, &id); }
+};
+
+using ContextPtr = std::shared_ptr<const SessionContext>;
+
+}  // namespace websession::internal

@@ -1,0 +1,723 @@
+#include "session_state.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "characters.hpp"
+#include "invalid.hpp"
+#include "library_names.hpp"
+#include "principal.hpp"
+#include "record_times.hpp"
+
+namespace websession::internal {
+namespace {
+
+bool is_attribute(std::string_view name) { return !name.starts_with('@'); }
+
+// A name can come from a caller's mistake (a value in its place), so a long one is cut and control
+// bytes do not reach a log.
+std::string shown(std::string_view name) {
+  std::string shown(name.substr(0, 40));
+  std::replace_if(shown.begin(), shown.end(), is_control, '?');
+  return shown;
+}
+
+Error ended_error() {
+  return make_error(Errc::gone, "the session ended while this request used it; open a new one");
+}
+
+Error over_error() { return invalid("the session has ended; open a new one"); }
+
+Error busy_error() {
+  return invalid(
+      "another operation on this session is still running: await it, or give each task a session "
+      "of its own (open)");
+}
+
+bool has_passed(const std::optional<WallTime>& deadline, const Clock& clock) {
+  return deadline && *deadline <= clock.wall();
+}
+
+}  // namespace
+
+SessionState::SessionState(ContextPtr context, const SessionId& id, Record&& record, KeyForm seen,
+                           std::optional<WallTime> created, bool is_created_wrong)
+    : context_(std::move(context)) {
+  const SteadyTime now = clock().steady();
+  stored_ = {id,
+             std::move(record.fields),
+             created,
+             now + remaining_of(record),
+             record.frozen,
+             std::move(record.expired)};
+  stored_->seen = seen;
+  stored_->loaded_at = now;
+  stored_->is_created_wrong = is_created_wrong;
+}
+
+Result<LoadedSession> session_of(const ContextPtr& context, const SessionId& id, Found found) {
+  if (!found.record) return LoadedSession();
+  if (found.record->is_over()) return LoadedSession{nullptr, true};
+  Result<std::optional<WallTime>> created = created_of(found.record->fields);
+  if (!created.has_value()) return std::move(created).error();
+  const WallTime now = context->clock->wall();
+  if (absolute_left(*created, context->plan, now) <= milliseconds(0)) {
+    return LoadedSession();  // the option was shortened, or a clock is off: it is over
+  }
+  const bool ahead = *created && is_ahead(**created, now);
+  if (ahead) *created = now;
+  return LoadedSession{std::make_unique<SessionState>(context, id, std::move(*found.record),
+                                                      found.seen, *created, ahead)};
+}
+
+void SessionState::came_with(bool cookie, bool https) noexcept {
+  brought_cookie_ = cookie;
+  https_ = https;
+}
+
+void SessionState::came_late(SessionId over) {
+  is_over_ = came_late_ = true;
+  unread_ = {std::move(over)};
+}
+
+void SessionState::could_not_read(std::vector<SessionId> unread, std::optional<Error> outage) {
+  unread_ = std::move(unread);
+  outage_ = std::move(outage);
+}
+
+// Attributes
+
+const SessionState::Pending* SessionState::find_pending(std::string_view name) const {
+  const auto found = pending_.find(name);
+  return found == pending_.end() ? nullptr : &found->second;
+}
+
+bool SessionState::is_local(std::string_view name) const {
+  return !stored_ || cleared_ || find_pending(name) != nullptr;
+}
+
+std::optional<std::string_view> SessionState::find(std::string_view name) const {
+  if (life_ != Life::alive || !is_attribute(name)) return std::nullopt;
+  if (const Pending* change = find_pending(name)) {
+    if (!change->text || has_passed(change->deadline, clock())) return std::nullopt;
+    return *change->text;
+  }
+  if (cleared_) return std::nullopt;
+  const std::optional<Field> field = snapshot().find_field(name);
+  if (!field || has_passed(field->deadline, clock())) return std::nullopt;
+  return field->value;
+}
+
+std::vector<std::string> SessionState::names() const {
+  std::vector<std::string> names;
+  if (life_ != Life::alive) return names;
+  for (const Field& field : snapshot()) {
+    if (find(field.name) && find_pending(field.name) == nullptr) names.emplace_back(field.name);
+  }
+  for (const auto& [name, change] : pending_) {
+    if (find(name)) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void SessionState::fail(Error error) {
+  // A commit that is on must not take for its own what came after it had begun.
+  std::optional<Error>& kept = is_busy_ ? error_meanwhile_ : first_error_;
+  if (!kept) kept = std::move(error);
+}
+
+bool SessionState::may_change() {
+  if (is_busy_) fail(busy_error());
+  return !is_busy_;
+}
+
+Error SessionState::with_name(Error error, std::string_view name) {
+  error.detail = "attribute \"" + shown(name) + "\": " + error.detail;
+  return error;
+}
+
+void SessionState::tell_mismatch(std::string_view name) const {
+  if (!context_->options.observer) return;
+  const std::string attribute = shown(name);
+  context_->tell({SessionEvent::Kind::value_mismatch, {}, {}, attribute}, id());
+  context_->warn_once(context_->warned_of_mismatch,
+                      "value(\"" + attribute +
+                          "\") gave its fallback, though the attribute is there: its value does "
+                          "not fit the type that was asked for. Ask for that type (long long, "
+                          "double, json), or use get, which tells");
+}
+
+Result<void> SessionState::check_alive() const {
+  if (life_ == Life::gone) return ended_error();
+  if (life_ != Life::alive) return over_error();
+  return {};
+}
+
+Result<void> SessionState::check_open() const {
+  if (auto alive = check_alive(); !alive) return alive;
+  if (is_late()) return ended_error();
+  if (outage_) return *outage_;
+  return {};
+}
+
+Result<void> SessionState::check_name(std::string_view name) const {
+  if (auto alive = check_alive(); !alive) return alive;
+  if (name.empty()) return invalid("an attribute needs a name");
+  const std::size_t most = context_->options.name_bytes_max;
+  if (name.size() > most) {
+    return invalid("an attribute's name is longer than " + std::to_string(most) +
+                   " bytes (name_bytes_max)");
+  }
+  if (!is_attribute(name)) return invalid("names that start with '@' are the library's own");
+  if (std::any_of(name.begin(), name.end(), is_control)) {
+    return invalid("an attribute's name holds a control byte");
+  }
+  return {};
+}
+
+Result<void> SessionState::check_direct(std::string_view name) const {
+  if (auto valid = check_name(name); !valid) return valid;
+  return check_open();
+}
+
+bool SessionState::is_oversized(std::string_view name, std::string_view text) const {
+  if (name.size() + text.size() <= context_->options.session_bytes_max) return false;
+  const std::optional<std::string_view> held = snapshot().find(name);
+  return !held || text.size() > held->size();
+}
+
+bool SessionState::can_hold(std::string_view name, std::string_view text) const {
+  return !is_oversized(name, text);
+}
+
+void SessionState::put(std::string_view name, Result<std::string> text,
+                       std::optional<std::chrono::milliseconds> expires_in) {
+  Result<void> valid = is_busy_ ? Result<void>(busy_error()) : check_name(name);
+  if (valid && !text) valid = text.error();
+  if (valid && expires_in &&
+      (*expires_in < std::chrono::milliseconds(1) || *expires_in > ttl_max)) {
+    valid = invalid("expires_in: must be 1 ms to 400 days");
+  }
+  if (valid && is_oversized(name, *text)) {
+    valid = make_error(Errc::too_large, "the value is larger than a whole session may be");
+  }
+  if (!valid) return fail(with_name(std::move(valid).error(), name));
+
+  std::optional<WallTime> deadline;
+  if (expires_in) deadline = clock().wall() + *expires_in;
+  change(name, *std::move(text), deadline);
+}
+
+void SessionState::remove(std::string_view name) {
+  Result<void> valid = is_busy_ ? Result<void>(busy_error()) : check_name(name);
+  if (!valid) return fail(with_name(std::move(valid).error(), name));
+  change(name, std::nullopt, std::nullopt);
+}
+
+void SessionState::clear() {
+  if (!may_change()) return;
+  if (life_ != Life::alive) return fail(invalid("clear: the session has ended; open a new one"));
+  pending_.clear();
+  const Fields& fields = snapshot();
+  const auto counts = [](const Field& field) { return is_attribute(field.name); };
+  // Whoever has left takes along what others store meanwhile.
+  cleared_ = has_left_ || !knows_store() || std::any_of(fields.begin(), fields.end(), counts);
+}
+
+void SessionState::put_local(std::string_view name, std::optional<std::string> text,
+                             bool keeps_deadline) {
+  // One that has ended begins again, without an end.
+  const Pending* const before = find(name) ? find_pending(name) : nullptr;
+  change(name, std::move(text),
+         keeps_deadline && before != nullptr ? before->deadline : std::nullopt);
+}
+
+void SessionState::change(std::string_view name, std::optional<std::string> text,
+                          std::optional<WallTime> deadline) {
+  const std::optional<Field> before = cleared_ ? std::nullopt : snapshot().find_field(name);
+  const bool same = text ? before && before->value == *text && !before->deadline && !deadline
+                         : !before.has_value();
+  const auto found = pending_.find(name);
+  if (same && (cleared_ || knows_store())) {
+    if (found != pending_.end()) pending_.erase(found);
+  } else if (found != pending_.end()) {
+    found->second = {std::move(text), deadline};
+  } else {
+    pending_.emplace(name, Pending{std::move(text), deadline});
+  }
+}
+
+// The library's fields
+
+std::optional<std::string_view> SessionState::library_field(std::string_view name) const {
+  if (life_ != Life::alive) return std::nullopt;
+  std::optional<std::string_view> text;
+  std::optional<WallTime> deadline;
+  if (const auto change = library_.find(name); change != library_.end()) {
+    if (change->second.text) text = *change->second.text;
+    deadline = change->second.deadline;
+  } else if (const auto field = snapshot().find_field(name)) {
+    text = field->value;
+    deadline = field->deadline;
+  }
+  if (has_passed(deadline, clock())) return std::nullopt;
+  return text;
+}
+
+std::vector<std::string> SessionState::library_names(std::string_view prefix) const {
+  std::vector<std::string> names;
+  const auto add = [&](std::string_view name) {
+    if (name.starts_with(prefix) && library_field(name)) names.emplace_back(name);
+  };
+  for (const Field& field : snapshot()) {
+    if (!library_.contains(field.name)) add(field.name);
+  }
+  for (const auto& [name, change] : library_) add(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool SessionState::is_library_local(std::string_view name) const {
+  return !stored_ || library_.contains(name);
+}
+
+void SessionState::put_library(std::string_view name, std::optional<std::string> text,
+                               std::optional<WallTime> deadline) {
+  if (auto alive = check_alive(); !alive) return fail(std::move(alive).error());
+  library_.insert_or_assign(std::string(name), Pending{std::move(text), deadline});
+}
+
+void SessionState::withdraw_library(std::string_view name) {
+  if (const auto found = library_.find(name); found != library_.end()) library_.erase(found);
+}
+
+void SessionState::renew_csrf() {
+  if (!may_change() || !check_alive()) return;
+  // Also when this request sees no secret: another one may just be making it.
+  put_library(csrf_field, std::nullopt);
+}
+
+// Principals, new ids and ends
+
+std::string_view SessionState::stored_principal() const noexcept {
+  return principal_of(snapshot());
+}
+
+std::string_view SessionState::principal() const noexcept {
+  return transition_ ? std::string_view(transition_->principal) : stored_principal();
+}
+
+void SessionState::sign_in(std::string_view principal, std::string_view label) {
+  if (!may_change()) return;
+  Result<void> valid = validate_principal(principal);
+  // Copied first: what they view may be part of what goes.
+  Transition next{std::string(principal), clean_label(label), clock().wall()};
+  // What belongs to another principal is none of this one's business.
+  const std::string_view before = this->principal();
+  const bool is_another = !before.empty() && before != next.principal;
+  if (life_ == Life::gone) become_over();
+  if (life_ != Life::alive) valid = over_error();
+  if (life_ == Life::alive && is_another) leave();
+  if (!valid) {
+    Error error = std::move(valid).error();
+    error.detail = "sign_in: " + error.detail;
+    return fail(std::move(error));
+  }
+  renew_csrf();  // a token from before must not serve afterwards
+  transition_ = std::move(next);
+}
+
+void SessionState::sign_out() {
+  if (!may_change()) return;
+  if (life_ == Life::gone) become_over();
+  if (life_ != Life::alive) return invalidate();
+  leave();
+  renew_csrf();
+  transition_ = {{}, {}, clock().wall()};
+}
+
+void SessionState::leave() {
+  pending_.clear();
+  cleared_ = true;
+  has_left_ = true;
+  for (const std::string_view prefix : {flash_prefix, code_field}) {
+    for (const std::string& name : library_names(prefix)) put_library(name, std::nullopt);
+  }
+}
+
+void SessionState::regenerate() {
+  if (!may_change()) return;
+  regenerate_ = true;
+}
+
+void SessionState::invalidate() {
+  if (!may_change()) return;
+  // Gone under this id, it may live on under another one.
+  if (life_ == Life::gone) become_over();
+  if (life_ != Life::alive) return;
+  life_ = Life::invalidated;
+  transition_.reset();
+}
+
+void SessionState::start_over() noexcept {
+  if (!may_change()) return;
+  if (!is_over_) return;
+  is_over_ = false;
+  unread_.clear();
+}
+
+void SessionState::begin_anew() {
+  stored_.reset();
+  unread_.clear();
+  is_over_ = false;
+  next_id_.reset();
+  cleared_ = false;
+  has_left_ = false;
+}
+
+void SessionState::become_over() {
+  if (stored_) unread_ = {stored_->id};
+  if (stored_ && next_id_) unread_.push_back(*next_id_);
+  stored_.reset();
+  next_id_.reset();
+  is_over_ = true;
+  life_ = Life::alive;
+  cleared_ = false;
+  // What it refused since is refused no more.
+  if (first_error_ && first_error_->code == Errc::gone) first_error_.reset();
+}
+
+bool SessionState::must_end() const {
+  return (life_ == Life::invalidated || has_left_) && (stored_ || !unread_.empty());
+}
+
+// What a commit is to do
+
+bool SessionState::has_changes() const {
+  return cleared_ || !pending_.empty() || !library_.empty();
+}
+
+bool SessionState::has_wishes() const {
+  return has_changes() || regenerate_ || transition_ || life_ != Life::alive;
+}
+
+Plan SessionState::plan() const {
+  std::optional<Loaded> loaded;
+  if (stored_) loaded = {stored_->created, remaining(), stored_->frozen};
+  if (stored_ && transition_) loaded->created = transition_->at;
+  Wishes wishes;
+  const auto sets = [](const auto& change) { return change.second.text.has_value(); };
+  wishes.has_attributes = std::any_of(pending_.begin(), pending_.end(), sets) ||
+                          std::any_of(library_.begin(), library_.end(), sets);
+  wishes.changed = has_changes();
+  wishes.regenerate = regenerate_;
+  wishes.invalidate = life_ == Life::invalidated;
+  wishes.sign_in = signs_in();
+  wishes.sign_out = signs_out();
+  wishes.brought_cookie = brought_cookie_ && !came_late_;
+  wishes.unread = !unread_.empty();
+  return session_plan(loaded, wishes, context_->plan, clock().wall());
+}
+
+bool SessionState::is_idle(const Plan& plan) const {
+  return plan.action == Plan::Action::nothing && plan.cookie == Plan::CookieAction::none &&
+         life_ == Life::alive && !is_over_ && !first_error_ && !lost_id_ && !is_busy_ &&
+         !has_wishes();
+}
+
+bool SessionState::is_plain(const Plan& plan) const {
+  const bool changes = plan.action == Plan::Action::touch || plan.action == Plan::Action::update;
+  return changes && !first_error_ && !outage_ && !lost_id_ && !signs_in() && unread_.empty();
+}
+
+bool SessionState::is_or_will_be_stored() const {
+  if (life_ != Life::alive) return false;
+  return stored_ || plan().action == Plan::Action::create;
+}
+
+std::chrono::milliseconds SessionState::expires_in() const {
+  if (life_ != Life::alive) return {};
+  const Plan due = plan();
+  if (!stored_) {
+    const WallTime now = clock().wall();
+    return time_to_live(now, context_->plan, now);
+  }
+  const milliseconds left = remaining();
+  const bool moves = due.action == Plan::Action::rekey;
+  const Lifetime next = moves ? Lifetime{due.ttl} : lifetime(due.ttl, {});
+  return is_renewal_due(next, left) ? due.ttl : left;
+}
+
+Changes SessionState::limited() const {
+  Changes none;
+  none.bytes_max = context_->options.session_bytes_max;
+  none.attributes_max = context_->options.attributes_max;
+  return none;
+}
+
+Changes SessionState::changes() const {
+  Changes changes = limited();
+  changes.clear = cleared_;
+  changes.clear_reserved = cleared_ && has_left_;
+  const bool hints = may_hint();
+  const auto add = [&](const PendingByName& all, bool with_removals) {
+    for (const auto& [name, change] : all) {
+      if (change.text) {
+        changes.set.push_back({name, *change.text, change.deadline, hints && was_plain(name)});
+      } else if (with_removals) {
+        changes.remove.push_back(name);
+      }
+    }
+  };
+  add(pending_, !cleared_);
+  add(library_, true);
+  if (stored_) changes.reap = stored_->expired;
+  if (transition_) {
+    add_transition(changes);
+  } else {
+    add_created(changes);
+  }
+  return changes;
+}
+
+// What was seen long ago is no hint: the more attributes were removed since, the more would come
+// back past the limits (docs/decisions.md#sessions-in-redis).
+bool SessionState::may_hint() const {
+  constexpr std::chrono::minutes hint_age_max(1);
+  return stored_ && clock().steady() - stored_->loaded_at <= hint_age_max;
+}
+
+bool SessionState::was_plain(std::string_view name) const {
+  const std::optional<Field> field = snapshot().find_field(name);
+  return field && !field->deadline;
+}
+
+void SessionState::add_created(Changes& changes) const {
+  if (!stored_ || !stored_->is_created_wrong) return;
+  changes.set.push_back({std::string(created_field), created_text(*stored_->created)});
+}
+
+void SessionState::add_transition(Changes& changes) const {
+  const auto remove = [&](std::string_view name) {
+    if (snapshot().contains(name)) changes.remove.emplace_back(name);
+  };
+  if (stored_) changes.set.push_back({std::string(created_field), created_text(transition_->at)});
+  if (signs_out()) {
+    remove(user_field);
+    remove(label_field);
+    return;
+  }
+  changes.set.push_back({std::string(user_field), transition_->principal});
+  if (!transition_->label.empty()) {
+    changes.set.push_back({std::string(label_field), transition_->label});
+  } else if (transition_->principal != stored_principal()) {
+    remove(label_field);
+  }
+}
+
+const Fields& SessionState::snapshot() const {
+  static const Fields& none = *new Fields;  // threads may need it until the very end
+  return stored_ ? stored_->fields : none;
+}
+
+Result<Fields> SessionState::with(const Changes& changes) const {
+  Result<Applied> applied = apply(snapshot(), changes, clock().wall());
+  if (!applied) return std::move(applied).error();
+  return std::move(applied->fields);
+}
+
+milliseconds SessionState::remaining() const {
+  const auto left = stored_->expires_at - clock().steady();
+  return std::max(std::chrono::floor<milliseconds>(left), milliseconds(0));
+}
+
+Lifetime SessionState::lifetime(milliseconds ttl, std::string_view principal) const {
+  return {ttl, principal, renewal_least(ttl, context_->plan), remaining()};
+}
+
+WallTime SessionState::created_at(WallTime now) const noexcept {
+  return transition_ ? std::max(now, transition_->at) : now;
+}
+
+void SessionState::sign_in_after(WallTime than, WallTime now) noexcept {
+  WallTime& at = transition_->at;
+  at = std::min(std::max(at, than + milliseconds(1)), now + clock_skew_max);
+}
+
+bool SessionState::has_key(const StoreKey& key) const {
+  return (stored_ && context_->keys.is_key_of(key, stored_->id)) ||
+         (next_id_ && context_->keys.is_key_of(key, *next_id_));
+}
+
+// What became of it
+
+void SessionState::created_as(SessionId id, Fields fields, WallTime created, milliseconds ttl) {
+  const SteadyTime now = clock().steady();
+  stored_ = {std::move(id), std::move(fields), created, now + ttl};
+  stored_->seen = context_->keys.form_of_new();
+  stored_->loaded_at = now;
+  unread_.clear();
+  is_over_ = came_late_ = false;
+}
+
+Result<SessionState::Move> SessionState::begin_move(bool readable) {
+  if (next_id_) return Move{*next_id_, true, next_readable_};
+  Result<SessionId> id = SessionId::generate();
+  if (!id) return std::move(id).error();
+  next_id_ = *std::move(id);
+  next_readable_ = readable;
+  return Move{*next_id_};
+}
+
+void SessionState::has_moved() {
+  stored_->id = *std::exchange(next_id_, std::nullopt);
+  stored_->seen = context_->keys.form_of_new();
+}
+
+void SessionState::written(Fields after, const Lifetime& lifetime) {
+  if (!stored_->created) stored_->created = clock().wall();  // adopted
+  if (transition_) stored_->created = transition_->at;
+  stored_->fields = std::move(after);
+  note_renewal(lifetime);
+}
+
+void SessionState::note_renewal(const Lifetime& lifetime) {
+  stored_->expired.clear();
+  stored_->is_created_wrong = false;
+  stored_->fresh = false;
+  // By what the store was told: it need not have looked.
+  if (!is_renewal_due(lifetime, lifetime.left.value_or(remaining()))) return;
+  stored_->expires_at = clock().steady() + lifetime.ttl;
+}
+
+void SessionState::note_end(const Result<bool>& erased) noexcept {
+  has_ended_ = has_ended_ || (erased.has_value() && *erased);
+  maybe_ended_ = maybe_ended_ || (!erased.has_value() && erased.error().maybe_applied);
+}
+
+void SessionState::drop_wishes() {
+  pending_.clear();
+  library_.clear();
+  cleared_ = false;
+  regenerate_ = false;
+  transition_.reset();
+  has_left_ = false;
+  has_ended_ = false;
+  maybe_ended_ = false;
+}
+
+bool SessionState::done(bool ends) {
+  ends = ends || life_ == Life::invalidated;
+  if (ends) life_ = Life::erased;
+  // It may have ended before that.
+  const bool maybe_others = ends && stored_ && !has_ended_;
+  drop_wishes();
+  return maybe_others;
+}
+
+bool SessionState::ended_after_all(bool has_error) {
+  // A session that could not be read has no other cookie than this one.
+  const bool unread = !unread_.empty() && !is_over_;
+  // Replaced by a parallel request, it was found under its new id. Or it had ended before: then the
+  // cookie may be that of another sign-in by now. So it may for whoever came with an old id.
+  const bool has_ended = has_ended_ || maybe_ended_ || unread;
+  may_delete_cookie_ = (has_ended_ && !came_late_) || unread;
+  first_error_.reset();
+  drop_wishes();
+  life_ = !has_ended ? Life::gone : has_error ? Life::ended : Life::erased;
+  return has_ended;
+}
+
+// Writes at once
+
+Result<void> SessionState::begin_write_now(Changes& changes) {
+  if (next_id_) {
+    return invalid("a commit with regenerate has failed: repeat it before anything else");
+  }
+  changes.reap = stored_->expired;
+  add_created(changes);
+  // The store's value counts, not the snapshot's; here only the limits are asked.
+  Changes after = limited();
+  changes.bytes_max = after.bytes_max;
+  changes.attributes_max = after.attributes_max;
+  after.set = changes.set;
+  for (const Changes::Increment& increment : changes.increment) {
+    const std::optional<std::string_view> text = find(increment.name);
+    const std::optional<std::int64_t> before = text ? parse_integer(*text) : 0;
+    std::int64_t sum = 0;
+    if (before && !__builtin_add_overflow(*before, increment.by, &sum)) {
+      after.set.push_back({increment.name, std::to_string(sum)});
+    }
+  }
+  if (auto fits = with(after); !fits) return std::move(fits).error();
+  stored_->fresh = false;
+  return {};
+}
+
+Lifetime SessionState::lifetime_of_write_now() const {
+  const auto ttl = time_to_live(stored_->created, context_->plan, clock().wall());
+  return lifetime(ttl, stored_principal());
+}
+
+Result<void> SessionState::end_write_now(const Outcome& outcome, Changes changes,
+                                         Lifetime lifetime) {
+  if (outcome.status == Outcome::Status::gone) {
+    if (signs_in()) {
+      become_over();  // what waits for the commit makes another session
+    } else {
+      life_ = Life::gone;
+    }
+    return ended_error();
+  }
+  Changes seen;
+  if (outcome.status == Outcome::Status::conflict) {
+    // Of several expectations it would not say which one failed.
+    if (changes.expect.size() != 1) return {};
+    const std::string& name = changes.expect[0].name;
+    if (outcome.found) {
+      seen.set.push_back({name, *outcome.found});
+    } else {
+      seen.remove.push_back(name);
+    }
+    note(seen);
+    return {};
+  }
+  seen.remove = std::move(changes.remove);
+  seen.set = std::move(changes.set);
+  for (std::size_t i = 0; i < changes.increment.size(); ++i) {
+    const std::string& name = changes.increment[i].name;
+    const std::optional<Field> before = stored_->fields.find_field(name);
+    std::optional<WallTime> deadline = before ? before->deadline : std::nullopt;
+    if (has_passed(deadline, clock())) deadline.reset();
+    seen.set.push_back({name, std::to_string(outcome.counters.at(i)), deadline});
+  }
+  lifetime.principal = {};  // a view of what is replaced now
+  note(seen);
+  note_renewal(lifetime);
+  return {};
+}
+
+void SessionState::note(const Changes& seen) {
+  // Nothing in these can be refused.
+  stored_->fields = apply(stored_->fields, seen, clock().wall()).value().fields;
+}
+
+OperationGuard::OperationGuard(SessionState& state) noexcept
+    : state_(state), is_first_(!state.is_busy_) {
+  state.is_busy_ = true;
+}
+
+OperationGuard::~OperationGuard() {
+  if (!is_first_) return;
+  state_.is_busy_ = false;
+  if (!state_.first_error_) state_.first_error_ = std::move(state_.error_meanwhile_);
+  state_.error_meanwhile_.reset();
+}
+
+Result<void> OperationGuard::check() const {
+  if (is_first_) return {};
+  return busy_error();
+}
+
+}  // namespace websession::internal
