@@ -40,29 +40,40 @@ class BlockingDriver final : public StoreDriver {
   SessionStore& store_;
 };
 
-// Runs one operation to its end. Its frames lie on the stack.
-//
-//   BlockingFlow blocking(store);
-//   return blocking.run(open(blocking.flow(), request));
-class BlockingFlow {
+// What an operation's frames lie in, on the stack.
+class FrameMemory {
  public:
-  explicit BlockingFlow(SessionStore& store) noexcept : driver_(store), flow_(arena_, driver_) {}
-  BlockingFlow(SessionStore& store, const Clock& clock, std::chrono::milliseconds timeout) noexcept
-      : driver_(store), flow_(arena_, driver_, clock, timeout) {}
-
-  [[nodiscard]] StoreFlow& flow() noexcept { return flow_; }
-  template <class T>
-  T run(Task<T> task) {
-    static_cast<void>(task.await_ready());  // no driver of this kind suspends anything
-    return task.await_resume();
-  }
+  [[nodiscard]] Arena& arena() noexcept { return arena_; }
 
  private:
-  // What no operation was seen to exceed (tests/core/blocking_flow_test.cpp).
-  alignas(std::max_align_t) std::array<std::byte, 4096> memory_;
-  Arena arena_{memory_.data(), memory_.size()};
-  BlockingDriver driver_;
-  StoreFlow flow_;
+  // Enough for all operations (tests/core/blocking_flow_test.cpp).
+  alignas(std::max_align_t) std::array<std::byte, 4096> bytes_;
+  Arena arena_{bytes_.data(), bytes_.size()};
 };
+
+template <class T>
+T finish(Task<T> task) {
+  static_cast<void>(task.await_ready());  // BlockingDriver suspends nothing
+  return task.await_resume();
+}
+
+// Runs an operation to its end. `make(flow)` gives its Task.
+template <class Make>
+auto run_blocking(SessionStore& store, const Make& make) {
+  FrameMemory memory;
+  BlockingDriver driver(store);
+  StoreFlow flow(memory.arena(), driver);
+  return finish(make(flow));
+}
+
+// The same by a deadline.
+template <class Make>
+auto run_blocking(SessionStore& store, const Clock& clock, std::chrono::milliseconds timeout,
+                  const Make& make) {
+  FrameMemory memory;
+  BlockingDriver driver(store);
+  StoreFlow flow(memory.arena(), driver, clock, timeout);
+  return finish(make(flow));
+}
 
 }  // namespace websession::internal

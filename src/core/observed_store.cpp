@@ -1,10 +1,11 @@
 #include "observed_store.hpp"
 
 #include <span>
-#include <type_traits>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "blocking_flow.hpp"
 #include "count_key.hpp"
 #include "websession/principal_index.hpp"
 #include "websession/store_decorator.hpp"
@@ -14,96 +15,110 @@ namespace {
 
 using Kind = SessionEvent::Kind;
 
-class ObservedStore final : public StoreDecorator, private PrincipalIndex {
+// The calls of the store that the flow asks, told.
+class ObservedCalls {
  public:
-  ObservedStore(std::shared_ptr<SessionStore> store, std::shared_ptr<Observer> observer,
-                std::shared_ptr<const Clock> clock)
-      : StoreDecorator(std::move(store)),
-        observer_(std::move(observer)),
-        clock_(std::move(clock)) {}
+  ObservedCalls(std::shared_ptr<Observer> observer, std::shared_ptr<const Clock> clock)
+      : observer_(std::move(observer)), clock_(std::move(clock)) {}
 
-  Result<std::optional<Record>> load(const StoreKey& key) override {
-    auto record = timed(StoreVerb::load, key, [&] { return inner().load(key); });
+  Task<Result<std::optional<Record>>> load(StoreFlow& flow, const StoreKey& key) const {
+    const SteadyTime start = clock_->steady();
+    auto call = flow.load(key);
+    Result<std::optional<Record>>& record = co_await call;
+    tell_call(StoreVerb::load, SessionRef(key), start, record);
     if (record.has_value()) tell(kind_of(*record), key);
-    return record;
+    co_return std::move(record);
   }
 
-  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
-    auto created =
-        timed(StoreVerb::create, key, [&] { return inner().create(key, fields, lifetime); });
+  Task<Result<void>> create(StoreFlow& flow, const StoreKey& key, const Fields& fields,
+                            Lifetime lifetime) const {
+    const SteadyTime start = clock_->steady();
+    auto call = flow.create(key, fields, lifetime);
+    Result<void>& created = co_await call;
+    tell_call(StoreVerb::create, SessionRef(key), start, created);
     if (created) tell(Kind::created, key);
-    return created;
+    co_return std::move(created);
   }
 
-  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
-    auto outcome =
-        timed(StoreVerb::update, key, [&] { return inner().update(key, changes, lifetime); });
+  Task<Result<Outcome>> update(StoreFlow& flow, const StoreKey& key, const Changes& changes,
+                               Lifetime lifetime) const {
+    const SteadyTime start = clock_->steady();
+    auto call = flow.update(key, changes, lifetime);
+    Result<Outcome>& outcome = co_await call;
+    tell_call(StoreVerb::update, SessionRef(key), start, outcome);
     if (outcome && outcome->status == Outcome::Status::applied) {
       tell(changes.empty() ? Kind::renewed : Kind::updated, key);
     } else if (outcome) {
       tell_refusal(outcome->status, key);
     }
-    return outcome;
+    co_return std::move(outcome);
   }
 
-  Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
-                        Lifetime lifetime, Grace grace) override {
-    auto outcome = timed(StoreVerb::rekey, from,
-                         [&] { return inner().rekey(from, to, changes, lifetime, grace); });
+  Task<Result<Outcome>> rekey(StoreFlow& flow, const StoreKey& from, const StoreKey& to,
+                              const Changes& changes, Lifetime lifetime, Grace grace) const {
+    const SteadyTime start = clock_->steady();
+    auto call = flow.rekey(from, to, changes, lifetime, grace);
+    Result<Outcome>& outcome = co_await call;
+    tell_call(StoreVerb::rekey, SessionRef(from), start, outcome);
     if (outcome && outcome->status == Outcome::Status::applied) {
       observer_->tell(SessionEvent{Kind::regenerated, SessionRef(to), SessionRef(from)});
     } else if (outcome) {
       tell_refusal(outcome->status, from);
     }
-    return outcome;
+    co_return std::move(outcome);
   }
 
-  Result<bool> erase(const StoreKey& key, Grace grace) override {
-    auto erased = timed(StoreVerb::erase, key, [&] { return inner().erase(key, grace); });
+  Task<Result<bool>> erase(StoreFlow& flow, const StoreKey& key, Grace grace) const {
+    const SteadyTime start = clock_->steady();
+    auto call = flow.erase(key, grace);
+    Result<bool>& erased = co_await call;
+    tell_call(StoreVerb::erase, SessionRef(key), start, erased);
     if (erased.has_value() && *erased) tell(Kind::erased, key);
-    return erased;
+    co_return std::move(erased);
   }
 
-  [[nodiscard]] PrincipalIndex* index() noexcept override {
-    return inner().index() != nullptr ? this : nullptr;
+  Task<Result<std::vector<StoreKey>>> entries(StoreFlow& flow, std::string_view principal) const {
+    const SteadyTime start = clock_->steady();
+    auto call = flow.entries(principal);
+    Result<std::vector<StoreKey>>& keys = co_await call;
+    tell_call(StoreVerb::entries, SessionRef(), start, keys);
+    co_return std::move(keys);
+  }
+
+  Task<Result<void>> forget(StoreFlow& flow, std::string_view principal,
+                            std::span<const StoreKey> keys) const {
+    const SteadyTime start = clock_->steady();
+    auto call = flow.forget(principal, keys);
+    Result<void>& forgotten = co_await call;
+    tell_call(StoreVerb::forget, SessionRef(), start, forgotten);
+    co_return std::move(forgotten);
+  }
+
+  Task<Result<void>> end_frozen(StoreFlow& flow, const StoreKey& key) const {
+    const SteadyTime start = clock_->steady();
+    auto call = flow.end_frozen(key);
+    Result<void>& ended = co_await call;
+    tell_call(StoreVerb::end_frozen, SessionRef(key), start, ended);
+    co_return std::move(ended);
   }
 
  private:
-  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
-    return timed(StoreVerb::entries, SessionRef(), [&] { return its().entries(principal); });
-  }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
-    return timed(StoreVerb::forget, SessionRef(), [&] { return its().forget(principal, keys); });
-  }
-  Result<void> end_frozen(const StoreKey& key) override {
-    return timed(StoreVerb::end_frozen, SessionRef(key), [&] { return its().end_frozen(key); });
-  }
-  // Precondition: the inner store has one.
-  [[nodiscard]] PrincipalIndex& its() const noexcept { return *inner().index(); }
-
-  template <class Call>
-  std::invoke_result_t<const Call&> timed(StoreVerb verb, SessionRef session, const Call& call) {
-    const SteadyTime start = clock_->steady();
-    std::invoke_result_t<const Call&> result = call();
+  template <class T>
+  void tell_call(StoreVerb verb, SessionRef session, SteadyTime start,
+                 const Result<T>& result) const {
     StoreCall told{verb, session, clock_->steady() - start};
     if (!result.has_value()) told.error = &result.error();
     observer_->tell(told);
-    return result;
-  }
-
-  template <class Call>
-  std::invoke_result_t<const Call&> timed(StoreVerb verb, const StoreKey& key, const Call& call) {
-    return timed(verb, SessionRef(key), call);
   }
   static Kind kind_of(const std::optional<Record>& record) {
     if (!record) return Kind::not_found;
     return record->is_over() ? Kind::late : Kind::loaded;
   }
-  void tell(Kind kind, const StoreKey& key) {
+  void tell(Kind kind, const StoreKey& key) const {
     if (is_count_key(key)) return;  // nothing that happens to a session
     observer_->tell(SessionEvent{kind, SessionRef(key)});
   }
-  void tell_refusal(Outcome::Status status, const StoreKey& key) {
+  void tell_refusal(Outcome::Status status, const StoreKey& key) const {
     tell(status == Outcome::Status::gone ? Kind::gone : Kind::conflict, key);
   }
 
@@ -111,12 +126,58 @@ class ObservedStore final : public StoreDecorator, private PrincipalIndex {
   std::shared_ptr<const Clock> clock_;
 };
 
+// The same on a store that blocks.
+class ObservedStore final : public StoreDecorator, private PrincipalIndex {
+ public:
+  ObservedStore(std::shared_ptr<SessionStore> store, ObservedCalls calls)
+      : StoreDecorator(std::move(store)), calls_(std::move(calls)) {}
+
+  Result<std::optional<Record>> load(const StoreKey& key) override {
+    return run_blocking(inner(), [&](StoreFlow& flow) { return calls_.load(flow, key); });
+  }
+  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
+    return run_blocking(
+        inner(), [&](StoreFlow& flow) { return calls_.create(flow, key, fields, lifetime); });
+  }
+  Result<Outcome> update(const StoreKey& key, const Changes& changes, Lifetime lifetime) override {
+    return run_blocking(
+        inner(), [&](StoreFlow& flow) { return calls_.update(flow, key, changes, lifetime); });
+  }
+  Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
+                        Lifetime lifetime, Grace grace) override {
+    return run_blocking(inner(), [&](StoreFlow& flow) {
+      return calls_.rekey(flow, from, to, changes, lifetime, grace);
+    });
+  }
+  Result<bool> erase(const StoreKey& key, Grace grace) override {
+    return run_blocking(inner(), [&](StoreFlow& flow) { return calls_.erase(flow, key, grace); });
+  }
+  [[nodiscard]] PrincipalIndex* index() noexcept override {
+    return inner().index() != nullptr ? this : nullptr;
+  }
+
+ private:
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
+    return run_blocking(inner(), [&](StoreFlow& flow) { return calls_.entries(flow, principal); });
+  }
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+    return run_blocking(inner(),
+                        [&](StoreFlow& flow) { return calls_.forget(flow, principal, keys); });
+  }
+  Result<void> end_frozen(const StoreKey& key) override {
+    return run_blocking(inner(), [&](StoreFlow& flow) { return calls_.end_frozen(flow, key); });
+  }
+
+  const ObservedCalls calls_;
+};
+
 }  // namespace
 
 std::shared_ptr<SessionStore> observe(std::shared_ptr<SessionStore> store,
                                       std::shared_ptr<Observer> observer,
                                       std::shared_ptr<const Clock> clock) {
-  return std::make_shared<ObservedStore>(std::move(store), std::move(observer), std::move(clock));
+  return std::make_shared<ObservedStore>(std::move(store),
+                                         ObservedCalls(std::move(observer), std::move(clock)));
 }
 
 }  // namespace websession::internal

@@ -27,9 +27,8 @@ class SessionAccess {
   template <class Make>
   static auto run(Session& session, const Make& make) {
     SessionState& state = *session.state_;
-    BlockingFlow blocking(*session.store_, state.clock(),
-                          state.context().options.operation_timeout);
-    return blocking.run(make(blocking.flow(), state));
+    return run_blocking(*session.store_, state.clock(), state.context().options.operation_timeout,
+                        [&](StoreFlow& flow) { return make(flow, state); });
   }
 };
 

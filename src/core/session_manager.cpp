@@ -85,8 +85,7 @@ const SessionOptions& SessionManager::options() const noexcept { return context_
 // Runs an operation by its deadline. `make(flow)` gives the Task.
 template <class Make>
 auto SessionManager::run(const Make& make) const {
-  internal::BlockingFlow blocking(*store_, *context_->clock, options().operation_timeout);
-  return blocking.run(make(blocking.flow()));
+  return internal::run_blocking(*store_, *context_->clock, options().operation_timeout, make);
 }
 
 Result<Session> SessionManager::open(const RequestInfo& request) const {

@@ -22,19 +22,34 @@ struct Link {
   std::optional<Key> successor{};  // set: it is frozen
 };
 
-// Whether the session that a frozen record leads to is still there. `key`: the record's successor;
-// `look(key)` gives a Result<Link<Key>>.
-template <class Key, class Look>
-Result<bool> ends_alive(Key key, const Look& look) {
-  for (std::size_t i = 0; i < successors_max; ++i) {
-    Result<Link<Key>> link = look(std::as_const(key));
-    if (!link) return std::move(link).error();
-    if (!link->exists) return false;
-    if (!link->successor) return true;
-    key = *std::move(link->successor);
+// The way from a frozen record to the session that it leads to:
+//
+//   Walk walk(successor);
+//   while (!walk.is_alive()) walk.found(look(walk.at()));
+template <class Key>
+class Walk {
+ public:
+  // `first`: the record's successor.
+  explicit Walk(Key first) : at_(std::move(first)) {}
+  // What to look at next.
+  [[nodiscard]] const Key& at() const noexcept { return at_; }
+  // What is there.
+  void found(Link<Key> link) {
+    const bool leads_on = link.exists && link.successor;
+    if (leads_on && ++steps_ < successors_max) {
+      at_ = *std::move(link.successor);
+    } else {
+      is_alive_ = link.exists && !leads_on;
+    }
   }
-  return false;
-}
+  // Whether the session is still there, once that is known.
+  [[nodiscard]] const std::optional<bool>& is_alive() const noexcept { return is_alive_; }
+
+ private:
+  Key at_;
+  std::size_t steps_ = 0;
+  std::optional<bool> is_alive_{};
+};
 
 // What came of a try to end a chain.
 template <class Key>
@@ -43,20 +58,36 @@ struct Ended {
   std::optional<Key> successor{};  // the chain is longer; nothing was ended yet
 };
 
-// Ends the session that a key leads to. False: it leads to none. `end(chain)`, a
-// Result<Ended<Key>>, gets keys each of which is the successor of the one before it. If the last
-// one is a session, it ends that, and takes from the marks before it what can be read in them; if
-// it is a mark that leads on, it says where to.
-template <class Key, class End>
-Result<bool> end_chain(Key first, const End& end) {
-  std::vector<Key> chain{std::move(first)};
-  while (chain.size() <= successors_max) {
-    Result<Ended<Key>> ended = end(std::span<const Key>(chain));
-    if (!ended) return std::move(ended).error();
-    if (!ended->successor) return ended->any;
-    chain.push_back(*std::move(ended->successor));
+// Ends the session that a key leads to:
+//
+//   Chain chain(key);
+//   while (!chain.result()) chain.tried(end(chain.keys()));
+//
+// `end` gets keys each of which is the successor of the one before it. If the last one is a
+// session, it ends that, and takes from the marks before it what can be read in them; if it is a
+// mark that leads on, it says where to.
+template <class Key>
+class Chain {
+ public:
+  explicit Chain(Key first) { keys_.push_back(std::move(first)); }
+  [[nodiscard]] std::span<const Key> keys() const noexcept { return keys_; }
+  void tried(Result<Ended<Key>> ended) {
+    if (!ended) {
+      result_ = std::move(ended).error();
+    } else if (!ended->successor) {
+      result_ = ended->any;
+    } else if (keys_.size() == successors_max) {
+      result_ = make_error(Errc::corrupt, "a chain of replaced sessions has no end");
+    } else {
+      keys_.push_back(*std::move(ended->successor));
+    }
   }
-  return make_error(Errc::corrupt, "a chain of replaced sessions has no end");
-}
+  // False: it leads to none.
+  [[nodiscard]] const std::optional<Result<bool>>& result() const noexcept { return result_; }
+
+ private:
+  std::vector<Key> keys_;
+  std::optional<Result<bool>> result_{};
+};
 
 }  // namespace websession::internal
