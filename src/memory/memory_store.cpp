@@ -347,10 +347,9 @@ Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
     if (entry->is_frozen()) successor = *entry->successor;
   }
   if (successor) {
-    const auto look = [this](const StoreKey& next) -> Result<internal::Link<StoreKey>> {
-      return impl_->look_at(next);
-    };
-    if (!*internal::ends_alive(*std::move(successor), look)) record.fields = Fields();
+    internal::Walk<StoreKey> walk(*std::move(successor));
+    while (!walk.is_alive()) walk.found(impl_->look_at(walk.at()));
+    if (!*walk.is_alive()) record.fields = Fields();
   }
   if (record.fields.has_deadlines()) {
     record.fields = live_fields(record.fields, impl_->shared.clock->wall());
@@ -394,10 +393,9 @@ Result<Outcome> MemoryStore::rekey(const StoreKey& from, const StoreKey& to, con
 
 Result<bool> MemoryStore::erase(const StoreKey& key, Grace grace) {
   if (impl_->fork_guard.in_child()) return forked_error();
-  using Ended = internal::Ended<StoreKey>;
-  return internal::end_chain(key, [&](std::span<const StoreKey> chain) -> Result<Ended> {
-    return impl_->end(chain, grace);
-  });
+  internal::Chain<StoreKey> chain(key);
+  while (!chain.result()) chain.tried(impl_->end(chain.keys(), grace));
+  return *chain.result();
 }
 
 Result<std::vector<StoreKey>> MemoryStore::entries(std::string_view principal) {

@@ -8,6 +8,7 @@
 
 #include "invalid.hpp"
 #include "redis_url.hpp"
+#include "server_error.hpp"
 #include "socket_transport.hpp"
 #include "tls_transport.hpp"
 
@@ -102,28 +103,12 @@ SteadyTime Engine::deadline() const {
   return std::chrono::steady_clock::now() + options_.operation_timeout;
 }
 
-Result<Replies> Engine::execute(const Commands& commands, Repeat repeat, SteadyTime until,
-                                bool* repeated) {
-  const std::uint64_t generation = lanes().generation();
-  Result<Replies> result = lanes().execute(commands, until);
-  // A connection that was lost (a restarted server, a failover) is worth one more try, on a new
-  // one. A server that cannot be reached or does not answer is not.
-  const bool lost = !result && result.error().code == Errc::unavailable;
-  const bool sent = lost && result.error().maybe_applied;
-  if (lost && (!sent || repeat == Repeat::harmless)) {
-    if (repeated != nullptr) *repeated = *repeated || sent;
-    result = lanes().execute(commands, until);
-  }
-  if (result && refers_elsewhere(*result)) lanes().renew(generation);
+Result<Replies> Engine::send(const Commands& commands, SteadyTime until) {
+  Lanes& mine = lanes();
+  const std::uint64_t generation = mine.generation();
+  Result<Replies> result = mine.execute(commands, until);
+  if (result && refers_elsewhere(*result)) mine.renew(generation);
   return result;
-}
-
-Result<Replies> Engine::read(const Commands& commands, SteadyTime until) {
-  Result<Replies> result = execute(commands, Repeat::harmless, until);
-  if (result) return result;
-  Error error = std::move(result).error();
-  error.maybe_applied = false;
-  return error;
 }
 
 }  // namespace websession::redis

@@ -1,5 +1,4 @@
-// What every store on Redis stands on: lanes that survive a fork, and which calls are made again
-// after a lost answer. It knows no layout.
+// What every store on Redis that blocks stands on: lanes that survive a fork. It knows no layout.
 #pragma once
 
 #include <sys/types.h>
@@ -7,28 +6,21 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
+#include "blocking_flow.hpp"
+#include "call_flow.hpp"
 #include "dialer.hpp"
 #include "lanes.hpp"
 #include "pipeline.hpp"
-#include "resp.hpp"
-#include "scripts.hpp"
-#include "server_error.hpp"
 #include "transport.hpp"
 #include "websession/clock.hpp"
 #include "websession/redis_store.hpp"
 #include "websession/result.hpp"
 
 namespace websession::redis {
-
-// What may be done again after its answer was lost.
-enum class Repeat { harmless, only_if_not_applied };
 
 // Where a store connects to, and what it says first.
 struct Endpoint {
@@ -51,57 +43,33 @@ class Engine {
   // Makes the first connection, by connect_timeout.
   Result<void> connect();
 
-  // By when an operation that begins now returns.
-  [[nodiscard]] SteadyTime deadline() const;
+  // Sends the commands once, and leaves a server whose answer says that the one to ask is
+  // elsewhere.
+  Result<Replies> send(const Commands& commands, SteadyTime until);
 
-  // A read cannot be applied.
-  Result<Replies> read(const Commands& commands, SteadyTime until);
-
-  template <class Decode>
-  using Decoded = std::invoke_result_t<const Decode&, const Reply&, bool>;
-
-  // Sends one writing command, most often a script, and decodes its answer. `append(out, by)`
-  // appends the call; `decode(reply, repeated)`: an earlier try may have been applied. An error
-  // then knows of it, too.
-  template <class Append, class Decode>
-  auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode)
-      -> Decoded<Decode> {
-    const auto takes_script = [](const Replies&) { return ByShortcut<Decoded<Decode>>(); };
-    return change(append, repeat, until, decode, {}, takes_script);
-  }
-
-  // The same by one of the shortcuts, where the connection has it. `decode_shortcut(replies)` gives
-  // a ByShortcut.
-  template <class Append, class Decode, class DecodeShortcut>
-  auto change(const Append& append, Repeat repeat, SteadyTime until, const Decode& decode,
-              const Shortcuts& shortcuts, const DecodeShortcut& decode_shortcut)
-      -> Decoded<Decode> {
-    bool repeated = false;
-    const auto knows_of_repeat = [&repeated](Decoded<Decode> result) {
-      if (result.has_value() || !repeated) return result;
-      Error error = std::move(result).error();
-      error.maybe_applied = true;
-      return Decoded<Decode>(std::move(error));
-    };
-    CallBy by = CallBy::hash;
-    const auto append_call = [&](std::string& out) { append(out, by); };
-    Result<Replies> replies = execute({1, append_call, shortcuts}, repeat, until, &repeated);
-    if (replies && replies->way() != Way::plain) {
-      ByShortcut<Decoded<Decode>> told = decode_shortcut(*replies);
-      if (told.result) return knows_of_repeat(*std::move(told.result));
-      repeated = repeated || told.maybe_written;
-      replies = execute({1, append_call}, repeat, until, &repeated);
-    }
-    const bool is_error = replies && (*replies)[0].type() == Reply::Type::error;
-    if (is_error && is_noscript((*replies)[0].text())) {
-      by = CallBy::source;
-      replies = execute({1, append_call}, repeat, until, &repeated);
-    }
-    return knows_of_repeat(replies ? decode((*replies)[0], repeated)
-                                   : Decoded<Decode>(replies.error()));
+  // Runs a verb to its end. `make(flow)` gives its Task.
+  template <class Make>
+  auto run(const Make& make) {
+    internal::FrameMemory memory;
+    Driver driver(*this);
+    CallFlow flow(memory.arena(), driver, deadline());
+    return internal::finish(make(flow));
   }
 
  private:
+  class Driver final : public CallDriver {
+   public:
+    explicit Driver(Engine& engine) noexcept : engine_(engine) {}
+    bool send(const Commands& commands, SteadyTime until,
+              internal::Answer<Result<Replies>>& answer) override {
+      answer.put(engine_.send(commands, until));
+      return true;
+    }
+
+   private:
+    Engine& engine_;
+  };
+
   // Lanes belong to the process that made them. After a fork, the child must not even lock their
   // mutexes: another thread of the parent may have held one. So the child makes its own lanes, and
   // keeps the old ones, disowned and untouched, for the rest of its life.
@@ -112,11 +80,8 @@ class Engine {
   };
   OwnedLanes* make_lanes(OwnedLanes* inherited) const;
   Lanes& lanes();
-
-  // Leaves a server whose answer says that the one to ask is elsewhere. `repeated`: set when an
-  // earlier try may have been applied.
-  Result<Replies> execute(const Commands& commands, Repeat repeat, SteadyTime until,
-                          bool* repeated = nullptr);
+  // By when a verb that begins now returns.
+  [[nodiscard]] SteadyTime deadline() const;
 
   const Endpoint endpoint_;
   const EngineOptions options_;

@@ -1,0 +1,109 @@
+// How the verbs of a store ask Redis, whoever sends the commands; and what is sent again.
+#pragma once
+
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "pipeline.hpp"
+#include "resp.hpp"
+#include "scripts.hpp"
+#include "server_error.hpp"
+#include "task.hpp"
+#include "websession/clock.hpp"
+#include "websession/result.hpp"
+
+namespace websession::redis {
+
+using internal::Task;
+
+// Whoever sends commands, once, and has their replies, error replies among them. True: they are
+// there (Answer::put); false: they come later (Answer::give). The commands stay until then.
+class CallDriver {
+ public:
+  CallDriver() = default;
+  CallDriver(const CallDriver&) = delete;
+  CallDriver& operator=(const CallDriver&) = delete;
+  // Errors: unavailable, timeout, overloaded, corrupt, rejected (login).
+  virtual bool send(const Commands& commands, SteadyTime until,
+                    internal::Answer<Result<Replies>>& answer) = 0;
+
+ protected:
+  ~CallDriver() = default;
+};
+
+// The commands of one verb, which all end by one deadline.
+class CallFlow final : public internal::Flow {
+ public:
+  CallFlow(internal::Arena& arena, CallDriver& driver, SteadyTime until) noexcept
+      : Flow(arena), driver_(driver), until_(until) {}
+  auto send(const Commands& commands) {
+    const auto start = [this, &commands](internal::Answer<Result<Replies>>& answer) {
+      return driver_.send(commands, until_, answer);
+    };
+    return internal::Ask<Result<Replies>, decltype(start)>(start);
+  }
+  auto send(Commands&&) = delete;
+  [[nodiscard]] SteadyTime until() const noexcept { return until_; }
+
+ private:
+  CallDriver& driver_;
+  const SteadyTime until_;
+};
+
+// What may be done again after its answer was lost.
+enum class Repeat { harmless, only_if_not_applied };
+
+// `repeated`: set when an earlier try may have been applied.
+Task<Result<Replies>> execute(CallFlow& flow, const Commands& commands, Repeat repeat,
+                              bool& repeated);
+// A read cannot be applied.
+Task<Result<Replies>> read(CallFlow& flow, const Commands& commands);
+
+template <class Decode>
+using Decoded = std::invoke_result_t<const Decode&, const Reply&, bool>;
+
+// Sends one writing command, most often a script, and decodes its answer; by one of the shortcuts,
+// where the connection has it. `append(out, by)` appends the call; `decode(reply, repeated)`: an
+// earlier try may have been applied, and an error then knows of it, too. `decode_shortcut(replies)`
+// gives a ByShortcut.
+template <class Append, class Decode, class DecodeShortcut>
+Task<Decoded<Decode>> change(CallFlow& flow, Append append, Repeat repeat, Decode decode,
+                             Shortcuts shortcuts, DecodeShortcut decode_shortcut) {
+  bool repeated = false;
+  const auto knows_of_repeat = [&repeated](Decoded<Decode> result) {
+    if (result.has_value() || !repeated) return result;
+    Error error = std::move(result).error();
+    error.maybe_applied = true;
+    return Decoded<Decode>(std::move(error));
+  };
+  CallBy by = CallBy::hash;
+  const auto append_call = [&](std::string& out) { append(out, by); };
+  const Commands by_any_way(1, append_call, shortcuts);
+  const Commands by_script(1, append_call);
+  auto first = execute(flow, by_any_way, repeat, repeated);
+  Result<Replies> replies = co_await first;
+  if (replies && replies->way() != Way::plain) {
+    ByShortcut<Decoded<Decode>> told = decode_shortcut(*replies);
+    if (told.result) co_return knows_of_repeat(*std::move(told.result));
+    repeated = repeated || told.maybe_written;
+    auto second = execute(flow, by_script, repeat, repeated);
+    replies = co_await second;
+  }
+  const bool is_error = replies && (*replies)[0].type() == Reply::Type::error;
+  if (is_error && is_noscript((*replies)[0].text())) {
+    by = CallBy::source;
+    auto with_source = execute(flow, by_script, repeat, repeated);
+    replies = co_await with_source;
+  }
+  if (!replies) co_return knows_of_repeat(replies.error());
+  co_return knows_of_repeat(decode((*replies)[0], repeated));
+}
+
+template <class Append, class Decode>
+Task<Decoded<Decode>> change(CallFlow& flow, Append append, Repeat repeat, Decode decode) {
+  const auto takes_script = [](const Replies&) { return ByShortcut<Decoded<Decode>>(); };
+  return change(flow, std::move(append), repeat, std::move(decode), {}, takes_script);
+}
+
+}  // namespace websession::redis
