@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "greeting.hpp"
 #include "pipeline.hpp"
 #include "resp.hpp"
 #include "transport.hpp"
@@ -21,18 +22,6 @@
 #include "websession/result.hpp"
 
 namespace websession::redis {
-
-// What is sent first on each new connection.
-struct Login {
-  std::string user{};
-  std::optional<std::string> password{};
-  int database = 0;
-  std::string client_name{};
-  std::vector<std::string> scripts{};  // made known to the server, so that EVALSHA finds them
-  std::string prefix{};                // of the store's keys; empty: none are tried
-  bool guarded = false;                // which of its abilities are wanted, and tried
-  bool transactions = false;
-};
 
 struct EngineOptions {
   std::chrono::milliseconds connect_timeout{};
@@ -51,10 +40,8 @@ struct Connection {
   std::unique_ptr<Transport> transport;
   std::uint64_t generation;
   ReplyParser parser;
-  SteadyTime heard_at;  // when a whole reply came last, or was first waited for
-  // The answer to a PING came so fast that giving the processor away beats sleeping.
-  bool is_near = false;
-  Abilities abilities{};
+  SteadyTime heard_at;   // when a whole reply came last, or was first waited for
+  bool is_near = false;  // Greeting::is_near
   Pipeline pipeline{};
   std::vector<Reply> arrived{};  // the reader's, kept for its memory
 };
@@ -85,10 +72,6 @@ class Dialer {
  private:
   Result<std::shared_ptr<Connection>> connect(SteadyTime deadline) noexcept;
   Result<std::shared_ptr<Connection>> open(SteadyTime deadline) const;
-  Result<void> log_in(Connection& connection, SteadyTime deadline) const;
-  std::optional<Error> probe(Connection& connection, SteadyTime deadline) const;
-  [[nodiscard]] Error refusal(std::string_view step, std::string_view text) const;
-  std::optional<Error> measure(Connection& connection, SteadyTime deadline) const;
   void note_failure(const Error& error, SteadyTime start);
 
   const std::shared_ptr<Connector> connector_;

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "parker.hpp"
+
 namespace websession::redis {
 namespace {
 
@@ -25,6 +27,15 @@ Error no_answer(milliseconds timeout) {
   return make_error(Errc::timeout,
                     "no answer from Redis within " + std::to_string(timeout.count()) + " ms");
 }
+
+// A caller that blocks: it sleeps while others write and read for it.
+struct Sleeper : Request {
+  Sleeper() noexcept : Request(&wake_for_good) {}
+  static Sleeper& of(Request& request) noexcept { return static_cast<Sleeper&>(request); }
+  static void wake_for_good(Request& request) noexcept { of(request).parker.finish(); }
+
+  Parker parker{};
+};
 
 }  // namespace
 
@@ -63,7 +74,7 @@ Result<Replies> Lane::execute(const Commands& commands, SteadyTime connect_by,
   Pipeline& pipeline = connection->pipeline;
   if (pipeline.pending() >= options_.pending_max) return overloaded(options_.pending_max);
   if (pipeline.pending() == 0) connection->heard_at = SteadyClock::now();
-  Request request;
+  Sleeper request;
   Result<void> completed;
   pipeline.enqueue(request, commands);
   try {
@@ -97,13 +108,13 @@ Result<void> Lane::take_turns(Lock& lock, Connection& connection, Request& reque
     } else if (turn == Turn::read) {
       read(lock, connection, deadline);
     } else {
+      Parker& parker = Sleeper::of(request).parker;
       request.waiting = true;
       lock.unlock();
       if (connection.is_near) {
-        followers_patience_.wait_for(yields_before_sleep,
-                                     [&request] { return request.parker.is_called(); });
+        followers_patience_.wait_for(yields_before_sleep, [&parker] { return parker.is_called(); });
       }
-      if (request.parker.wait(deadline)) return {};
+      if (parker.wait(deadline)) return {};
       lock.lock();
       request.waiting = false;
     }
@@ -182,7 +193,7 @@ void Lane::fail(Connection& connection, const Error& error) {
 void Lane::say_farewell(Lock& lock, Connection& connection, SteadyTime deadline) {
   while (true) {
     const Pipeline::Farewell farewell = connection.pipeline.farewell();
-    if (farewell.heir != nullptr) farewell.heir->parker.call();
+    if (farewell.heir != nullptr) Sleeper::of(*farewell.heir).parker.call();
     if (farewell.turn == Turn::leave) return;
     // Its own request is over, so it waits for nothing any more: what the socket does not take now,
     // or what others go on queueing, the reader writes when it looks around.

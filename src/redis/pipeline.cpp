@@ -116,7 +116,7 @@ void Pipeline::end_write(std::size_t bytes_written) noexcept {
 
 void Pipeline::finish(Request& request) noexcept {
   request.done = true;
-  request.parker.finish();  // from here on its caller may be gone, and the request with it
+  if (request.completed != nullptr) request.completed(request);
 }
 
 Result<void> Pipeline::on_reply(Reply reply) {

@@ -1,5 +1,5 @@
 // The order of requests and replies on one connection, and which of its callers does what. No I/O,
-// no locks, no clock: whoever drives it holds the lane's mutex.
+// no locks, no clock, no threads: whoever drives it sees to those.
 #pragma once
 
 #include <array>
@@ -11,7 +11,6 @@
 #include <string>
 #include <string_view>
 
-#include "parker.hpp"
 #include "resp.hpp"
 #include "websession/result.hpp"
 
@@ -111,15 +110,19 @@ struct Abilities {
                               // that has more; 0: it does none
 };
 
-// One caller's place. It lives on the caller's stack, so a caller that leaves early abandons it
+// One caller's place. It is where the caller keeps it, so a caller that leaves early abandons it
 // first.
 struct Request {
+  // Called once, when the request is done, which is the last that is done with it: whoever waits
+  // for it may destroy it from then on. Null: nobody wants to be told.
+  using Completed = void (*)(Request&) noexcept;
+  explicit Request(Completed tell = nullptr) noexcept : completed(tell) {}
+
+  const Completed completed;
   Replies replies{};
   std::optional<Error> error{};
   bool done = false;
-
-  bool waiting = false;  // its caller looks at `parker`, and at nothing else
-  Parker parker{};
+  bool waiting = false;  // its caller does nothing else, and could take a role over (farewell)
 };
 
 // What a caller does next.
@@ -137,6 +140,8 @@ class Pipeline {
   // `batches_max`: so many writes may be unanswered before callers queue up for the next one.
   explicit Pipeline(std::size_t batches_max = SIZE_MAX, Abilities abilities = {}) noexcept
       : batches_max_(batches_max), abilities_(abilities) {}
+
+  [[nodiscard]] const Abilities& abilities() const noexcept { return abilities_; }
 
   // Appends a request. When memory is short (or `commands` throws), nothing has changed.
   void enqueue(Request& request, const Commands& commands);
@@ -162,7 +167,7 @@ class Pipeline {
   void begin_read() noexcept { reading_ = true; }
   void end_read() noexcept { reading_ = false; }
 
-  // Gives a reply to the oldest request, and wakes its caller when it was the last one.
+  // Gives a reply to the oldest request, and completes that when it was the last one.
   // Error: corrupt, nobody has asked for it. From then on nobody is given any.
   Result<void> on_reply(Reply reply);
 
@@ -170,7 +175,7 @@ class Pipeline {
   // false: it was taken back as if it had never been there.
   bool abandon(const Request& request);
 
-  // The connection is lost: fails everything in flight and wakes its callers. An error says
+  // The connection is lost: everything in flight fails, and is completed. An error says
   // `maybe_applied` unless that request's bytes cannot have reached the server as a whole.
   void fail(const Error& error) noexcept;
 

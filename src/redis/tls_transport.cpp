@@ -50,7 +50,11 @@ class TlsTransport final : public Transport {
     ERR_clear_error();
   }
 
-  Result<void> handshake(SteadyTime deadline);
+  // One step of the handshake, without waiting. Gives poll's events to wait for before the next
+  // one; 0: it is done.
+  Result<short> shake_hands();
+  // What it means that the deadline has come before it was done.
+  [[nodiscard]] Error silent() const;
 
   // One record a call. The server can read nothing of a record before all of it has come, so one
   // that is partly sent at the deadline has not passed: the next call, which brings the same bytes
@@ -224,7 +228,6 @@ class TlsTransport final : public Transport {
 
   [[nodiscard]] Error no_tls() const;
   [[nodiscard]] Error cut_off(Error error) const;
-  [[nodiscard]] Error silent() const;
 
   const std::shared_ptr<const TlsContext> context_;
   mutable std::mutex mutex_;
@@ -236,26 +239,21 @@ class TlsTransport final : public Transport {
   std::optional<char> first_byte_{};
 };
 
-Result<void> TlsTransport::handshake(SteadyTime deadline) {
-  while (true) {
-    ERR_clear_error();
-    const int done = SSL_do_handshake(ssl_.get());
-    const bool needs_more = done != 1 && SSL_get_error(ssl_.get(), done) == SSL_ERROR_WANT_READ;
-    std::optional<Error> failed;
-    if (done != 1 && !needs_more) failed = tls_error(ssl_.get(), *context_);
-    const int error = flush();  // also what we have against the server
-    if (failed) return first_byte_ && !begins_tls(*first_byte_) ? no_tls() : *failed;
-    if (error != 0) return cut_off(why_lost(error));
-    if (done == 1 && unsent() == 0) return {};
-    const int events = (needs_more ? POLLIN : 0) | (unsent() > 0 ? POLLOUT : 0);
-    if (!wait_for(socket_.get(), static_cast<short>(events), deadline)) return silent();
-    if (!needs_more) continue;
-    char first = 0;
-    if (!first_byte_ && ::recv(socket_.get(), &first, 1, MSG_PEEK) == 1) first_byte_ = first;
-    const ssize_t received = receive();
-    if (received == 0) return cut_off(closed_by_peer());
-    if (received < 0 && !would_block(errno)) return cut_off(lost(errno));
-  }
+Result<short> TlsTransport::shake_hands() {
+  char first = 0;
+  if (!first_byte_ && ::recv(socket_.get(), &first, 1, MSG_PEEK) == 1) first_byte_ = first;
+  const ssize_t received = receive();
+  if (received == 0) return cut_off(closed_by_peer());
+  if (received < 0 && !would_block(errno)) return cut_off(lost(errno));
+  ERR_clear_error();
+  const int done = SSL_do_handshake(ssl_.get());
+  const bool needs_more = done != 1 && SSL_get_error(ssl_.get(), done) == SSL_ERROR_WANT_READ;
+  std::optional<Error> failed;
+  if (done != 1 && !needs_more) failed = tls_error(ssl_.get(), *context_);
+  const int error = flush();  // also what we have against the server
+  if (failed) return first_byte_ && !begins_tls(*first_byte_) ? no_tls() : *failed;
+  if (error != 0) return cut_off(why_lost(error));
+  return static_cast<short>((needs_more ? POLLIN : 0) | (unsent() > 0 ? POLLOUT : 0));
 }
 
 Error TlsTransport::no_tls() const {
@@ -308,9 +306,14 @@ class TlsConnector final : public Connector {
 
 Result<std::unique_ptr<Transport>> start_tls(std::shared_ptr<const TlsContext> context,
                                              Descriptor socket, SteadyTime deadline) {
+  const int fd = socket.get();
   auto transport = std::make_unique<TlsTransport>(std::move(context), std::move(socket));
-  if (auto shaken = transport->handshake(deadline); !shaken) return std::move(shaken).error();
-  return std::unique_ptr<Transport>(std::move(transport));
+  while (true) {
+    const Result<short> events = transport->shake_hands();
+    if (!events) return events.error();
+    if (*events == 0) return std::unique_ptr<Transport>(std::move(transport));
+    if (!wait_for(fd, *events, deadline)) return transport->silent();
+  }
 }
 
 Result<std::unique_ptr<Connector>> make_tls_connector(RedisUrl url, const TlsOptions& options) {

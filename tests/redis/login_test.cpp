@@ -81,7 +81,7 @@ class ProbeTest : public LoginTest {
   redis::Abilities found() {
     const auto made = dial();
     EXPECT_TRUE(made);
-    return made ? (*made)->abilities : redis::Abilities();
+    return made ? (*made)->pipeline.abilities() : redis::Abilities();
   }
   // With another answer to the command.
   redis::Abilities found_with(const char* word, const std::string& answer) {
@@ -139,8 +139,8 @@ TEST_F(ProbeTest, WhoHangsUpOnOneIsTakenWithoutThem) {
   server->hangs_up_on = "HSETEX";
   const auto made = dial();
   ASSERT_TRUE(made) << made.error().message();
-  EXPECT_FALSE((*made)->abilities.guarded);
-  EXPECT_EQ((*made)->abilities.parts_max, 0U);
+  EXPECT_FALSE((*made)->pipeline.abilities().guarded);
+  EXPECT_EQ((*made)->pipeline.abilities().parts_max, 0U);
   server->hangs_up_on = "PING";
   expect_refused(Errc::unavailable, "PING");
 }

@@ -54,6 +54,44 @@ TEST(Pipeline, RepliesGoToRequestsInTheirOrder) {
   EXPECT_EQ(surprise.error().code, Errc::corrupt);
 }
 
+// Who it is that waits, and how, is nothing to a pipeline.
+TEST(Pipeline, TellsWhoeverWaitsOnceAndLast) {
+  struct Told : Request {
+    Told() : Request([](Request& request) noexcept { ++static_cast<Told&>(request).times; }) {}
+    int times = 0;
+  };
+  Pipeline pipeline;
+  Told answered;
+  Told failed;
+  Told left;
+  enqueue(pipeline, answered, "a", 2);
+  enqueue(pipeline, failed, "b");
+  enqueue(pipeline, left, "c");
+  flush(pipeline);
+  ASSERT_TRUE(pipeline.on_reply(reply("1")));
+  EXPECT_EQ(answered.times, 0) << "another reply is due";
+  ASSERT_TRUE(pipeline.on_reply(reply("2")));
+  EXPECT_EQ(answered.times, 1);
+  EXPECT_TRUE(pipeline.abandon(left));
+  pipeline.fail(make_error(Errc::unavailable, "lost"));
+  EXPECT_EQ(failed.times, 1);
+  EXPECT_TRUE(failed.done && failed.error);
+  EXPECT_EQ(left.times, 0) << "it may be gone";
+  EXPECT_EQ(answered.times, 1);
+
+  // From then on it may be gone.
+  struct Fleeting : Request {
+    Fleeting()
+        : Request([](Request& request) noexcept { delete &static_cast<Fleeting&>(request); }) {}
+  };
+  Pipeline next;
+  enqueue(next, *new Fleeting, "a");
+  enqueue(next, *new Fleeting, "b");
+  flush(next);
+  ASSERT_TRUE(next.on_reply(reply("1")));
+  next.fail(make_error(Errc::unavailable, "lost"));
+}
+
 TEST(Pipeline, PartialWritesGoOnWhereTheyStopped) {
   Pipeline pipeline;
   Request a;
