@@ -11,6 +11,7 @@
 #include "session_plan.hpp"
 #include "websession/clock.hpp"
 #include "websession/observer.hpp"
+#include "websession/result.hpp"
 #include "websession/session_options.hpp"
 #include "websession/signed_cookie.hpp"
 
@@ -46,5 +47,8 @@ struct SessionContext {
 };
 
 using ContextPtr = std::shared_ptr<const SessionContext>;
+
+// Errors: invalid_argument, naming the option that is wrong and what would be right.
+Result<void> set_up(SessionContext& context, SessionOptions options, bool has_index);
 
 }  // namespace websession::internal

@@ -1,7 +1,5 @@
 #include "websession/session_manager.hpp"
 
-#include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "blocking_flow.hpp"
@@ -11,9 +9,7 @@
 #include "response_headers.hpp"
 #include "session_access.hpp"
 #include "session_context.hpp"
-#include "session_options.hpp"
 #include "websession/cookie.hpp"
-#include "websession/principal_index.hpp"
 
 namespace websession {
 
@@ -29,19 +25,6 @@ struct Shared {
   std::shared_ptr<SessionStore> store;
 };
 
-// An id that is over is remembered for so long at least: as long as a request may have been under
-// way with it.
-constexpr std::chrono::milliseconds mark_min = std::chrono::seconds(10);
-
-internal::PlanOptions plan_options(const SessionOptions& options) {
-  return {options.idle_timeout,
-          options.absolute_timeout,
-          options.renew_after.value_or(options.idle_timeout / 10),
-          options.regenerate_grace,
-          std::max(options.regenerate_grace, mark_min),
-          options.cookie.rolling};
-}
-
 const SessionState* state_of(const Session* session) {
   return session != nullptr ? &SessionAccess::state(*session) : nullptr;
 }
@@ -54,28 +37,13 @@ SessionManager::SessionManager(internal::ContextPtr context, SessionStore& store
 Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
                                             SessionOptions options) {
   if (!store) return internal::invalid("store: must not be null");
-  if (auto valid = internal::validate(options); !valid) return std::move(valid).error();
   auto shared = std::make_shared<Shared>();
   internal::SessionContext& context = shared->context;
-  if (!options.signing.keys.empty()) {
-    Result<CookieSigner> signer =
-        CookieSigner::make(options.cookie.name, options.signing, options.id_format);
-    if (!signer) return std::move(signer).error();
-    context.signer = *std::move(signer);
-  }
-  context.clock = options.clock ? options.clock : system_clock();
-  context.plan = plan_options(options);
-  context.keys = internal::SessionKeys(options.id_storage, options.id_namespace);
-  context.has_index = store->index() != nullptr;
-  if (options.max_sessions_per_principal && !context.has_index) {
-    Error error = no_principal_index();
-    error.detail = "max_sessions_per_principal: " + error.detail;
-    return error;
-  }
-  shared->store = options.observer
-                      ? internal::observe(std::move(store), options.observer, context.clock)
-                      : std::move(store);
-  context.options = std::move(options);
+  auto set_up = internal::set_up(context, std::move(options), store->index() != nullptr);
+  if (!set_up) return std::move(set_up).error();
+  const std::shared_ptr<Observer>& observer = context.options.observer;
+  shared->store =
+      observer ? internal::observe(std::move(store), observer, context.clock) : std::move(store);
   SessionStore& observed = *shared->store;
   return SessionManager({shared, &shared->context}, observed);
 }

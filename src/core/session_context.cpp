@@ -1,19 +1,18 @@
-#include "session_options.hpp"
+#include "session_context.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <optional>
 
 #include "invalid.hpp"
 #include "websession/cookie.hpp"
+#include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
 
-namespace websession {
+namespace websession::internal {
+namespace {
 
-using internal::invalid;
-using std::chrono::milliseconds;
-
-Result<void> internal::validate(const SessionOptions& options) {
+Result<void> validate(const SessionOptions& options) {
   if (auto valid = websession::validate(options.cookie); !valid) return valid;
   if (auto valid = websession::validate(options.id_format); !valid) return valid;
   const auto out_of_range = [](milliseconds time, milliseconds least) {
@@ -62,4 +61,40 @@ Result<void> internal::validate(const SessionOptions& options) {
   return {};
 }
 
-}  // namespace websession
+// An id that is over is remembered for so long at least: as long as a request may have been under
+// way with it.
+constexpr milliseconds mark_min = std::chrono::seconds(10);
+
+PlanOptions plan_options(const SessionOptions& options) {
+  return {options.idle_timeout,
+          options.absolute_timeout,
+          options.renew_after.value_or(options.idle_timeout / 10),
+          options.regenerate_grace,
+          std::max(options.regenerate_grace, mark_min),
+          options.cookie.rolling};
+}
+
+}  // namespace
+
+Result<void> set_up(SessionContext& context, SessionOptions options, bool has_index) {
+  if (auto valid = validate(options); !valid) return valid;
+  if (options.max_sessions_per_principal && !has_index) {
+    Error error = no_principal_index();
+    error.detail = "max_sessions_per_principal: " + error.detail;
+    return error;
+  }
+  if (!options.signing.keys.empty()) {
+    Result<CookieSigner> signer =
+        CookieSigner::make(options.cookie.name, options.signing, options.id_format);
+    if (!signer) return std::move(signer).error();
+    context.signer = *std::move(signer);
+  }
+  context.plan = plan_options(options);
+  context.clock = options.clock ? options.clock : system_clock();
+  context.keys = SessionKeys(options.id_storage, options.id_namespace);
+  context.has_index = has_index;
+  context.options = std::move(options);
+  return {};
+}
+
+}  // namespace websession::internal
