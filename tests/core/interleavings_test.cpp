@@ -43,12 +43,22 @@ enum class Deed {
   sign_in_another,
   sign_out,
   invalidate,
-  end_all,  // sign_out_everywhere
+  sign_out_and_fail,        // with something that cannot be stored
+  regenerate_and_sign_out,  // one after the other, each with a commit
+  end_all,                  // sign_out_everywhere
 };
-constexpr std::array all_deeds{
-    Deed::get,        Deed::set,     Deed::increment,       Deed::consume,
-    Deed::regenerate, Deed::sign_in, Deed::sign_in_another, Deed::sign_out,
-    Deed::invalidate, Deed::end_all};
+constexpr std::array all_deeds{Deed::get,
+                               Deed::set,
+                               Deed::increment,
+                               Deed::consume,
+                               Deed::regenerate,
+                               Deed::sign_in,
+                               Deed::sign_in_another,
+                               Deed::sign_out,
+                               Deed::invalidate,
+                               Deed::sign_out_and_fail,
+                               Deed::regenerate_and_sign_out,
+                               Deed::end_all};
 constexpr std::array<const char*, all_deeds.size()> names{"get",
                                                           "set",
                                                           "increment",
@@ -58,6 +68,8 @@ constexpr std::array<const char*, all_deeds.size()> names{"get",
                                                           "sign_in_another",
                                                           "sign_out",
                                                           "invalidate",
+                                                          "sign_out_and_fail",
+                                                          "regenerate_and_sign_out",
                                                           "sign_out_everywhere"};
 std::string_view name_of(Deed deed) { return names.at(static_cast<std::size_t>(deed)); }
 
@@ -80,7 +92,7 @@ struct Report {
   }
 };
 
-// Opens, does the deed, and commits; once more when that fails.
+// Opens, does the deed, and commits; twice more when that fails.
 Task<bool> request(StoreFlow& flow, const ContextPtr& context, const std::string& cookie,
                    const std::string& principal, std::string_view attribute, Deed deed,
                    Report& report) {
@@ -113,6 +125,7 @@ Task<bool> request(StoreFlow& flow, const ContextPtr& context, const std::string
       break;
     }
     case Deed::regenerate:
+    case Deed::regenerate_and_sign_out:
       state.regenerate();
       break;
     case Deed::sign_in:
@@ -127,17 +140,23 @@ Task<bool> request(StoreFlow& flow, const ContextPtr& context, const std::string
     case Deed::invalidate:
       state.invalidate();
       break;
+    case Deed::sign_out_and_fail:
+      state.sign_out();
+      state.put("@reserved", std::string("new"), std::nullopt);
+      break;
     case Deed::end_all: {
       auto end = internal::end_all(flow, *context, principal, nullptr);
       report.ended_all = co_await end;
       break;
     }
   }
-  for (int tries = 0; tries < 2; ++tries) {
+  for (int tries = 0; tries < 3; ++tries) {
     const internal::Plan plan = state.plan();
     auto commit = internal::commit_session(flow, state, plan);
     report.commits.push_back(co_await commit);
-    if (report.commits.back()) break;
+    const bool goes_on = deed == Deed::regenerate_and_sign_out && tries == 0;
+    if (goes_on) state.sign_out();
+    if (report.commits.back() && !goes_on) break;
   }
   co_return true;
 }
@@ -343,6 +362,8 @@ class Interleavings : public ::testing::Test {
     switch (side.deed) {
       case Deed::sign_out:
       case Deed::invalidate:
+      case Deed::sign_out_and_fail:
+      case Deed::regenerate_and_sign_out:
         return status == Commit::Status::erased && side.report.found;
       case Deed::sign_in_another:
         return status != Commit::Status::gone && side.report.found;
@@ -352,7 +373,8 @@ class Interleavings : public ::testing::Test {
   }
   // Whether it was asked for at all.
   static bool asks_for_end(const Side& side) {
-    return side.deed == Deed::sign_out || side.deed == Deed::invalidate ||
+    return side.deed == Deed::regenerate_and_sign_out || side.deed == Deed::sign_out ||
+           side.deed == Deed::invalidate || side.deed == Deed::sign_out_and_fail ||
            side.deed == Deed::sign_in_another || side.deed == Deed::end_all;
   }
 
@@ -375,7 +397,9 @@ class Interleavings : public ::testing::Test {
     }
     // And an end that failed is told as such: nothing is left without anybody knowing.
     for (const Side* side : {&a, &b}) {
-      const bool logs_out = side->deed == Deed::sign_out || side->deed == Deed::invalidate;
+      const bool logs_out = side->deed == Deed::sign_out || side->deed == Deed::invalidate ||
+                            side->deed == Deed::sign_out_and_fail ||
+                            side->deed == Deed::regenerate_and_sign_out;
       if (logs_out && side->report.found && side->report.committed() && !signs_in_anew) {
         EXPECT_TRUE(left.empty()) << "a logout that succeeded has left the session";
       }
@@ -388,8 +412,16 @@ class Interleavings : public ::testing::Test {
     const bool ended_by_anybody = asks_for_end(a) || asks_for_end(b) || others.ended;
     if (!ended_by_anybody && is_settled(a) && is_settled(b)) {
       const auto mine = store->load(StoreKey(SessionId::parse(jar).value())).value();
-      EXPECT_TRUE(mine && !mine->is_over()) << "the browser's cookie names no session";
+      EXPECT_TRUE(mine && !mine->frozen) << "the browser's cookie names no session";
       EXPECT_TRUE(mine && principal_of(mine->fields) == principal) << "nor is anybody signed in";
+    }
+    // Nor is whoever has just signed in left without one. (A commit that failed may have dropped
+    // it.)
+    for (const Side* side : {&a, &b}) {
+      const bool signs_in = side->deed == Deed::sign_in || side->deed == Deed::sign_in_another;
+      if (signs_in && side->report.committed() && side->report.commits.size() == 1) {
+        EXPECT_NE(side->report.status(), Commit::Status::gone);
+      }
     }
     // Whoever signs in next gets nothing of it.
     for (const Record& record : alive(principal + "-another")) {
