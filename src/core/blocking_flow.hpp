@@ -43,12 +43,14 @@ class BlockingDriver final : public StoreDriver {
 // What an operation's frames lie in, on the stack.
 class FrameMemory {
  public:
+  // Enough for all operations, unless the compiler does not optimize: then the deepest ones spill
+  // (tests/core/blocking_flow_test.cpp).
+  static constexpr std::size_t bytes = 6144;
   [[nodiscard]] Arena& arena() noexcept { return arena_; }
 
  private:
-  // Enough for all operations (tests/core/blocking_flow_test.cpp).
-  alignas(std::max_align_t) std::array<std::byte, 4096> bytes_;
-  Arena arena_{bytes_.data(), bytes_.size()};
+  alignas(std::max_align_t) std::array<std::byte, bytes> memory_;
+  Arena arena_{memory_.data(), memory_.size()};
 };
 
 template <class T>
