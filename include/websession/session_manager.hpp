@@ -37,7 +37,8 @@ struct SessionInfo {
 };
 
 // Const, cheap to copy, and safe to share between threads. Every call blocks for as long as the
-// store does, and gives back the store's errors.
+// store does, at most for SessionOptions::operation_timeout and one call of it, and gives back the
+// store's errors.
 //
 // Stop serving before main returns. A thread that a static object joins in its destructor can serve
 // until then; one that nobody joins may crash in OpenSSL, which ends itself at exit.
@@ -102,9 +103,9 @@ class SessionManager {
 
   // All sessions of a principal, wherever they were signed in (ASVS 5.0 7.4.5, 7.5.2). The store
   // must have a PrincipalIndex (MemoryStore and RedisStore do), else these give invalid_argument.
-  // They cost a round trip for the list, and one to three for each session in it, and return within
-  // 10 seconds and one call of the store: never with a part of it, but with `timeout`, or
-  // `overloaded` when the first two meet more than 10,000 sessions that are alive.
+  // They cost a round trip for the list, and one to three for each session in it, and end by
+  // SessionOptions::operation_timeout: never with a part of it, but with `timeout`, or `overloaded`
+  // when the first two meet more than 10,000 sessions that are alive.
 
   // The sessions, the newest first; `current` is marked, and may be null. One that takes new ids
   // meanwhile is there as well. Not there: records that cannot be read (SessionOptions::

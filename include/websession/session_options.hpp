@@ -83,12 +83,12 @@ struct SessionOptions {
   // How long the old id can still be read after regenerate, so that parallel requests don't break.
   std::chrono::milliseconds regenerate_grace = std::chrono::seconds(10);
 
-  // By when each call of a manager or a session ends that asks the store several times: `open` for
-  // several cookies, hashed ids on their way (IdStorage), all sessions of a principal. Once it has
-  // passed the store is not asked any more, and the call is `timeout`; a call of the store that
-  // runs by then is waited for. So a manager's call takes no longer than this and one of the store
-  // (RedisOptions::operation_timeout). What was written by then stays, and the error says so
-  // (`maybe_applied`) as those of the store do. 10 ms to 10 minutes.
+  // By when each call of a manager, or of a session, ends that asks the store: also one that asks it
+  // often, as `open` does for several cookies, or what is done with all sessions of a principal.
+  // Once it has passed the store is not asked any more, and the call is `timeout`; a call of the
+  // store that runs by then is waited for, and has a deadline of its own
+  // (RedisOptions::operation_timeout). What has been written stays, and the error says
+  // `maybe_applied` where that is what was asked for. 10 ms to 10 minutes.
   std::chrono::milliseconds operation_timeout = std::chrono::seconds(10);
 
   // Limits on what a session may hold: names and values together, one name, attributes. With Redis

@@ -253,8 +253,7 @@ Task<Result<Status>> write(StoreFlow& flow, SessionState& state, const Plan& pla
 
 // Logging out must not depend on what else was asked for. `status`: what became of that, an error
 // or `gone`.
-Task<Result<Commit>> end_after_all(StoreFlow& flow, SessionState& state,
-                                   const Result<Status>& status) {
+Task<Result<Commit>> end_after_all(StoreFlow& flow, SessionState& state, Result<Status> status) {
   if (state.must_end()) {
     auto all = end(flow, state);
     const Result<void> ended = co_await all;

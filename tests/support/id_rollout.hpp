@@ -13,13 +13,14 @@
 
 #include "requests.hpp"
 #include "websession/session_manager.hpp"
+#include "websession/store_decorator.hpp"
 
 namespace websession::testing {
 
 // Passes every call on, and lets something else happen before the n-th one.
-class InterruptedStore final : public SessionStore {
+class InterruptedStore final : public StoreDecorator {
  public:
-  explicit InterruptedStore(std::shared_ptr<SessionStore> inner) : inner_(std::move(inner)) {}
+  using StoreDecorator::StoreDecorator;
 
   // Before the n-th call from now on (from 1).
   void interrupt(std::size_t n, std::function<void()> deed) {
@@ -43,10 +44,9 @@ class InterruptedStore final : public SessionStore {
  private:
   SessionStore& next() {
     if (calls_left_ > 0 && --calls_left_ == 0) deed_();
-    return *inner_;
+    return inner();
   }
 
-  std::shared_ptr<SessionStore> inner_;
   std::size_t calls_left_ = 0;
   std::function<void()> deed_;
 };
