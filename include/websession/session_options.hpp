@@ -83,8 +83,8 @@ struct SessionOptions {
   // How long the old id can still be read after regenerate, so that parallel requests don't break.
   std::chrono::milliseconds regenerate_grace = std::chrono::seconds(10);
 
-  // By when each call of a manager, or of a session, ends that asks the store: also one that asks it
-  // often, as `open` does for several cookies, or what is done with all sessions of a principal.
+  // By when each call of a manager, or of a session, ends that asks the store: also one that asks
+  // it often, as `open` does for several cookies, or what is done with all sessions of a principal.
   // Once it has passed the store is not asked any more, and the call is `timeout`; a call of the
   // store that runs by then is waited for, and has a deadline of its own
   // (RedisOptions::operation_timeout). What has been written stays, and the error says

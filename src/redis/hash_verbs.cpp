@@ -90,9 +90,9 @@ auto remove(CallFlow& flow, Append append) {
 
 }  // namespace
 
-HashVerbs::HashVerbs(const RedisOptions& options)
-    : clock_(options.clock ? options.clock : system_clock()),
-      layout_{options.prefix, options.adopt_foreign_hashes},
+HashVerbs::HashVerbs(RedisOptions options)
+    : clock_(options.clock ? std::move(options.clock) : system_clock()),
+      layout_{std::move(options.prefix), options.adopt_foreign_hashes},
       record_bytes_max_(options.record_bytes_max) {}
 
 Task<Result<std::optional<Record>>> HashVerbs::load(CallFlow& flow, const StoreKey& key) const {

@@ -18,7 +18,7 @@ namespace websession::redis {
 // Each is what SessionStore and PrincipalIndex say. Immutable, so safe to share between threads.
 class HashVerbs {
  public:
-  explicit HashVerbs(const RedisOptions& options);
+  explicit HashVerbs(RedisOptions options);
 
   Task<Result<std::optional<Record>>> load(CallFlow& flow, const StoreKey& key) const;
   Task<Result<void>> create(CallFlow& flow, const StoreKey& key, const Fields& fields,

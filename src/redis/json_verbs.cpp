@@ -120,11 +120,11 @@ Result<internal::Link<StoreKey>> link_of(const Held& held) {
 
 }  // namespace
 
-JsonVerbs::JsonVerbs(const RedisJsonOptions& options)
-    : prefix_(options.prefix),
-      cookie_(options.cookie),
+JsonVerbs::JsonVerbs(RedisJsonOptions options)
+    : prefix_(std::move(options.prefix)),
+      cookie_(std::move(options.cookie)),
       record_bytes_max_(options.redis.record_bytes_max),
-      clock_(options.redis.clock ? options.redis.clock : system_clock()) {}
+      clock_(options.redis.clock ? std::move(options.redis.clock) : system_clock()) {}
 
 Result<std::optional<Record>> JsonVerbs::record(std::string_view text, milliseconds left) const {
   Result<JsonDocument> document = parse_document(text);

@@ -18,7 +18,7 @@ namespace websession::redis {
 // Each is what SessionStore says. Immutable, so safe to share between threads.
 class JsonVerbs {
  public:
-  explicit JsonVerbs(const RedisJsonOptions& options);
+  explicit JsonVerbs(RedisJsonOptions options);
 
   Task<Result<std::optional<Record>>> load(CallFlow& flow, const StoreKey& key) const;
   Task<Result<void>> create(CallFlow& flow, const StoreKey& key, const Fields& fields,

@@ -31,11 +31,11 @@ Result<void> validate(const RedisJsonOptions& options) {
 using redis::CallFlow;
 
 struct RedisJsonStore::Impl {
-  Impl(redis::Endpoint endpoint, const RedisJsonOptions& options)
-      : verbs(options), engine(std::move(endpoint), options.redis) {}
+  Impl(redis::Endpoint endpoint, RedisJsonOptions options)
+      : engine(std::move(endpoint), options.redis), verbs(std::move(options)) {}
 
-  const redis::JsonVerbs verbs;
   redis::Engine engine;
+  const redis::JsonVerbs verbs;
 };
 
 RedisJsonStore::RedisJsonStore(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
@@ -91,7 +91,7 @@ Result<bool> RedisJsonStore::erase(const StoreKey& key, Grace grace) {
 std::shared_ptr<RedisJsonStore> redis::make_json_store(std::shared_ptr<Connector> connector,
                                                        Login login, RedisJsonOptions options) {
   return std::make_shared<RedisJsonStore>(std::make_unique<RedisJsonStore::Impl>(
-      Endpoint{std::move(connector), std::move(login)}, options));
+      Endpoint{std::move(connector), std::move(login)}, std::move(options)));
 }
 
 }  // namespace websession

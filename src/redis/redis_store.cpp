@@ -11,11 +11,11 @@ namespace websession {
 using redis::CallFlow;
 
 struct RedisStore::Impl {
-  Impl(redis::Endpoint endpoint, const RedisOptions& options)
-      : verbs(options), engine(std::move(endpoint), options) {}
+  Impl(redis::Endpoint endpoint, RedisOptions options)
+      : engine(std::move(endpoint), options), verbs(std::move(options)) {}
 
-  const redis::HashVerbs verbs;
   redis::Engine engine;
+  const redis::HashVerbs verbs;
 };
 
 RedisStore::RedisStore(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
@@ -87,7 +87,7 @@ Result<void> RedisStore::end_frozen(const StoreKey& key) {
 std::shared_ptr<RedisStore> redis::make_store(std::shared_ptr<Connector> connector, Login login,
                                               RedisOptions options) {
   return std::make_shared<RedisStore>(std::make_unique<RedisStore::Impl>(
-      Endpoint{std::move(connector), std::move(login)}, options));
+      Endpoint{std::move(connector), std::move(login)}, std::move(options)));
 }
 
 }  // namespace websession

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "id_rollout.hpp"
-#include "session_keys.hpp"
 #include "redis_fixture.hpp"
+#include "session_keys.hpp"
 #include "websession/session_manager.hpp"
 
 namespace websession::testing {
