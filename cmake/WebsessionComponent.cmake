@@ -25,6 +25,10 @@ function(websession_component name)
       set_target_properties(${target} PROPERTIES
         CXX_VISIBILITY_PRESET hidden
         VISIBILITY_INLINES_HIDDEN ON)
+      # What is hidden in another component is missed here, and not by whoever links the two.
+      if(CMAKE_SYSTEM_NAME STREQUAL Linux)
+        target_link_options(${target} PRIVATE LINKER:--no-undefined)
+      endif()
     endif()
   endif()
   set_property(GLOBAL APPEND PROPERTY WEBSESSION_TARGETS ${target})

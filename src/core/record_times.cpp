@@ -28,13 +28,6 @@ milliseconds remaining_of(const Record& record) noexcept {
   return std::clamp(record.remaining, milliseconds(0), ttl_max);
 }
 
-milliseconds renewal_due_at(const Lifetime& lifetime) noexcept {
-  constexpr milliseconds any(1);
-  const milliseconds least = std::max(lifetime.renew_after, any);
-  const bool is_known_to_be_due = lifetime.left && *lifetime.left <= lifetime.ttl - least;
-  return std::max(lifetime.ttl - (is_known_to_be_due ? any : least), milliseconds(-1));
-}
-
 WallTime signed_in_at(WallTime created, milliseconds remaining, milliseconds idle_timeout,
                       WallTime now) noexcept {
   if (!is_ahead(created, now)) return created;

@@ -2,6 +2,7 @@
 // here, and nothing that comes out overflows.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -30,7 +31,14 @@ Result<std::optional<WallTime>> created_of(const Fields& fields);
 
 // What a session may have left at most, as the store sees it, for an update to renew it
 // (is_renewal_due). -1: only one that has no end, which always gets one.
-[[nodiscard]] std::chrono::milliseconds renewal_due_at(const Lifetime& lifetime) noexcept;
+//
+// Inline, since the stores need it, and a shared library shows only what public headers declare.
+[[nodiscard]] inline std::chrono::milliseconds renewal_due_at(const Lifetime& lifetime) noexcept {
+  constexpr std::chrono::milliseconds any(1);
+  const std::chrono::milliseconds least = std::max(lifetime.renew_after, any);
+  const bool is_known_to_be_due = lifetime.left && *lifetime.left <= lifetime.ttl - least;
+  return std::max(lifetime.ttl - (is_known_to_be_due ? any : least), std::chrono::milliseconds(-1));
+}
 
 // When the principal signed in, for an order that all servers share, whatever their clocks say. A
 // `@created` from a wrong clock cannot tell: then it is the last renewal, which the store has
