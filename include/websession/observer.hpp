@@ -44,7 +44,7 @@ struct SessionEvent {
     degraded,              // served without its session (SessionOptions::on_outage)
     unreadable,            // its visitor got a fresh one (SessionOptions::on_unreadable)
     refused,               // a commit or a direct operation, for what the program asked: a bad name
-                           // or value, or a limit; `error` says which
+                           // or value, or a limit (of time, too); `error` says which
     value_mismatch,        // Session::value gave the fallback though `attribute` is there
     cookie_malformed,      // refused: it does not have the form of an id; of no session
     cookie_bad_signature,  // refused: not signed by a key of ours; of no session

@@ -88,7 +88,10 @@ struct SessionOptions {
   // Once it has passed the store is not asked any more, and the call is `timeout`; a call of the
   // store that runs by then is waited for, and has a deadline of its own
   // (RedisOptions::operation_timeout). What has been written stays, and the error says
-  // `maybe_applied` where that is what was asked for. 10 ms to 10 minutes.
+  // `maybe_applied` where that is what was asked for. A step that can be left out is (a limit of
+  // sessions is held to by the next sign-in); a logout that comes last is tried all the same, with
+  // as many calls as it takes. Several times what one call may take is a good choice. 10 ms to 10
+  // minutes.
   std::chrono::milliseconds operation_timeout = std::chrono::seconds(10);
 
   // Limits on what a session may hold: names and values together, one name, attributes. With Redis

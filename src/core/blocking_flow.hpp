@@ -68,14 +68,4 @@ auto run_blocking(SessionStore& store, const Make& make) {
   return finish(make(flow));
 }
 
-// The same by a deadline.
-template <class Make>
-auto run_blocking(SessionStore& store, const Clock& clock, std::chrono::milliseconds timeout,
-                  const Make& make) {
-  FrameMemory memory;
-  BlockingDriver driver(store);
-  StoreFlow flow(memory.arena(), driver, clock, timeout);
-  return finish(make(flow));
-}
-
 }  // namespace websession::internal

@@ -112,7 +112,12 @@ Task<Result<Outcome>> rekey(StoreFlow& flow, SessionState& state, const Changes&
     if (plan.grace.readable || !move->was_readable) {
       KeyForm form = keys.form_of_new();
       auto update = update_by_id(flow, keys, move->id, form, changes, lifetime);
-      co_return co_await update;
+      outcome = co_await update;
+      // Whatever became of this, the earlier try has moved the session.
+      if (outcome) co_return std::move(outcome);
+      Error error = std::move(outcome).error();
+      error.maybe_applied = true;
+      co_return error;
     }
     // Somebody has signed in or out since. What the earlier try left readable under the old id ends
     // with the id that it leads to.
@@ -255,9 +260,13 @@ Task<Result<Status>> write(StoreFlow& flow, SessionState& state, const Plan& pla
 // or `gone`.
 Task<Result<Commit>> end_after_all(StoreFlow& flow, SessionState& state, Result<Status> status) {
   if (state.must_end()) {
+    const StoreFlow::Overtime overtime(flow);  // however long the rest took
     auto all = end(flow, state);
-    const Result<void> ended = co_await all;
-    if (!ended) co_return ended.error();
+    if (const Result<void> ended = co_await all; !ended) {
+      Error error = ended.error();
+      error.maybe_applied = error.maybe_applied || (!status && status.error().maybe_applied);
+      co_return error;
+    }
   }
   const bool has_ended = state.ended_after_all(!status);
   if (!status) {
@@ -277,7 +286,7 @@ Task<Result<Commit>> commit_too_late(StoreFlow& flow, SessionState& state) {
     state.become(Life::erased);
     co_return deletion(state);
   }
-  if (state.life() == Life::erased) co_return Commit{};
+  if (state.life() == Life::erased && !state.first_error()) co_return Commit{};
   Result<Status> status = Status::gone;
   const bool is_late = state.life() != Life::gone;
   if (is_late && state.first_error()) status = *state.first_error();
@@ -288,16 +297,19 @@ Task<Result<Commit>> commit_too_late(StoreFlow& flow, SessionState& state) {
   if (!status) co_return status.error();
   if (!is_late) co_return Commit{Status::gone, {}};
   if (!state.has_wishes()) co_return Commit{};
-  state.context().tell(SessionEvent::Kind::gone, state.unread().front());
+  if (!state.unread().empty()) {
+    state.context().tell(SessionEvent::Kind::gone, state.unread().front());
+  }
   state.become(Life::gone);
   co_return Commit{Status::gone, {}};
 }
 
 }  // namespace
 
-Task<Result<Commit>> commit_session(StoreFlow& flow, SessionState& state, const Plan& plan) {
+Task<Result<Commit>> commit_session(StoreFlow& flow, SessionState& state) {
   const OperationGuard guard(state);
   if (auto alone = guard.check(); !alone) co_return finished(state, std::move(alone).error());
+  const Plan plan = state.plan();
   const Life life = state.life();
   const bool is_erased = life == Life::erased && !state.first_error();
   if (life == Life::gone || life == Life::ended || is_erased || state.is_late()) {
@@ -336,8 +348,7 @@ Commit commit_nothing(const SessionState& state) { return finished(state, Commit
 
 Task<Result<Commit>> abandon_session(StoreFlow& flow, SessionState& state) {
   if (state.life() == Life::ended) {  // gives what deletes the cookie, or nothing
-    const Plan plan = state.plan();
-    auto commit = commit_session(flow, state, plan);
+    auto commit = commit_session(flow, state);
     co_return co_await commit;
   }
   const OperationGuard guard(state);
@@ -363,9 +374,7 @@ void report_error(const Error& error, const SessionState& state) noexcept {
       error.code != Errc::too_many_sessions) {
     return;
   }
-  SessionEvent event{SessionEvent::Kind::refused};
-  event.error = &error;
-  state.context().tell(event, state.id());
+  state.context().tell_refused(error, state.id());
 }
 
 }  // namespace websession::internal

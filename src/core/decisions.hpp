@@ -35,9 +35,9 @@ Task<Result<SessionPtr>> find_session(StoreFlow& flow, const ContextPtr& context
 // Stores a session that has none yet under a new id. Precondition: the attributes were checked.
 Task<Result<void>> store_new(StoreFlow& flow, SessionState& state, const Fields& attributes);
 
-// Its end of a request (commit_session.cpp). `plan`: the state's. When the state is idle
-// (SessionState::is_idle) there is nothing to carry out, and commit_nothing does.
-Task<Result<Commit>> commit_session(StoreFlow& flow, SessionState& state, const Plan& plan);
+// Its end of a request (commit_session.cpp). When the state is idle (SessionState::is_idle) there
+// is nothing to carry out, and commit_nothing does.
+Task<Result<Commit>> commit_session(StoreFlow& flow, SessionState& state);
 [[nodiscard]] Commit commit_nothing(const SessionState& state);
 Task<Result<Commit>> abandon_session(StoreFlow& flow, SessionState& state);
 // Tells the observer of an error that is not the store's.
@@ -79,7 +79,7 @@ Task<Result<std::vector<SessionInfo>>> list_sessions(StoreFlow& flow, const Sess
 Task<Result<bool>> end_by_handle(StoreFlow& flow, const SessionContext& context,
                                  std::string_view principal, std::string_view handle);
 Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context,
-                                  std::string_view principal, const SessionState* keep);
+                                  std::string_view principal, SessionState* keep);
 // Of a commit that signs in, when their number is limited.
 //
 // Before the write: refuses a sign-in beyond the limit, if that is the policy. Dates it after those

@@ -221,8 +221,13 @@ Task<Result<bool>> end_by_handle(StoreFlow& flow, const SessionContext& context,
 }
 
 Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context,
-                                  std::string_view principal, const SessionState* keep) {
+                                  std::string_view principal, SessionState* keep) {
   if (auto valid = check(context, principal); !valid) co_return std::move(valid).error();
+  std::optional<OperationGuard> guard;  // its id must stay what it is
+  if (keep != nullptr) guard.emplace(*keep);
+  if (guard) {
+    if (auto alone = guard->check(); !alone) co_return std::move(alone).error();
+  }
   const bool keeps =
       keep != nullptr && keep->id() != nullptr && keep->stored_principal() == principal;
   if (keeps) {

@@ -7,6 +7,17 @@
 
 namespace websession::internal {
 
+// Runs an operation to its end, by its deadline. `make(flow)` gives the Task.
+template <class Make>
+auto run_operation(SessionStore& store, const SessionContext& context, const Make& make) {
+  FrameMemory memory;
+  BlockingDriver driver(store);
+  StoreFlow flow(memory.arena(), driver, *context.clock, context.options.operation_timeout);
+  auto result = finish(make(flow));
+  if (flow.has_timed_out()) context.tell_refused(StoreFlow::timed_out());
+  return result;
+}
+
 class SessionAccess {
  public:
   [[nodiscard]] static SessionState& state(SessionBase& session) noexcept {
@@ -15,20 +26,26 @@ class SessionAccess {
   [[nodiscard]] static const SessionState& state(const SessionBase& session) noexcept {
     return *session.state_;
   }
+  // For an operation that does not change the session, but must not meet another one.
+  [[nodiscard]] static SessionState* kept(const Session* session) noexcept {
+    return session != nullptr ? session->state_.get() : nullptr;
+  }
 
   // A session that another manager of the same sessions has opened goes by this one's options and
   // store from now on.
+  // Not while an operation is on, which goes by the ones with which it has begun.
   static void hand_over(Session& session, const ContextPtr& context, SessionStore& store) {
+    if (session.state_->is_busy()) return;
     session.state_->set_context(context);
     session.store_ = &store;
   }
 
-  // Runs an operation in the session's store, by its deadline. `make(flow, state)` gives the Task.
+  // The session's own. `make(flow, state)` gives the Task.
   template <class Make>
   static auto run(Session& session, const Make& make) {
     SessionState& state = *session.state_;
-    return run_blocking(*session.store_, state.clock(), state.context().options.operation_timeout,
-                        [&](StoreFlow& flow) { return make(flow, state); });
+    return run_operation(*session.store_, state.context(),
+                         [&](StoreFlow& flow) { return make(flow, state); });
   }
 };
 

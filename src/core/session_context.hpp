@@ -43,6 +43,11 @@ struct SessionContext {
     event.session = SessionRef(key);
     options.observer->tell(event);
   }
+  void tell_refused(const Error& error, const SessionId* id = nullptr) const {
+    SessionEvent event{SessionEvent::Kind::refused};
+    event.error = &error;
+    tell(event, id);
+  }
   void tell(SessionEvent::Kind kind, const SessionId& id) const { tell(SessionEvent{kind}, &id); }
 };
 

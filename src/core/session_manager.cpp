@@ -50,10 +50,9 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
 
 const SessionOptions& SessionManager::options() const noexcept { return context_->options; }
 
-// Runs an operation by its deadline. `make(flow)` gives the Task.
 template <class Make>
 auto SessionManager::run(const Make& make) const {
-  return internal::run_blocking(*store_, *context_->clock, options().operation_timeout, make);
+  return internal::run_operation(*store_, *context_, make);
 }
 
 Result<Session> SessionManager::open(const RequestInfo& request) const {
@@ -87,9 +86,8 @@ Result<bool> SessionManager::erase(const SessionId& id) const {
 Result<Commit> SessionManager::commit(Session& session) const {
   SessionAccess::hand_over(session, context_, *store_);
   SessionState& state = SessionAccess::state(session);
-  const internal::Plan plan = state.plan();
-  if (state.is_idle(plan)) return internal::commit_nothing(state);
-  return run([&](StoreFlow& flow) { return internal::commit_session(flow, state, plan); });
+  if (state.is_idle()) return internal::commit_nothing(state);
+  return run([&](StoreFlow& flow) { return internal::commit_session(flow, state); });
 }
 
 Result<Commit::Status> SessionManager::save(Session& session) const {
@@ -133,7 +131,7 @@ Result<bool> SessionManager::erase_one(std::string_view principal, std::string_v
 Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view principal,
                                                         const Session* keep) const {
   return run([&](StoreFlow& flow) {
-    return internal::end_all(flow, *context_, principal, state_of(keep));
+    return internal::end_all(flow, *context_, principal, SessionAccess::kept(keep));
   });
 }
 

@@ -420,10 +420,12 @@ Plan SessionState::plan() const {
   return session_plan(loaded, wishes, context_->plan, clock().wall());
 }
 
-bool SessionState::is_idle(const Plan& plan) const {
-  return plan.action == Plan::Action::nothing && plan.cookie == Plan::CookieAction::none &&
-         life_ == Life::alive && !is_over_ && !first_error_ && !lost_id_ && !is_busy_ &&
-         !has_wishes();
+bool SessionState::is_idle() const {
+  if (life_ != Life::alive || is_over_ || first_error_ || lost_id_ || is_busy_ || has_wishes()) {
+    return false;
+  }
+  const Plan due = plan();  // (a commit with wishes makes its own)
+  return due.action == Plan::Action::nothing && due.cookie == Plan::CookieAction::none;
 }
 
 bool SessionState::is_plain(const Plan& plan) const {

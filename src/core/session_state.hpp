@@ -25,7 +25,7 @@
 namespace websession::internal {
 
 // One thread at a time. While an operation is on (OperationGuard), whatever would change the
-// session fails and changes nothing, and reading shows it as it was before.
+// session fails and changes nothing, and reading shows it as it was before, or is about to be.
 class SessionState {
  public:
   enum class Life {
@@ -135,8 +135,10 @@ class SessionState {
 
   [[nodiscard]] Life life() const noexcept { return life_; }
   [[nodiscard]] Plan plan() const;
-  // Whether the plan does nothing, and nobody asked for more.
-  [[nodiscard]] bool is_idle(const Plan& plan) const;
+  // Whether nothing was asked for, and nothing is due.
+  [[nodiscard]] bool is_idle() const;
+  // Whether an operation is on.
+  [[nodiscard]] bool is_busy() const noexcept { return is_busy_; }
   // Whether it only changes or renews what is stored, and nothing else comes before or after it.
   [[nodiscard]] bool is_plain(const Plan& plan) const;
   [[nodiscard]] bool is_stored() const noexcept { return stored_.has_value(); }

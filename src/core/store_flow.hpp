@@ -50,7 +50,8 @@ class StoreDriver {
 
 // The calls of one operation, which have one deadline together: when it has come, the answer to
 // whatever is asked next is `timeout`, and the store is not called. A call that runs by then is not
-// cut short. So the operation ends by its deadline and the time of one call.
+// cut short. So the operation ends by its deadline and the time of one call (and of what is asked
+// in Overtime).
 //
 // What an Ask refers to is the caller's, and must outlive it, so nothing temporary is taken.
 class StoreFlow final : public Flow {
@@ -60,6 +61,7 @@ class StoreFlow final : public Flow {
   auto ask(Call call) {
     const auto start = [this, call](Answer<T>& answer) {
       if (!is_over()) return call(answer);
+      has_timed_out_ = true;
       answer.put(T(timed_out()));
       return true;
     };
@@ -83,6 +85,22 @@ class StoreFlow final : public Flow {
    private:
     StoreFlow& flow_;
     const std::optional<SteadyTime> until_;
+  };
+
+  // While it lives, the deadline does not count: for the few calls that must be made whatever came
+  // before them.
+  class Overtime {
+   public:
+    explicit Overtime(StoreFlow& flow) noexcept : flow_(flow), clock_(flow.clock_) {
+      flow.clock_ = nullptr;
+    }
+    Overtime(const Overtime&) = delete;
+    Overtime& operator=(const Overtime&) = delete;
+    ~Overtime() { flow_.clock_ = clock_; }
+
+   private:
+    StoreFlow& flow_;
+    const Clock* const clock_;
   };
 
   // Without a deadline.
@@ -131,6 +149,13 @@ class StoreFlow final : public Flow {
     return ask<Result<void>>([this, time](auto& answer) { return driver_.pause(time, answer); });
   }
 
+  // Whether anything was asked after the deadline, and what that was answered.
+  [[nodiscard]] bool has_timed_out() const noexcept { return has_timed_out_; }
+  [[nodiscard]] static Error timed_out() {
+    return make_error(Errc::timeout,
+                      "the time for one operation is over (SessionOptions::operation_timeout)");
+  }
+
   auto load(StoreKey&&) = delete;
   auto create(StoreKey&&, const Fields&, Lifetime) = delete;
   auto update(StoreKey&&, const Changes&, Lifetime) = delete;
@@ -144,20 +169,17 @@ class StoreFlow final : public Flow {
     return until_;
   }
   [[nodiscard]] bool is_over() {
+    if (clock_ == nullptr) return false;
     const bool is_first = !until_;
     const std::optional<SteadyTime> until = deadline();
-    return !is_first && until && clock_->steady() >= *until;
-  }
-  [[nodiscard]] Error timed_out() const {
-    return make_error(Errc::timeout, "the operation took longer than " +
-                                         std::to_string(timeout_.count()) +
-                                         " ms (SessionOptions::operation_timeout)");
+    return !is_first && clock_->steady() >= *until;
   }
 
   StoreDriver& driver_;
   const Clock* clock_ = nullptr;
   std::chrono::milliseconds timeout_{};
   std::optional<SteadyTime> until_{};
+  bool has_timed_out_ = false;
 };
 
 }  // namespace websession::internal

@@ -81,7 +81,9 @@ class Answer {
  public:
   // Before the driver's function returns true.
   void put(T value) { value_.emplace(std::move(value)); }
-  // After it has returned false: the coroutine goes on, here and now, and this is gone afterwards.
+  // After it has returned false, and whoever began the outermost task has been told that it is not
+  // done: so by another thread only once that is sure. The coroutine goes on, here and now, and
+  // this is gone afterwards.
   void give(T value) {
     put(std::move(value));
     std::exchange(waiting_, nullptr).resume();

@@ -114,7 +114,8 @@ struct Abilities {
 // first.
 struct Request {
   // Called once, when the request is done, which is the last that is done with it: whoever waits
-  // for it may destroy it from then on. Null: nobody wants to be told.
+  // for it may destroy it from then on. It is for taking note: the pipeline is in the midst of its
+  // work, and must not be called, nor whatever would. Null: nobody wants to be told.
   using Completed = void (*)(Request&) noexcept;
   explicit Request(Completed tell = nullptr) noexcept : completed(tell) {}
 

@@ -237,14 +237,17 @@ class TlsTransport final : public Transport {
   std::size_t record_size_ = 0;    // bytes of the caller that the record of a writer holds
   std::size_t record_unsent_ = 0;  // bytes of that record, and of what is before it
   std::optional<char> first_byte_{};
+  bool waits_for_input_ = false;  // the handshake does
 };
 
 Result<short> TlsTransport::shake_hands() {
-  char first = 0;
-  if (!first_byte_ && ::recv(socket_.get(), &first, 1, MSG_PEEK) == 1) first_byte_ = first;
-  const ssize_t received = receive();
-  if (received == 0) return cut_off(closed_by_peer());
-  if (received < 0 && !would_block(errno)) return cut_off(lost(errno));
+  if (waits_for_input_) {
+    char first = 0;
+    if (!first_byte_ && ::recv(socket_.get(), &first, 1, MSG_PEEK) == 1) first_byte_ = first;
+    const ssize_t received = receive();
+    if (received == 0) return cut_off(closed_by_peer());
+    if (received < 0 && !would_block(errno)) return cut_off(lost(errno));
+  }
   ERR_clear_error();
   const int done = SSL_do_handshake(ssl_.get());
   const bool needs_more = done != 1 && SSL_get_error(ssl_.get(), done) == SSL_ERROR_WANT_READ;
@@ -253,6 +256,7 @@ Result<short> TlsTransport::shake_hands() {
   const int error = flush();  // also what we have against the server
   if (failed) return first_byte_ && !begins_tls(*first_byte_) ? no_tls() : *failed;
   if (error != 0) return cut_off(why_lost(error));
+  waits_for_input_ = needs_more;
   return static_cast<short>((needs_more ? POLLIN : 0) | (unsent() > 0 ? POLLOUT : 0));
 }
 

@@ -107,9 +107,7 @@ TEST_F(BlockingFlowTest, TheFramesOfAllOperationsLieOnTheStack) {
     auto state = std::make_unique<internal::SessionState>(context);
     state->sign_in("ada", {});
     state->put("n", std::string("1"), std::nullopt);
-    const internal::Plan plan = state->plan();
-    measure("sign in",
-            [&](StoreFlow& flow) { return internal::commit_session(flow, *state, plan); });
+    measure("sign in", [&](StoreFlow& flow) { return internal::commit_session(flow, *state); });
     return state;
   };
   signed_in();
@@ -123,13 +121,9 @@ TEST_F(BlockingFlowTest, TheFramesOfAllOperationsLieOnTheStack) {
   measure("list",
           [&](StoreFlow& flow) { return internal::list_sessions(flow, *context, "ada", nullptr); });
   state->regenerate();
-  const internal::Plan moves = state->plan();
-  measure("regenerate",
-          [&](StoreFlow& flow) { return internal::commit_session(flow, *state, moves); });
+  measure("regenerate", [&](StoreFlow& flow) { return internal::commit_session(flow, *state); });
   state->sign_out();
-  const internal::Plan ends = state->plan();
-  measure("sign out",
-          [&](StoreFlow& flow) { return internal::commit_session(flow, *state, ends); });
+  measure("sign out", [&](StoreFlow& flow) { return internal::commit_session(flow, *state); });
   measure("sign out everywhere",
           [&](StoreFlow& flow) { return internal::end_all(flow, *context, "ada", nullptr); });
   std::size_t most = 0;

@@ -151,8 +151,7 @@ Task<bool> request(StoreFlow& flow, const ContextPtr& context, const std::string
     }
   }
   for (int tries = 0; tries < 3; ++tries) {
-    const internal::Plan plan = state.plan();
-    auto commit = internal::commit_session(flow, state, plan);
+    auto commit = internal::commit_session(flow, state);
     report.commits.push_back(co_await commit);
     const bool goes_on = deed == Deed::regenerate_and_sign_out && tries == 0;
     if (goes_on) state.sign_out();

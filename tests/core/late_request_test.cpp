@@ -314,5 +314,24 @@ TEST_F(LateRequests, ALostAnswerToALogoutIsNoLateOne) {
   EXPECT_FALSE(sends_cookie(again)) << "nobody knows whose cookie it would take";
 }
 
+// A bad call on a session that was late and has been logged out is told, as on any other one.
+TEST_F(LateRequests, ABadCallAfterALateLogoutIsTold) {
+  const SessionManager m = manager();
+  Session session = open_session(m);
+  session.sign_in("ada");
+  const std::string cookie = cookie_of(m.commit(session).value());
+  Session again = open_session(m, cookie);
+  again.sign_in("ada");
+  ASSERT_TRUE(m.commit(again));
+  Session late = open_session(m, cookie);
+  ASSERT_TRUE(late.ended());
+  late.invalidate();
+  EXPECT_EQ(m.commit(late).value().status, Commit::Status::erased);
+  late.set("a", 1);
+  const auto refused = m.commit(late);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::invalid_argument);
+}
+
 }  // namespace
 }  // namespace websession::testing

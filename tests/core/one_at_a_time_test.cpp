@@ -41,8 +41,7 @@ class OneAtATime : public ::testing::Test, protected FaultyMemory {
 
   // A commit that waits for the store.
   internal::Task<Result<Commit>> begun_commit() {
-    plan = state->plan();
-    auto commit = internal::commit_session(asking.flow(), *state, plan);
+    auto commit = internal::commit_session(asking.flow(), *state);
     EXPECT_FALSE(commit.await_ready());
     return commit;
   }
@@ -51,7 +50,6 @@ class OneAtATime : public ::testing::Test, protected FaultyMemory {
   const SessionId id = SessionId::generate().value();
   internal::ContextPtr context;
   std::unique_ptr<SessionState> state;
-  internal::Plan plan;
   AskingFlow asking;
 };
 
@@ -86,8 +84,7 @@ TEST_F(OneAtATime, WhatWouldChangeTheSessionIsRefused) {
     EXPECT_FALSE(held()->fields.contains("b"));
 
     // The next one says so.
-    const internal::Plan next = state->plan();
-    auto again = internal::commit_session(asking.flow(), *state, next);
+    auto again = internal::commit_session(asking.flow(), *state);
     ASSERT_TRUE(again.await_ready()) << "it asks for nothing";
     const Result<Commit> refused = again.await_resume();
     ASSERT_FALSE(refused);
@@ -110,8 +107,7 @@ TEST_F(OneAtATime, AnotherOperationIsRefusedAndChangesNothing) {
   const SessionId before = *state->id();
 
   AskingFlow others;
-  const internal::Plan another_plan = state->plan();
-  auto another = internal::commit_session(others.flow(), *state, another_plan);
+  auto another = internal::commit_session(others.flow(), *state);
   ASSERT_TRUE(another.await_ready());
   EXPECT_EQ(another.await_resume().error().code, Errc::invalid_argument);
   auto abandon = internal::abandon_session(others.flow(), *state);
@@ -151,9 +147,8 @@ TEST_F(OneAtATime, ACommitWaitsForNoIncrement) {
   ASSERT_FALSE(count.await_ready());
   state->put("a", std::string("new"), std::nullopt);
   AskingFlow others;
-  const internal::Plan none = state->plan();
-  EXPECT_FALSE(state->is_idle(none)) << "a commit must not pass by";
-  auto commit = internal::commit_session(others.flow(), *state, none);
+  EXPECT_FALSE(state->is_idle()) << "a commit must not pass by";
+  auto commit = internal::commit_session(others.flow(), *state);
   ASSERT_TRUE(commit.await_ready());
   EXPECT_EQ(commit.await_resume().error().code, Errc::invalid_argument);
   asking.driver().take().carry_out(*memory);
@@ -183,6 +178,44 @@ TEST(OneAtATimeBlocking, ACallbackThatUsesTheSessionIsTold) {
   const Session after = load_session(m, *session.id());
   EXPECT_EQ(after.value("a", 0), 1);
   EXPECT_FALSE(after.contains("b"));
+}
+
+// Nor does another manager take the session over meanwhile, which may be the last to keep the first
+// one's store.
+TEST(OneAtATimeBlocking, AnotherManagerTakesNothingOverMeanwhile) {
+  const auto memory = std::make_shared<MemoryStore>();
+  auto hooks = std::make_shared<HookStore>(memory);
+  HookStore& hook = *hooks;
+  std::optional<SessionManager> first = SessionManager::make(std::move(hooks), {}).value();
+  const SessionManager second = SessionManager::make(memory, {}).value();
+  const SessionId id = store_session(*first);
+  Session session = load_session(*first, id);
+  first.reset();  // only the session holds it from now on
+  hook.before_write = [&] { EXPECT_FALSE(second.commit(session)); };
+  EXPECT_EQ(session.increment("n").value(), 1);
+  EXPECT_TRUE(second.commit(session));
+  Session fresh = load_session(second, id);
+  EXPECT_EQ(fresh.value("n", 0), 1);
+}
+
+// The session to keep stays the one that it is.
+TEST_F(OneAtATime, SignOutEverywhereKeepsNoneThatIsInUse) {
+  auto count = internal::increment_attribute(asking.flow(), *state, "n", 1);
+  ASSERT_FALSE(count.await_ready());
+  AskingFlow others;
+  auto end = internal::end_all(others.flow(), *context, "ada", state.get());
+  ASSERT_TRUE(end.await_ready());
+  EXPECT_EQ(end.await_resume().error().code, Errc::invalid_argument);
+  asking.driver().take().carry_out(*memory);
+  EXPECT_EQ(count.await_resume().value(), 2);
+
+  auto alone = internal::end_all(others.flow(), *context, "ada", state.get());
+  ASSERT_FALSE(alone.await_ready());
+  state->sign_out();  // refused: it is in use now
+  while (others.driver().question) others.driver().take().carry_out(*memory);
+  ASSERT_TRUE(alone.done());
+  EXPECT_EQ(alone.await_resume().value(), 0U);
+  EXPECT_TRUE(held() && !held()->frozen);
 }
 
 }  // namespace

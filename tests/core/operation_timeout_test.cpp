@@ -12,6 +12,7 @@
 #include "requests.hpp"
 #include "websession/csrf.hpp"
 #include "websession/flash.hpp"
+#include "websession/observer.hpp"
 #include "websession/one_time_code.hpp"
 #include "websession/session_manager.hpp"
 
@@ -256,6 +257,62 @@ TEST_F(OperationTimeout, ALimitTakesNoMoreThanHalfOfASignInsTime) {
   EXPECT_TRUE(m.commit(session));
   slow->call_takes = milliseconds(0);
   EXPECT_EQ(m.sessions_of("ada").value().size(), 21U);
+}
+
+// Logging out does not depend on the rest, however long that took.
+TEST_F(OperationTimeout, ALogoutIsTriedInOvertime) {
+  using Moment = FaultStore::Moment;
+  for (const Moment moment : {Moment::before, Moment::after}) {
+    const SessionManager m = manager();
+    Session session = open_session(m);
+    session.sign_in("ada");
+    ASSERT_TRUE(m.commit(session));
+    session.sign_out();
+    session.set("bye", true);
+    store->fail_call(1, make_error(Errc::timeout, "no answer"), moment);
+    slow->call_takes = milliseconds(2500);  // longer than all of the operation may take
+    const auto failed = m.commit(session);
+    slow->call_takes = milliseconds(0);
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().code, Errc::timeout);
+    EXPECT_EQ(failed.error().maybe_applied, moment == Moment::after);
+    EXPECT_NE(failed.error().detail.find("has ended, as it was asked to"), std::string::npos);
+    EXPECT_TRUE(memory->entries("ada").value().empty());
+    EXPECT_EQ(m.commit(session).value().status, Commit::Status::erased);
+  }
+}
+
+// When not even that works, the error speaks of the rest as well.
+TEST_F(OperationTimeout, ALogoutThatFailsKnowsOfTheRest) {
+  const SessionManager m = manager();
+  Session session = open_session(m);
+  session.sign_in("ada");
+  ASSERT_TRUE(m.commit(session));
+  session.sign_out();
+  session.set("bye", true);
+  store->fail_all(make_error(Errc::timeout, "no answer"), FaultStore::Moment::after);
+  EXPECT_TRUE(m.commit(session).error().maybe_applied);
+  store->recover();
+}
+
+TEST_F(OperationTimeout, TheObserverHearsOfIt) {
+  struct Listener final : Observer {
+    std::vector<std::string> told;
+    void on_session(const SessionEvent& event) override {
+      if (event.kind == SessionEvent::Kind::refused) told.push_back(event.error->message());
+    }
+  };
+  const auto listener = std::make_shared<Listener>();
+  options.observer = listener;
+  options.id_storage = IdStorage::hashed;
+  const SessionManager m = manager();
+  const std::string cookie = "sid=" + std::string(SessionId::generate().value().secret());
+  EXPECT_TRUE(in_slow_time([&] { return m.open({cookie, true}); })) << "three calls";
+  EXPECT_TRUE(listener->told.empty());
+  options.operation_timeout = milliseconds(1000);
+  EXPECT_FALSE(in_slow_time([&] { return manager().open({cookie, true}); }));
+  ASSERT_EQ(listener->told.size(), 1U);
+  EXPECT_NE(listener->told[0].find("operation_timeout"), std::string::npos);
 }
 
 TEST_F(OperationTimeout, WrongOnesAreRefusedByName) {
