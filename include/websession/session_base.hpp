@@ -197,8 +197,9 @@ class SessionBase {
   // form that begins a sign-in; never for a poll or a page that is only looked at, whose cookie
   // could take the place of a login's. Of another session: nothing.
   void start_over() noexcept;
-  // How long the session lives if no further request comes; up to SessionOptions::renew_after less
-  // if others write to it at the same time.
+  // How long the session lives if no request comes after this one, whose commit renews it if that
+  // is due; up to SessionOptions::renew_after less if others write to it at the same time. 0: its
+  // time is over.
   [[nodiscard]] std::chrono::milliseconds expires_in() const;
   // The id; nullptr while the session has not been stored. A secret.
   [[nodiscard]] const SessionId* id() const noexcept;

@@ -211,12 +211,14 @@ Task<Result<Status>> execute(StoreFlow& flow, SessionState& state, const Plan& p
 // For a sign-in that comes too late for the session that it was asked of, as the second one of a
 // double click does. Whoever has just signed in must not be left without a session.
 Task<Result<Status>> sign_in_anew(StoreFlow& flow, SessionState& state) {
-  if (state.must_end()) {
+  const bool must_end = state.must_end();
+  if (must_end) {
     auto all = end(flow, state);
-    const Result<void> ended = co_await all;
-    if (!ended) co_return ended.error();
+    if (const Result<void> ended = co_await all; !ended) co_return ended.error();
   }
-  state.begin_anew();
+  state.become_over();
+  // What has not ended is remembered until the new one is stored: it may yet be asked to.
+  if (must_end) state.forget_unread();
   const Plan plan = state.plan();
   auto carry_out = execute(flow, state, plan);
   co_return co_await carry_out;
@@ -264,7 +266,8 @@ Task<Result<Commit>> end_after_all(StoreFlow& flow, SessionState& state, Result<
     auto all = end(flow, state);
     if (const Result<void> ended = co_await all; !ended) {
       Error error = ended.error();
-      error.maybe_applied = error.maybe_applied || (!status && status.error().maybe_applied);
+      error.maybe_applied = error.maybe_applied || state.has_ended() || state.maybe_ended() ||
+                            (!status && status.error().maybe_applied);
       co_return error;
     }
   }
@@ -282,6 +285,8 @@ Task<Result<Commit>> end_after_all(StoreFlow& flow, SessionState& state, Result<
 // A commit of a session that was over before it: one that had ended() when it was opened, that was
 // found to be gone since, or that an earlier commit has ended.
 Task<Result<Commit>> commit_too_late(StoreFlow& flow, SessionState& state) {
+  auto lost = end_lost(flow, state);
+  if (const Result<void> ended = co_await lost; !ended) co_return ended.error();
   if (state.life() == Life::ended) {
     state.become(Life::erased);
     co_return deletion(state);
@@ -359,7 +364,9 @@ Task<Result<Commit>> abandon_session(StoreFlow& flow, SessionState& state) {
   if (state.next_id() && state.signs_in()) {
     auto erase =
         erase_by_id(flow, state.context().keys, *state.next_id(), nullptr, state.context().mark());
-    static_cast<void>(co_await erase);
+    const Result<bool> erased = co_await erase;
+    // It had signed the same principal in again, so this was the visitor's own session.
+    if (erased.has_value() && *erased && !state.must_end()) state.become(Life::gone);
   }
   if (!state.must_end()) {
     const bool is_gone = state.life() == Life::gone;

@@ -59,12 +59,13 @@ Result<LoadedSession> session_of(const ContextPtr& context, const SessionId& id,
 
 // Whether the store can say that it knows nothing of an id that nobody has. A server that makes no
 // sense at all cannot.
-Task<bool> store_makes_sense(StoreFlow& flow, const SessionContext& context) {
+Task<Result<void>> check_sense(StoreFlow& flow, const SessionContext& context) {
   const Result<SessionId> nobodys = SessionId::generate();
-  if (!nobodys) co_return false;
+  if (!nobodys) co_return nobodys.error();
   auto load = load_by_id(flow, context.keys, *nobodys);
   const Result<Found> found = co_await load;
-  co_return found.has_value();
+  if (!found) co_return found.error();
+  co_return Result<void>();
 }
 
 }  // namespace
@@ -99,8 +100,10 @@ Task<Result<SessionPtr>> open_session(StoreFlow& flow, const ContextPtr& context
     }
     bool is_unreadable = false;
     if (is_passed_over(found)) {
-      auto sense = store_makes_sense(flow, *context);
-      is_unreadable = co_await sense;
+      auto check = check_sense(flow, *context);
+      const Result<void> sense = co_await check;
+      is_unreadable = sense.has_value();
+      if (!sense && is_outage(sense.error())) found = sense.error();  // nobody knows
     }
     if (found) {
       session = std::move(found->session);

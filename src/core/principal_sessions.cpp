@@ -158,6 +158,10 @@ Error too_many_sessions() {
                     "the principal has as many sessions as max_sessions_per_principal allows");
 }
 
+Error cannot_be_kept() {
+  return make_error(Errc::gone, "the session to keep was replaced or has ended; open it again");
+}
+
 // Whether sessions of this principal can be looked for at all.
 Result<void> check(const SessionContext& context, std::string_view principal) {
   if (!context.has_index) return no_principal_index();
@@ -227,6 +231,8 @@ Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context
   if (keep != nullptr) guard.emplace(*keep);
   if (guard) {
     if (auto alone = guard->check(); !alone) co_return std::move(alone).error();
+    if (keep->outage()) co_return *keep->outage();
+    if (keep->is_over()) co_return cannot_be_kept();
   }
   const bool keeps =
       keep != nullptr && keep->id() != nullptr && keep->stored_principal() == principal;
@@ -237,8 +243,7 @@ Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context
     const bool alive =
         kept->record && !kept->record->frozen && principal_of(kept->record->fields) == principal;
     if (!alive) {
-      co_return make_error(Errc::gone,
-                           "the session to keep was replaced or has ended; open it again");
+      co_return cannot_be_kept();
     }
   }
 

@@ -361,19 +361,9 @@ void SessionState::invalidate() {
 }
 
 void SessionState::start_over() noexcept {
-  if (!may_change()) return;
-  if (!is_over_) return;
+  if (!is_over_ || !may_change()) return;
   is_over_ = false;
   unread_.clear();
-}
-
-void SessionState::begin_anew() {
-  stored_.reset();
-  unread_.clear();
-  is_over_ = false;
-  next_id_.reset();
-  cleared_ = false;
-  has_left_ = false;
 }
 
 void SessionState::become_over() {
@@ -446,6 +436,7 @@ std::chrono::milliseconds SessionState::expires_in() const {
     return time_to_live(now, context_->plan, now);
   }
   const milliseconds left = remaining();
+  if (clock().steady() > stored_->expires_at) return {};
   const bool moves = due.action == Plan::Action::rekey;
   const Lifetime next = moves ? Lifetime{due.ttl} : lifetime(due.ttl, {});
   return is_renewal_due(next, left) ? due.ttl : left;
@@ -501,8 +492,9 @@ void SessionState::add_created(Changes& changes) const {
 }
 
 void SessionState::add_transition(Changes& changes) const {
+  // What a lost answer has left behind may hold them, though the snapshot does not.
   const auto remove = [&](std::string_view name) {
-    if (snapshot().contains(name)) changes.remove.emplace_back(name);
+    if (next_id_ || snapshot().contains(name)) changes.remove.emplace_back(name);
   };
   if (stored_) changes.set.push_back({std::string(created_field), created_text(transition_->at)});
   if (signs_out()) {

@@ -208,9 +208,6 @@ class SessionState {
   [[nodiscard]] bool has_ended() const noexcept { return has_ended_; }
   [[nodiscard]] bool maybe_ended() const noexcept { return maybe_ended_; }
 
-  // The session had ended before this commit, which signs in: what it stores is a new one, with
-  // nothing of the old.
-  void begin_anew();
   // The session was found to have ended. From now on it is as one that had ended before the
   // request, for which a sign-in starts another one.
   void become_over();

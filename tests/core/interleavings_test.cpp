@@ -45,7 +45,8 @@ enum class Deed {
   invalidate,
   sign_out_and_fail,        // with something that cannot be stored
   regenerate_and_sign_out,  // one after the other, each with a commit
-  end_all,                  // sign_out_everywhere
+  sign_in_and_sign_out,
+  end_all,  // sign_out_everywhere
 };
 constexpr std::array all_deeds{Deed::get,
                                Deed::set,
@@ -58,6 +59,7 @@ constexpr std::array all_deeds{Deed::get,
                                Deed::invalidate,
                                Deed::sign_out_and_fail,
                                Deed::regenerate_and_sign_out,
+                               Deed::sign_in_and_sign_out,
                                Deed::end_all};
 constexpr std::array<const char*, all_deeds.size()> names{"get",
                                                           "set",
@@ -70,6 +72,7 @@ constexpr std::array<const char*, all_deeds.size()> names{"get",
                                                           "invalidate",
                                                           "sign_out_and_fail",
                                                           "regenerate_and_sign_out",
+                                                          "sign_in_and_sign_out",
                                                           "sign_out_everywhere"};
 std::string_view name_of(Deed deed) { return names.at(static_cast<std::size_t>(deed)); }
 
@@ -129,6 +132,7 @@ Task<bool> request(StoreFlow& flow, const ContextPtr& context, const std::string
       state.regenerate();
       break;
     case Deed::sign_in:
+    case Deed::sign_in_and_sign_out:
       state.sign_in(principal, {});
       break;
     case Deed::sign_in_another:
@@ -153,7 +157,8 @@ Task<bool> request(StoreFlow& flow, const ContextPtr& context, const std::string
   for (int tries = 0; tries < 3; ++tries) {
     auto commit = internal::commit_session(flow, state);
     report.commits.push_back(co_await commit);
-    const bool goes_on = deed == Deed::regenerate_and_sign_out && tries == 0;
+    const bool goes_on =
+        tries == 0 && (deed == Deed::regenerate_and_sign_out || deed == Deed::sign_in_and_sign_out);
     if (goes_on) state.sign_out();
     if (report.commits.back() && !goes_on) break;
   }
@@ -358,11 +363,15 @@ class Interleavings : public ::testing::Test {
     if (side.report.ended_all && side.report.ended_all->has_value()) return true;
     if (!side.report.committed()) return false;
     const Commit::Status status = side.report.status();
+    // Who came late has ended a session of its own.
+    const Result<Commit>& first = side.report.commits.front();
+    if (first && first->status == Commit::Status::created) return false;
     switch (side.deed) {
       case Deed::sign_out:
       case Deed::invalidate:
       case Deed::sign_out_and_fail:
       case Deed::regenerate_and_sign_out:
+      case Deed::sign_in_and_sign_out:
         return status == Commit::Status::erased && side.report.found;
       case Deed::sign_in_another:
         return status != Commit::Status::gone && side.report.found;
@@ -372,9 +381,10 @@ class Interleavings : public ::testing::Test {
   }
   // Whether it was asked for at all.
   static bool asks_for_end(const Side& side) {
-    return side.deed == Deed::regenerate_and_sign_out || side.deed == Deed::sign_out ||
-           side.deed == Deed::invalidate || side.deed == Deed::sign_out_and_fail ||
-           side.deed == Deed::sign_in_another || side.deed == Deed::end_all;
+    return side.deed == Deed::regenerate_and_sign_out || side.deed == Deed::sign_in_and_sign_out ||
+           side.deed == Deed::sign_out || side.deed == Deed::invalidate ||
+           side.deed == Deed::sign_out_and_fail || side.deed == Deed::sign_in_another ||
+           side.deed == Deed::end_all;
   }
 
   void check(const Side& a, const Side& b, const std::string& principal, const Others& others,
@@ -398,8 +408,12 @@ class Interleavings : public ::testing::Test {
     for (const Side* side : {&a, &b}) {
       const bool logs_out = side->deed == Deed::sign_out || side->deed == Deed::invalidate ||
                             side->deed == Deed::sign_out_and_fail ||
-                            side->deed == Deed::regenerate_and_sign_out;
-      if (logs_out && side->report.found && side->report.committed() && !signs_in_anew) {
+                            side->deed == Deed::regenerate_and_sign_out ||
+                            side->deed == Deed::sign_in_and_sign_out;
+      const bool made_its_own = !side->report.commits.empty() && side->report.commits.front() &&
+                                side->report.commits.front()->status == Commit::Status::created;
+      if (logs_out && side->report.found && side->report.committed() && !signs_in_anew &&
+          !made_its_own) {
         EXPECT_TRUE(left.empty()) << "a logout that succeeded has left the session";
       }
     }

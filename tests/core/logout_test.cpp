@@ -460,5 +460,102 @@ TEST_F(Logout, OfWhatHasEndedTouchesNoCookie) {
   EXPECT_EQ(open_session(m, cookie_of(first)).principal(), "bob");
 }
 
+// A sign-in whose answer was lost may have been applied: what signs out takes its principal away,
+// also when it keeps something for the visitor.
+TEST_F(Logout, AfterALostSignInNobodyIsSignedIn) {
+  const SessionManager m = manager();
+  for (const bool applied : {false, true}) {
+    for (const char* before : {"", "ada"}) {
+      Session session = open_session(m, stored(before));
+      session.sign_in("bob");
+      store->fail_call(1, make_error(Errc::timeout, "no answer"),
+                       applied ? FaultStore::Moment::after : FaultStore::Moment::before);
+      EXPECT_FALSE(m.commit(session));
+      session.sign_out();
+      session.set("bye", true);
+      const auto committed = m.commit(session);
+      EXPECT_TRUE(memory->entries("bob").value().empty()) << before << applied;
+      if (committed && sends_cookie(*committed)) {
+        const std::string cookie = websession::testing::cookie_of(*committed);
+        EXPECT_FALSE(open_session(m, cookie).principal()) << before << applied;
+      }
+    }
+  }
+}
+
+// A sign-in that came too late and could not make a session of its own has not forgotten the one
+// that it was asked of.
+TEST_F(Logout, AfterASignInThatFailedLateEndsTheSession) {
+  const SessionManager m = manager();
+  for (const bool abandons : {false, true}) {
+    for (const bool invalidates : {false, true}) {
+      const std::string old = stored();
+      Session late = open_session(m, old);
+      Session other = open_session(m, old);
+      other.regenerate();
+      ASSERT_TRUE(m.commit(other));
+      late.sign_in("ada");
+      store->fail_call(2, make_error(Errc::unavailable, "away"));  // the rekey is gone, then this
+      EXPECT_EQ(m.commit(late).error().code, Errc::unavailable);
+      invalidates ? late.invalidate() : late.sign_out();
+      const auto ended = abandons ? m.abandon(late) : m.commit(late);
+      ASSERT_TRUE(ended);
+      EXPECT_EQ(ended->status, Status::erased) << abandons << invalidates;
+      EXPECT_TRUE(memory->entries("ada").value().empty()) << abandons << invalidates;
+      EXPECT_FALSE(open_session(m, old).principal());
+    }
+  }
+}
+
+// Nor does it leave a session behind that a lost answer has made under an id of nobody's.
+TEST_F(Logout, EndsWhatALostSignInHasMade) {
+  const SessionManager m = manager();
+  Session session = open_session(m, stored());
+  session.sign_in("bob");  // which ends ada's
+  Session other = open_session(m, cookie_of(session));
+  other.regenerate();
+  ASSERT_TRUE(m.commit(other));
+  // Gone; the end of ada's, under both ids that it may have; and what is made for bob.
+  store->fail_call(4, make_error(Errc::timeout, "no answer"), FaultStore::Moment::after);
+  EXPECT_FALSE(m.commit(session));
+  EXPECT_EQ(memory->entries("bob").value().size(), 1U);
+  ASSERT_TRUE(m.abandon(session));
+  EXPECT_TRUE(memory->entries("bob").value().empty());
+}
+
+TEST_F(Logout, AnAbandonedSignInThatWasLostSaysWhatItEnded) {
+  const SessionManager m = manager();
+  const std::string old = stored();
+  Session session = open_session(m, old);
+  session.sign_in("ada");
+  store->fail_call(1, make_error(Errc::timeout, "no answer"), FaultStore::Moment::after);
+  EXPECT_FALSE(m.commit(session));
+  EXPECT_EQ(m.abandon(session).value().status, Status::gone);
+  EXPECT_FALSE(open_session(m, old).principal());
+}
+
+// What cannot be kept keeps the others.
+TEST_F(Logout, EverywhereButHereNeedsAHere) {
+  const SessionManager m = manager();
+  const std::string old = stored();
+  Session current = open_session(m, old);
+  current.sign_in("ada");
+  ASSERT_TRUE(m.commit(current));
+  const Session late = open_session(m, old);
+  ASSERT_TRUE(late.ended());
+  EXPECT_EQ(m.sign_out_everywhere("ada", &late).error().code, Errc::gone);
+  EXPECT_EQ(memory->entries("ada").value().size(), 1U);
+  SessionOptions with = options();
+  with.on_outage = Outage::anonymous;
+  const SessionManager lenient = SessionManager::make(store, with).value();
+  store->fail_all(make_error(Errc::unavailable, "away"));
+  const Session degraded = open_session(lenient, cookie_of(current));
+  store->recover();
+  ASSERT_TRUE(degraded.degraded());
+  EXPECT_EQ(lenient.sign_out_everywhere("ada", &degraded).error().code, Errc::unavailable);
+  EXPECT_EQ(memory->entries("ada").value().size(), 1U);
+  EXPECT_EQ(m.sign_out_everywhere("ada", &current).value(), 0U);
+}
+
 }  // namespace
 }  // namespace websession::testing

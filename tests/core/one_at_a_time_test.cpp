@@ -63,7 +63,6 @@ TEST_F(OneAtATime, WhatWouldChangeTheSessionIsRefused) {
       {"sign_in", [](SessionState& s) { s.sign_in("bob", {}); }},
       {"sign_out", [](SessionState& s) { s.sign_out(); }},
       {"invalidate", [](SessionState& s) { s.invalidate(); }},
-      {"start_over", [](SessionState& s) { s.start_over(); }},
       {"renew_csrf", [](SessionState& s) { s.renew_csrf(); }},
   };
   for (const auto& [name, change] : changes) {

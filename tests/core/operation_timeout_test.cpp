@@ -30,9 +30,11 @@ class SlowStore final : public IndexedDecorator {
 
   milliseconds call_takes{0};
   std::size_t calls = 0;
+  bool corrupt = false;  // what is loaded
 
   Result<std::optional<Record>> load(const StoreKey& key) override {
     wait();
+    if (corrupt) return make_error(Errc::corrupt, "no record");
     return IndexedDecorator::load(key);
   }
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
@@ -313,6 +315,24 @@ TEST_F(OperationTimeout, TheObserverHearsOfIt) {
   EXPECT_FALSE(in_slow_time([&] { return manager().open({cookie, true}); }));
   ASSERT_EQ(listener->told.size(), 1U);
   EXPECT_NE(listener->told[0].find("operation_timeout"), std::string::npos);
+}
+
+// It is the time that was short, and not the record that cannot be read.
+TEST_F(OperationTimeout, AnUnreadableRecordThatTakesTooLongIsATimeout) {
+  options.operation_timeout = milliseconds(1000);
+  const SessionManager m = manager();
+  const std::string cookie = "sid=" + std::string(store_session(m).secret());
+  slow->corrupt = true;
+  EXPECT_EQ(in_slow_time([&] { return m.open({cookie, true}); }).error().code, Errc::timeout);
+}
+
+// A session that is held for long has no time left when it has none.
+TEST_F(OperationTimeout, AHeldSessionThatIsOverHasNoTimeLeft) {
+  options.idle_timeout = std::chrono::minutes(30);
+  const SessionManager m = manager();
+  const Session held = load_session(m, store_session(m));
+  clock->advance(std::chrono::minutes(31));
+  EXPECT_EQ(held.expires_in(), milliseconds(0));
 }
 
 TEST_F(OperationTimeout, WrongOnesAreRefusedByName) {
