@@ -573,7 +573,7 @@ TEST_F(SignIn, AbandoningEndsALostSignIn) {
     // The list; the move to a new id.
     store->fail_call(2, make_error(Errc::timeout, "test"), FaultStore::Moment::after);
     EXPECT_TRUE(m.commit(session).error().maybe_applied);
-    EXPECT_EQ(m.abandon(session).value().status, Status::unchanged);
+    EXPECT_EQ(m.abandon(session).value().status, Status::gone);
     EXPECT_TRUE(m.sessions_of("kim").value().empty());
     if (!commits_again) session = open_session(m);
     session.sign_in("kim");
