@@ -32,8 +32,7 @@ class SessionAccess {
   }
 
   // A session that another manager of the same sessions has opened goes by this one's options and
-  // store from now on.
-  // Not while an operation is on, which goes by the ones with which it has begun.
+  // store from now on; but not while an operation is on, which goes by those it has begun with.
   static void hand_over(Session& session, const ContextPtr& context, SessionStore& store) {
     if (session.state_->is_busy()) return;
     session.state_->set_context(context);

@@ -89,7 +89,7 @@ class SessionState {
   // of any size.
   [[nodiscard]] bool can_hold(std::string_view name, std::string_view text) const;
 
-  // The library's own fields (library_fields.hpp): no attributes, so what a handler does leaves
+  // The library's own fields (library_names.hpp): no attributes, so what a handler does leaves
   // them alone. Like attributes, what is not stored yet rides on the commit.
 
   // With this request's changes on top; nullopt when it is absent or the session is over. Valid
