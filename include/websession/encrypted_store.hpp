@@ -15,6 +15,10 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
+namespace internal {
+class EncryptedVerbs;
+}
+
 // What EncryptedStore::make needs to know.
 struct EncryptionOptions {
   // The first secret encrypts, all of them decrypt.
@@ -110,9 +114,9 @@ class EncryptedStore final : public StoreDecorator {
                         Lifetime lifetime, Grace grace) override;
 
  private:
-  struct Impl;
-  EncryptedStore(std::shared_ptr<SessionStore> inner, std::unique_ptr<Impl> impl) noexcept;
-  std::unique_ptr<Impl> impl_;
+  EncryptedStore(std::shared_ptr<SessionStore> inner,
+                 std::shared_ptr<const internal::EncryptedVerbs> verbs) noexcept;
+  std::shared_ptr<const internal::EncryptedVerbs> verbs_;
 };
 
 }  // namespace websession

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "websession/cookie.hpp"
+
 namespace websession {
 namespace {
 
@@ -50,6 +52,16 @@ void internal::add_cache_headers(std::vector<Header>& headers, bool brought_cook
     headers.push_back({cache_control, "private", Header::Mode::unless_set});
   }
   headers.push_back({"Vary", "Cookie", Header::Mode::merge});
+}
+
+std::vector<Header> internal::cache_headers(const SessionOptions& options,
+                                            const RequestInfo& request) {
+  std::vector<Header> headers;
+  if (options.cache_headers) {
+    const bool brought = !find_cookies(request.cookie_header, options.cookie.name).empty();
+    add_cache_headers(headers, brought);
+  }
+  return headers;
 }
 
 }  // namespace websession

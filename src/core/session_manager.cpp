@@ -9,7 +9,6 @@
 #include "response_headers.hpp"
 #include "session_access.hpp"
 #include "session_context.hpp"
-#include "websession/cookie.hpp"
 
 namespace websession {
 
@@ -108,12 +107,7 @@ void SessionManager::report(const Error& error, const Session& session) const no
 }
 
 std::vector<Header> SessionManager::cache_headers(const RequestInfo& request) const {
-  std::vector<Header> headers;
-  if (options().cache_headers) {
-    const bool brought = !find_cookies(request.cookie_header, options().cookie.name).empty();
-    internal::add_cache_headers(headers, brought);
-  }
-  return headers;
+  return internal::cache_headers(options(), request);
 }
 
 Result<std::vector<SessionInfo>> SessionManager::sessions_of(std::string_view principal,

@@ -75,6 +75,20 @@ class Flow {
   Arena& arena_;
 };
 
+// A coroutine's frame. Before it stands the arena that it goes back to.
+inline constexpr std::size_t frame_head = alignof(std::max_align_t);
+static_assert(frame_head >= sizeof(Arena*));
+[[nodiscard]] inline void* take_frame(std::size_t bytes, Arena& arena) {
+  auto* const block = static_cast<std::byte*>(arena.take(bytes + frame_head));
+  ::new (static_cast<void*>(block)) Arena*(&arena);
+  return block + frame_head;
+}
+inline void give_frame_back(void* frame, std::size_t bytes) noexcept {
+  std::byte* const block = static_cast<std::byte*>(frame) - frame_head;
+  Arena* const arena = *std::launder(reinterpret_cast<Arena**>(block));
+  arena->give_back(block, bytes + frame_head);
+}
+
 // Where the answer to one question goes.
 template <class T>
 class Answer {
@@ -145,29 +159,19 @@ class [[nodiscard]] Task {
 
     template <class... Rest>
     static void* operator new(std::size_t bytes, Flow& flow, const Rest&... /*rest*/) {
-      return take(bytes, flow.arena());
+      return take_frame(bytes, flow.arena());
     }
     template <class Self, class... Rest>
     static void* operator new(std::size_t bytes, const Self& /*self*/, Flow& flow,
                               const Rest&... /*rest*/) {
-      return take(bytes, flow.arena());
+      return take_frame(bytes, flow.arena());
     }
     static void operator delete(void* frame, std::size_t bytes) noexcept {
-      std::byte* const block = static_cast<std::byte*>(frame) - head;
-      Arena* const arena = *std::launder(reinterpret_cast<Arena**>(block));
-      arena->give_back(block, bytes + head);
+      give_frame_back(frame, bytes);
     }
 
    private:
     friend class Task;
-    // Before a frame: the arena that it goes back to.
-    static constexpr std::size_t head = alignof(std::max_align_t);
-    static_assert(head >= sizeof(Arena*));
-    static void* take(std::size_t bytes, Arena& arena) {
-      auto* const block = static_cast<std::byte*>(arena.take(bytes + head));
-      ::new (static_cast<void*>(block)) Arena*(&arena);
-      return block + head;
-    }
 
     std::optional<T> value_{};
     std::exception_ptr thrown_{};

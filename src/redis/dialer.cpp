@@ -4,16 +4,14 @@
 #include <array>
 #include <utility>
 
+#include "call_errors.hpp"
 #include "greeting.hpp"
 
 namespace websession::redis {
 namespace {
 
-using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr milliseconds backoff_first{100};
-constexpr milliseconds backoff_most{1000};
 // Reads until `count` replies have come. The error, if any, comes beside what had come before it.
 std::optional<Error> read_replies(Connection& connection, std::size_t count, SteadyTime deadline,
                                   std::vector<Reply>& replies) {
@@ -52,14 +50,14 @@ Dialer::Dialer(std::shared_ptr<Connector> connector, Login login, EngineOptions 
     : connector_(std::move(connector)),
       login_(std::move(login)),
       options_(options),
-      jitter_(std::random_device{}()) {}
+      breaker_(std::min(options.connect_timeout, options.operation_timeout)) {}
 
 bool Dialer::may_dial() const noexcept { return SteadyClock::now() >= retry_at_.load(); }
 
 Result<std::shared_ptr<Connection>> Dialer::dial(SteadyTime deadline) {
   std::unique_lock lock(mutex_);
   if (!idle_.wait_until(lock, deadline, [this] { return !dialing_; })) {
-    return make_error(Errc::timeout, "no connection to Redis by the deadline");
+    return no_connection();
   }
   const SteadyTime start = SteadyClock::now();
   if (start < retry_at_.load() && last_error_) return *last_error_;
@@ -73,25 +71,13 @@ Result<std::shared_ptr<Connection>> Dialer::dial(SteadyTime deadline) {
   idle_.notify_all();
   if (made) {
     last_error_.reset();
-    backoff_ = milliseconds(0);
+    breaker_.succeeded();
   } else {
-    note_failure(made.error(), start);
+    last_error_ = made.error();
+    breaker_.failed(start, SteadyClock::now());
+    retry_at_ = breaker_.retry_at();
   }
   return made;
-}
-
-// An attempt that failed at once costs little, so the next caller tries again. One that took long
-// (a silent server, a resolver that does not answer) would cost every caller as much: for a while,
-// callers get the error at once. One that was cut short because its caller had little time left
-// says nothing about the server.
-void Dialer::note_failure(const Error& error, SteadyTime start) {
-  last_error_ = error;
-  const SteadyTime now = SteadyClock::now();
-  if (now - start < std::min(options_.connect_timeout, options_.operation_timeout) / 2) return;
-  backoff_ = std::clamp(backoff_ * 2, backoff_first, backoff_most);
-  std::uniform_real_distribution<double> around(0.5, 1.5);
-  const double ms = static_cast<double>(backoff_.count()) * around(jitter_);
-  retry_at_ = now + milliseconds(static_cast<milliseconds::rep>(ms));
 }
 
 Result<std::shared_ptr<Connection>> Dialer::connect(SteadyTime deadline) noexcept try {

@@ -9,11 +9,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "breaker.hpp"
 #include "greeting.hpp"
 #include "pipeline.hpp"
 #include "resp.hpp"
@@ -72,7 +72,6 @@ class Dialer {
  private:
   Result<std::shared_ptr<Connection>> connect(SteadyTime deadline) noexcept;
   Result<std::shared_ptr<Connection>> open(SteadyTime deadline) const;
-  void note_failure(const Error& error, SteadyTime start);
 
   const std::shared_ptr<Connector> connector_;
   const Login login_;
@@ -83,11 +82,9 @@ class Dialer {
   std::mutex mutex_;
   std::condition_variable idle_;
   bool dialing_ = false;
-  // The breaker: after an attempt that took long, nobody tries before `retry_at_`.
+  Breaker breaker_;
   std::optional<Error> last_error_{};
-  std::chrono::milliseconds backoff_{0};
-  std::atomic<SteadyTime> retry_at_{SteadyTime()};
-  std::minstd_rand jitter_;
+  std::atomic<SteadyTime> retry_at_{SteadyTime()};  // the breaker's, without the mutex
 };
 
 }  // namespace websession::redis

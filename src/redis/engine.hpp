@@ -6,9 +6,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "blocking_flow.hpp"
 #include "call_flow.hpp"
@@ -22,20 +19,10 @@
 
 namespace websession::redis {
 
-// Where a store connects to, and what it says first.
-struct Endpoint {
-  std::shared_ptr<Connector> connector;
-  Login login;
-};
-// `prefix`: of the store's keys; the one of the options is not looked at. `scripts`: the sources of
-// those that the store calls. Error: invalid_argument (URL, options).
-Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options,
-                               std::string prefix, std::vector<std::string> scripts);
-
 // Safe to use from many threads at once, and on both sides of a fork.
 class Engine {
  public:
-  Engine(Endpoint endpoint, const RedisOptions& options);
+  Engine(std::shared_ptr<Connector> connector, Login login, const RedisOptions& options);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -83,7 +70,8 @@ class Engine {
   // By when a verb that begins now returns.
   [[nodiscard]] SteadyTime deadline() const;
 
-  const Endpoint endpoint_;
+  const std::shared_ptr<Connector> connector_;
+  const Login login_;
   const EngineOptions options_;
   std::atomic<OwnedLanes*> current_;
 };

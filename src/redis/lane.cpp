@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "call_errors.hpp"
 #include "parker.hpp"
+#include "socket.hpp"
 
 namespace websession::redis {
 namespace {
@@ -23,11 +25,6 @@ constexpr int yields_before_sleep = 64;
 // that was full.
 constexpr milliseconds look_around{10};
 
-Error no_answer(milliseconds timeout) {
-  return make_error(Errc::timeout,
-                    "no answer from Redis within " + std::to_string(timeout.count()) + " ms");
-}
-
 // A caller that blocks: it sleeps while others write and read for it.
 struct Sleeper : Request {
   Sleeper() noexcept : Request(&wake_for_good) {}
@@ -38,12 +35,6 @@ struct Sleeper : Request {
 };
 
 }  // namespace
-
-Error overloaded(std::size_t pending_max) {
-  return make_error(Errc::overloaded, std::to_string(pending_max) +
-                                          " operations are waiting for Redis already "
-                                          "(pending_max); nothing was sent");
-}
 
 Lane::Lane(Dialer& dialer, Silence& silence, EngineOptions options)
     : dialer_(dialer), silence_(silence), options_(options) {}
@@ -210,7 +201,7 @@ Error Lane::give_up(Connection& connection, const Request& request) {
   const SteadyTime silent_since = silence_.goes_on(connection.heard_at);
   if (SteadyClock::now() - silent_since > 2 * options_.operation_timeout) {
     dialer_.renew(connection.generation);
-    fail(connection, make_error(Errc::unavailable, "Redis has stopped answering"));
+    fail(connection, stopped_answering());
   }
   return error;
 }
@@ -225,14 +216,14 @@ Result<std::shared_ptr<Connection>> Lane::ready_connection(Lock& lock, SteadyTim
         case Sight::fit:
           return connection_;
         case Sight::ended:
-          fail(*connection_, make_error(Errc::unavailable, "Redis closed the connection"));
+          fail(*connection_, closed_by_peer());
           break;
         case Sight::doubtful:
           break;
       }
     }
     if (SteadyClock::now() >= deadline) {
-      return make_error(Errc::timeout, "no connection to Redis by the deadline");
+      return no_connection();
     }
     if (connecting_) {
       const std::uint64_t failed_before = failed_connects_;

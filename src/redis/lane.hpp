@@ -27,9 +27,6 @@
 
 namespace websession::redis {
 
-// Nothing was sent.
-Error overloaded(std::size_t pending_max);
-
 class Lane {
  public:
   // The dialer and the silence, which all lanes share, outlive the lane.

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "call_errors.hpp"
+
 namespace websession::redis {
 namespace {
 

@@ -161,6 +161,8 @@ class Pipeline {
   [[nodiscard]] bool has_failed() const noexcept { return failed_; }
 
   [[nodiscard]] Turn turn_of(const Request& request) const noexcept;
+  // Whether there is something to write, and nobody who does.
+  [[nodiscard]] bool may_write() const noexcept;
 
   // The two roles. Each is taken by one caller at a time.
   std::string_view begin_write();  // what to write; valid until end_write()
@@ -208,7 +210,6 @@ class Pipeline {
     std::size_t end;
   };
   static void finish(Request& request) noexcept;
-  [[nodiscard]] bool may_write() const noexcept;
   [[nodiscard]] bool has_queued() const noexcept {
     return !queued_.empty() || !queued_parts_.empty();
   }

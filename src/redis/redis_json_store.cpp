@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "endpoint.hpp"
 #include "engine.hpp"
 #include "invalid.hpp"
 #include "json_verbs.hpp"
@@ -31,8 +32,8 @@ Result<void> validate(const RedisJsonOptions& options) {
 using redis::CallFlow;
 
 struct RedisJsonStore::Impl {
-  Impl(redis::Endpoint endpoint, RedisJsonOptions options)
-      : engine(std::move(endpoint), options.redis), verbs(std::move(options)) {}
+  Impl(std::shared_ptr<redis::Connector> connector, redis::Login login, RedisJsonOptions options)
+      : engine(std::move(connector), std::move(login), options.redis), verbs(std::move(options)) {}
 
   redis::Engine engine;
   const redis::JsonVerbs verbs;
@@ -41,16 +42,20 @@ struct RedisJsonStore::Impl {
 RedisJsonStore::RedisJsonStore(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 RedisJsonStore::~RedisJsonStore() = default;
 
+Result<redis::Endpoint> redis::json_endpoint(std::string_view url,
+                                             const RedisJsonOptions& options) {
+  if (auto valid = validate(options); !valid) return std::move(valid).error();
+  const Scripts& all = scripts();
+  return make_endpoint(url, options.redis, options.prefix,
+                       {all.json_create.source(), all.json_update.source(), all.json_rekey.source(),
+                        all.json_erase.source()});
+}
+
 Result<std::shared_ptr<RedisJsonStore>> RedisJsonStore::connect_later(std::string_view url,
                                                                       RedisJsonOptions options) {
-  if (auto valid = validate(options); !valid) return std::move(valid).error();
-  const redis::Scripts& scripts = redis::scripts();
-  Result<redis::Endpoint> endpoint =
-      redis::make_endpoint(url, options.redis, options.prefix,
-                           {scripts.json_create.source(), scripts.json_update.source(),
-                            scripts.json_rekey.source(), scripts.json_erase.source()});
+  Result<redis::Endpoint> endpoint = redis::json_endpoint(url, options);
   if (!endpoint) return std::move(endpoint).error();
-  return redis::make_json_store(std::move(endpoint->connector), std::move(endpoint->login),
+  return redis::make_json_store(redis::make_connector(*endpoint), std::move(endpoint->login),
                                 std::move(options));
 }
 
@@ -91,7 +96,7 @@ Result<bool> RedisJsonStore::erase(const StoreKey& key, Grace grace) {
 std::shared_ptr<RedisJsonStore> redis::make_json_store(std::shared_ptr<Connector> connector,
                                                        Login login, RedisJsonOptions options) {
   return std::make_shared<RedisJsonStore>(std::make_unique<RedisJsonStore::Impl>(
-      Endpoint{std::move(connector), std::move(login)}, std::move(options)));
+      std::move(connector), std::move(login), std::move(options)));
 }
 
 }  // namespace websession

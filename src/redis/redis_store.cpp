@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "endpoint.hpp"
 #include "engine.hpp"
 #include "hash_verbs.hpp"
 #include "redis_store_impl.hpp"
@@ -11,8 +12,8 @@ namespace websession {
 using redis::CallFlow;
 
 struct RedisStore::Impl {
-  Impl(redis::Endpoint endpoint, RedisOptions options)
-      : engine(std::move(endpoint), options), verbs(std::move(options)) {}
+  Impl(std::shared_ptr<redis::Connector> connector, redis::Login login, RedisOptions options)
+      : engine(std::move(connector), std::move(login), options), verbs(std::move(options)) {}
 
   redis::Engine engine;
   const redis::HashVerbs verbs;
@@ -21,20 +22,26 @@ struct RedisStore::Impl {
 RedisStore::RedisStore(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 RedisStore::~RedisStore() = default;
 
-Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view url,
-                                                              RedisOptions options) {
+Result<redis::Endpoint> redis::hash_endpoint(std::string_view url, const RedisOptions& options) {
   if (options.prefix.empty()) {
     return make_error(Errc::invalid_argument, "prefix: must not be empty");
   }
-  const redis::Scripts& scripts = redis::scripts();
-  Result<redis::Endpoint> endpoint =
-      redis::make_endpoint(url, options, options.prefix,
-                           {scripts.create.source(), scripts.set.source(), scripts.count.source(),
-                            scripts.bound.source(), scripts.update.source(), scripts.rekey.source(),
-                            scripts.erase.source(), scripts.strip.source()});
+  const Scripts& all = scripts();
+  Result<Endpoint> endpoint = make_endpoint(
+      url, options, options.prefix,
+      {all.create.source(), all.set.source(), all.count.source(), all.bound.source(),
+       all.update.source(), all.rekey.source(), all.erase.source(), all.strip.source()});
+  if (endpoint) {
+    endpoint->login.guarded = endpoint->login.transactions = !options.adopt_foreign_hashes;
+  }
+  return endpoint;
+}
+
+Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view url,
+                                                              RedisOptions options) {
+  Result<redis::Endpoint> endpoint = redis::hash_endpoint(url, options);
   if (!endpoint) return std::move(endpoint).error();
-  endpoint->login.guarded = endpoint->login.transactions = !options.adopt_foreign_hashes;
-  return redis::make_store(std::move(endpoint->connector), std::move(endpoint->login),
+  return redis::make_store(redis::make_connector(*endpoint), std::move(endpoint->login),
                            std::move(options));
 }
 
@@ -87,7 +94,7 @@ Result<void> RedisStore::end_frozen(const StoreKey& key) {
 std::shared_ptr<RedisStore> redis::make_store(std::shared_ptr<Connector> connector, Login login,
                                               RedisOptions options) {
   return std::make_shared<RedisStore>(std::make_unique<RedisStore::Impl>(
-      Endpoint{std::move(connector), std::move(login)}, std::move(options)));
+      std::move(connector), std::move(login), std::move(options)));
 }
 
 }  // namespace websession

@@ -2,12 +2,17 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "dialer.hpp"
+#include "endpoint.hpp"
 #include "transport.hpp"
 #include "websession/redis_store.hpp"
 
 namespace websession::redis {
+
+// Error: invalid_argument.
+Result<Endpoint> hash_endpoint(std::string_view url, const RedisOptions& options);
 
 std::shared_ptr<RedisStore> make_store(std::shared_ptr<Connector> connector, Login login,
                                        RedisOptions options);

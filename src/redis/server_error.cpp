@@ -137,6 +137,12 @@ bool is_wrong_server(std::string_view text) {
 
 bool is_wrong_type(std::string_view text) { return first_word(text) == "WRONGTYPE"; }
 
+bool refers_elsewhere(std::span<const Reply> replies) {
+  return std::any_of(replies.begin(), replies.end(), [](const Reply& reply) {
+    return reply.type() == Reply::Type::error && is_wrong_server(reply.text());
+  });
+}
+
 bool is_of_cluster(std::string_view text) {
   const Meaning* meaning = meaning_of(text);
   return is_select_in_cluster(text) || (meaning != nullptr && meaning->advice == no_cluster);

@@ -1,8 +1,10 @@
 // What an error reply of Redis means for the caller.
 #pragma once
 
+#include <span>
 #include <string_view>
 
+#include "resp.hpp"
 #include "websession/result.hpp"
 
 namespace websession::redis {
@@ -17,6 +19,9 @@ Error unexpected_reply(bool maybe_applied = false);
 // This server has become a replica, or is about to (it loads what its primary sends): the one to
 // ask is elsewhere by now.
 bool is_wrong_server(std::string_view text);
+
+// Whether one of the replies says so.
+bool refers_elsewhere(std::span<const Reply> replies);
 
 // It is a node of a Redis Cluster.
 bool is_of_cluster(std::string_view text);

@@ -57,26 +57,57 @@ Error timed_out() { return make_error(Errc::timeout, "the deadline has passed");
 
 Error closed_by_peer() { return make_error(Errc::unavailable, "Redis closed the connection"); }
 
+Error connect_timed_out() {
+  return make_error(Errc::timeout, "no answer to the attempt to connect");
+}
+
+Error backlog_full() {
+  return make_error(Errc::timeout, "its queue of new connections stayed full (tcp-backlog)");
+}
+
 Error lost(int error) {
   return make_error(Errc::unavailable, "the connection to Redis was lost (" + words(error) + ")");
 }
 
-Result<Descriptor> SocketDialer::connect_to(const Address& address, SteadyTime deadline) {
+Result<Begun> begin_connect(const Address& address) {
   const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
-  if (target->sa_family == AF_UNIX) return connect_to_unix(address, deadline);
-  Descriptor socket(::socket(target->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return make_error(Errc::unavailable, "no socket: " + words(errno));
-  set_tcp_options(socket.get());
-  if (::connect(socket.get(), target, address.size) == 0) return socket;
-  if (errno != EINPROGRESS) return make_error(Errc::unavailable, words(errno));
-  if (!wait_for(socket.get(), POLLOUT, deadline)) {
-    return make_error(Errc::timeout, "no answer to the attempt to connect");
+  Begun begun;
+  begun.socket =
+      Descriptor(::socket(target->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!begun.socket) return make_error(Errc::unavailable, "no socket: " + words(errno));
+  const bool is_unix = target->sa_family == AF_UNIX;
+  if (!is_unix) set_tcp_options(begun.socket.get());
+  begun.connected = ::connect(begun.socket.get(), target, address.size) == 0;
+  begun.full = is_unix && !begun.connected && errno == EAGAIN;
+  if (!begun.connected && !begun.full && errno != EINPROGRESS) {
+    return make_error(Errc::unavailable, words(errno));
   }
+  return begun;
+}
+
+int error_of(const Descriptor& socket) noexcept {
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0) return make_error(Errc::unavailable, words(error));
-  return socket;
+  return error;
+}
+
+Error cannot_connect(const RedisUrl& url, Error last) {
+  last.detail = "cannot connect to Redis at " + url.display() + ": " + last.detail +
+                "; is it running, and is the URL right?";
+  return last;
+}
+
+Result<Descriptor> SocketDialer::connect_to(const Address& address, SteadyTime deadline) {
+  if (address.storage.ss_family == AF_UNIX) return connect_to_unix(address, deadline);
+  Result<Begun> begun = begin_connect(address);
+  if (!begun) return std::move(begun).error();
+  if (begun->connected) return std::move(begun->socket);
+  if (!wait_for(begun->socket.get(), POLLOUT, deadline)) return connect_timed_out();
+  if (const int error = error_of(begun->socket); error != 0) {
+    return make_error(Errc::unavailable, words(error));
+  }
+  return std::move(begun->socket);
 }
 
 // A unix socket is connected at once or, when the server's queue is full, not at all: no event
@@ -96,9 +127,7 @@ Result<Descriptor> SocketDialer::connect_to_unix(const Address& address, SteadyT
     error = ::connect(socket.get(), target, address.size) == 0 ? 0 : errno;
     if (error == EINTR && std::chrono::steady_clock::now() >= deadline) error = EAGAIN;
   }
-  if (error == EAGAIN) {
-    return make_error(Errc::timeout, "its queue of new connections stayed full (tcp-backlog)");
-  }
+  if (error == EAGAIN) return backlog_full();
   if (error != 0) return make_error(Errc::unavailable, words(error));
   ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
   return socket;
@@ -125,36 +154,38 @@ Result<Descriptor> SocketDialer::dial(SteadyTime deadline) {
     }
     last = std::move(socket).error();
   }
-  last.detail = "cannot connect to Redis at " + url_.display() + ": " + last.detail +
-                "; is it running, and is the URL right?";
-  return last;
+  return cannot_connect(url_, std::move(last));
 }
 
-Result<std::vector<SocketDialer::Address>> SocketDialer::find_addresses() const {
-  return url_.host.empty() ? unix_address() : resolve();
+Result<std::vector<Address>> SocketDialer::find_addresses() const {
+  if (!url_.host.empty()) return resolve(url_);
+  Result<Address> address = unix_address(url_);
+  if (!address) return std::move(address).error();
+  return std::vector<Address>{*address};
 }
 
-Result<std::vector<SocketDialer::Address>> SocketDialer::unix_address() const {
+Result<Address> unix_address(const RedisUrl& url) {
   sockaddr_un path{};
   path.sun_family = AF_UNIX;
-  if (url_.socket_path.size() >= sizeof path.sun_path) {
+  if (url.socket_path.size() >= sizeof path.sun_path) {
     return make_error(Errc::unavailable, "the path of the Redis socket is too long");
   }
-  std::memcpy(path.sun_path, url_.socket_path.c_str(), url_.socket_path.size() + 1);
+  std::memcpy(path.sun_path, url.socket_path.c_str(), url.socket_path.size() + 1);
   Address address;
   std::memcpy(&address.storage, &path, sizeof path);
   address.size = sizeof path;
-  return std::vector<Address>{address};
+  return address;
 }
 
-Result<std::vector<SocketDialer::Address>> SocketDialer::resolve() const {
+Result<std::vector<Address>> resolve(const RedisUrl& url, bool only_literal) {
   addrinfo hints{};
+  if (only_literal) hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
-  const int error = ::getaddrinfo(url_.host.c_str(), url_.port.c_str(), &hints, &list);
+  const int error = ::getaddrinfo(url.host.c_str(), url.port.c_str(), &hints, &list);
   if (error != 0) {
-    return make_error(Errc::unavailable, "cannot resolve the Redis host \"" + url_.host +
+    return make_error(Errc::unavailable, "cannot resolve the Redis host \"" + url.host +
                                              "\": " + ::gai_strerror(error));
   }
   std::vector<Address> addresses;

@@ -45,6 +45,32 @@ std::string words(int error);
 Error timed_out();
 Error closed_by_peer();
 Error lost(int error);
+// Those of an attempt to connect.
+Error connect_timed_out();
+Error backlog_full();
+
+// Where a server may be.
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+// Errors: unavailable.
+Result<Address> unix_address(const RedisUrl& url);
+// Asks the system's resolver, for as long as that takes. `only_literal`: takes no time, and none is
+// found for a name.
+Result<std::vector<Address>> resolve(const RedisUrl& url, bool only_literal = false);
+
+// An attempt that has begun, on a socket that does not block and is closed by exec.
+struct Begun {
+  Descriptor socket{};
+  bool connected = false;  // else it is when it can be written to, and has no error_of()
+  bool full = false;       // a unix socket, whose queue has no room: nothing has begun
+};
+Result<Begun> begin_connect(const Address& address);
+// What became of it; 0: it is connected.
+int error_of(const Descriptor& socket) noexcept;
+// With what a user can do about it.
+Error cannot_connect(const RedisUrl& url, Error last);
 
 // Makes connected sockets: non-blocking, and closed by exec. Resolves the host each time, and tries
 // the address that worked last time first.
@@ -55,18 +81,11 @@ class SocketDialer {
   // Errors: unavailable, timeout.
   Result<Descriptor> dial(SteadyTime deadline);
   void forget_address() noexcept { last_good_.reset(); }
-  [[nodiscard]] const RedisUrl& url() const noexcept { return url_; }
 
  private:
-  struct Address {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-  };
   static Result<Descriptor> connect_to(const Address& address, SteadyTime deadline);
   static Result<Descriptor> connect_to_unix(const Address& address, SteadyTime deadline);
   [[nodiscard]] Result<std::vector<Address>> find_addresses() const;
-  [[nodiscard]] Result<std::vector<Address>> unix_address() const;
-  [[nodiscard]] Result<std::vector<Address>> resolve() const;
 
   RedisUrl url_;
   std::optional<Address> last_good_{};

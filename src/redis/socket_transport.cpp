@@ -57,6 +57,8 @@ class SocketTransport final : public Transport {
     return ::poll(&now, 1, 0) != 0;
   }
 
+  [[nodiscard]] int descriptor() const noexcept override { return socket_.get(); }
+
   void shut_down() noexcept override { ::shutdown(socket_.get(), SHUT_RDWR); }
 
   void disown() noexcept override { socket_ = Descriptor(); }
@@ -86,7 +88,7 @@ class SocketConnector final : public Connector {
   Result<std::unique_ptr<Transport>> connect(SteadyTime deadline) override {
     Result<Descriptor> socket = dialer_.dial(deadline);
     if (!socket) return std::move(socket).error();
-    return std::unique_ptr<Transport>(new SocketTransport(*std::move(socket)));
+    return make_socket_transport(*std::move(socket));
   }
 
   void forget_address() noexcept override { dialer_.forget_address(); }
@@ -96,6 +98,10 @@ class SocketConnector final : public Connector {
 };
 
 }  // namespace
+
+std::unique_ptr<Transport> make_socket_transport(Descriptor socket) {
+  return std::make_unique<SocketTransport>(std::move(socket));
+}
 
 std::unique_ptr<Connector> make_socket_connector(RedisUrl url) {
   return std::make_unique<SocketConnector>(std::move(url));

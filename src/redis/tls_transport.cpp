@@ -35,7 +35,7 @@ bool begins_tls(char first) { return first == 21 || first == 22; }
 //
 // An SSL is for one thread at a time: whatever touches it holds the mutex and does not wait, and
 // whoever waits for the socket does not hold the mutex.
-class TlsTransport final : public Transport {
+class TlsTransport : public Transport {
  public:
   TlsTransport(std::shared_ptr<const TlsContext> context, Descriptor socket)
       : context_(std::move(context)), ssl_(context_->open()), socket_(std::move(socket)) {}
@@ -102,6 +102,16 @@ class TlsTransport final : public Transport {
   [[nodiscard]] bool has_ended() const noexcept override {
     pollfd now{socket_.get(), POLLRDHUP, 0};
     return ::poll(&now, 1, 0) != 0 || look() == Sight::end;
+  }
+
+  [[nodiscard]] int descriptor() const noexcept override { return socket_.get(); }
+  [[nodiscard]] bool has_buffered() const noexcept override {
+    const std::lock_guard lock(mutex_);
+    return SSL_pending(ssl_.get()) > 0 || BIO_ctrl_pending(SSL_get_rbio(ssl_.get())) > 0;
+  }
+  [[nodiscard]] bool has_unsent() const noexcept override {
+    const std::lock_guard lock(mutex_);
+    return record_unsent_ == 0 && unsent() > 0;
   }
 
   void shut_down() noexcept override { ::shutdown(socket_.get(), SHUT_RDWR); }
@@ -308,23 +318,35 @@ class TlsConnector final : public Connector {
 
 }  // namespace
 
+class TlsHandshake::Impl final : public TlsTransport {
+ public:
+  using TlsTransport::TlsTransport;
+};
+
+TlsHandshake::TlsHandshake(std::shared_ptr<const TlsContext> context, Descriptor socket)
+    : impl_(std::make_unique<Impl>(std::move(context), std::move(socket))) {}
+TlsHandshake::TlsHandshake(TlsHandshake&&) noexcept = default;
+TlsHandshake& TlsHandshake::operator=(TlsHandshake&&) noexcept = default;
+TlsHandshake::~TlsHandshake() = default;
+Result<short> TlsHandshake::step() { return impl_->shake_hands(); }
+int TlsHandshake::descriptor() const noexcept { return impl_->descriptor(); }
+Error TlsHandshake::silent() const { return impl_->silent(); }
+std::unique_ptr<Transport> TlsHandshake::take() && { return std::move(impl_); }
+
 Result<std::unique_ptr<Transport>> start_tls(std::shared_ptr<const TlsContext> context,
                                              Descriptor socket, SteadyTime deadline) {
-  const int fd = socket.get();
-  auto transport = std::make_unique<TlsTransport>(std::move(context), std::move(socket));
+  TlsHandshake handshake(std::move(context), std::move(socket));
   while (true) {
-    const Result<short> events = transport->shake_hands();
+    const Result<short> events = handshake.step();
     if (!events) return events.error();
-    if (*events == 0) return std::unique_ptr<Transport>(std::move(transport));
-    if (!wait_for(fd, *events, deadline)) return transport->silent();
+    if (*events == 0) return std::move(handshake).take();
+    if (!wait_for(handshake.descriptor(), *events, deadline)) return handshake.silent();
   }
 }
 
-Result<std::unique_ptr<Connector>> make_tls_connector(RedisUrl url, const TlsOptions& options) {
-  auto context = TlsContext::load(options, url.host, url.display());
-  if (!context) return std::move(context).error();
-  return std::unique_ptr<Connector>(
-      std::make_unique<TlsConnector>(std::move(url), *std::move(context)));
+std::unique_ptr<Connector> make_tls_connector(RedisUrl url,
+                                              std::shared_ptr<const TlsContext> context) {
+  return std::make_unique<TlsConnector>(std::move(url), std::move(context));
 }
 
 }  // namespace websession::redis

@@ -11,8 +11,30 @@
 namespace websession::redis {
 
 // As make_socket_connector(); each connection is made with its handshake.
-// Error: invalid_argument, as of TlsContext::load().
-Result<std::unique_ptr<Connector>> make_tls_connector(RedisUrl url, const TlsOptions& options);
+std::unique_ptr<Connector> make_tls_connector(RedisUrl url,
+                                              std::shared_ptr<const TlsContext> context);
+
+// The handshake on a connected socket that does not block, step by step.
+class TlsHandshake {
+ public:
+  TlsHandshake(std::shared_ptr<const TlsContext> context, Descriptor socket);
+  TlsHandshake(TlsHandshake&&) noexcept;
+  TlsHandshake& operator=(TlsHandshake&&) noexcept;
+  ~TlsHandshake();
+
+  // Gives poll's events to wait for before the next step; 0: it is done.
+  // Errors: rejected (a certificate, or no TLS at all), unavailable.
+  Result<short> step();
+  [[nodiscard]] int descriptor() const noexcept;
+  // What it means that the deadline has come before it was done.
+  [[nodiscard]] Error silent() const;
+  // Once it is done.
+  std::unique_ptr<Transport> take() &&;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 // Speaks TLS on a connected socket that does not block.
 // Errors: rejected (a certificate, or no TLS at all), unavailable, timeout.

@@ -39,6 +39,14 @@ class Transport {
   // Ends the connection for both sides, so that whoever waits in it returns. Any thread may call
   // it.
   virtual void shut_down() noexcept = 0;
+  // For an event loop. The descriptor that tells when there is something to do.
+  [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
+  // Whether read_ready has bytes to give that the descriptor does not tell of any more.
+  [[nodiscard]] virtual bool has_buffered() const noexcept { return false; }
+  // Whether something is to be sent that no caller has asked for: the next read_ready does it, as
+  // soon as the descriptor is writable.
+  [[nodiscard]] virtual bool has_unsent() const noexcept { return false; }
+
   // Closes without a word to the peer: for the child of a fork, whose parent goes on using it.
   virtual void disown() noexcept = 0;
 };

@@ -24,7 +24,7 @@
 
 #include "changed_fields.hpp"
 #include "command_calls.hpp"
-#include "engine.hpp"
+#include "endpoint.hpp"
 #include "hinting_store.hpp"
 #include "random.hpp"
 #include "redis_fixture.hpp"
@@ -79,8 +79,8 @@ class RedisShortcuts : public RedisTest {
     if (answer == "0") return {by_transaction, by_hsetex};
     return {by_transaction};
   }
-  std::shared_ptr<RedisStore> connect_with(const std::string& prefix, const Path& path,
-                                           std::size_t connections = 4, std::string url = {}) {
+  StorePtr connect_with(const std::string& prefix, const Path& path, std::size_t connections = 4,
+                        std::string url = {}) {
     RedisOptions options = patient_options(clock);
     options.connections = connections;
     options.prefix = prefix;
@@ -89,7 +89,7 @@ class RedisShortcuts : public RedisTest {
             .value();
     endpoint.login.guarded = path.guarded;
     endpoint.login.transactions = path.transactions;
-    return redis::make_store(std::move(endpoint.connector), std::move(endpoint.login), options);
+    return redis::make_store(redis::make_connector(endpoint), std::move(endpoint.login), options);
   }
   static constexpr Lifetime five_minutes{minutes(5)};
   // With hints, as a session that was loaded with five minutes left, before others changed it.

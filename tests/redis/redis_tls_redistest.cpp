@@ -8,11 +8,11 @@
 #include <thread>
 
 #include "certificates.hpp"
+#include "endpoint.hpp"
 #include "fork_support.hpp"
 #include "random.hpp"
 #include "redis_fixture.hpp"
 #include "redis_store_impl.hpp"
-#include "tls_transport.hpp"
 
 namespace websession::testing {
 namespace {
@@ -50,7 +50,7 @@ class RedisTlsTest : public RedisTest {
     const std::size_t begin = info.find(name) + name.size();
     return info.substr(begin, info.find('\r', begin) - begin);
   }
-  static void expect_works(const Result<std::shared_ptr<RedisStore>>& store) {
+  static void expect_works(const Result<StorePtr>& store) {
     ASSERT_TRUE(store) << store.error().message();
     const StoreKey from = fresh_key();
     const StoreKey to = fresh_key();
@@ -62,8 +62,7 @@ class RedisTlsTest : public RedisTest {
     EXPECT_EQ((*store)->load(to).value()->fields.find("n"), "2");
     EXPECT_TRUE((*store)->erase(to).value());
   }
-  static void expect_rejected(const Result<std::shared_ptr<RedisStore>>& store,
-                              const std::string& advice) {
+  static void expect_rejected(const Result<StorePtr>& store, const std::string& advice) {
     ASSERT_FALSE(store);
     EXPECT_EQ(store.error().code, Errc::rejected) << store.error().message();
     EXPECT_NE(store.error().detail.find(advice), std::string::npos) << store.error().detail;
@@ -76,7 +75,7 @@ class RedisTlsTest : public RedisTest {
 // Counts the attempts to connect.
 class Attempts final : public redis::Connector {
  public:
-  explicit Attempts(std::unique_ptr<redis::Connector> inner) : inner_(std::move(inner)) {}
+  explicit Attempts(std::shared_ptr<redis::Connector> inner) : inner_(std::move(inner)) {}
   Result<std::unique_ptr<redis::Transport>> connect(SteadyTime deadline) override {
     ++count;
     return inner_->connect(deadline);
@@ -84,29 +83,29 @@ class Attempts final : public redis::Connector {
   int count = 0;
 
  private:
-  std::unique_ptr<redis::Connector> inner_;
+  std::shared_ptr<redis::Connector> inner_;
 };
 
 class RedisOverTls : public RedisTlsTest {};
 
 TEST_F(RedisOverTls, TakesTheUrlAndTheOptionsThatItNeeds) {
-  expect_works(RedisStore::connect(server->tls_url(), trusting()));
-  expect_works(RedisStore::connect(server->tls_url() + "/3", trusting()));
+  expect_works(connect_redis(server->tls_url(), trusting()));
+  expect_works(connect_redis(server->tls_url() + "/3", trusting()));
   RedisOptions by_name = trusting();
   by_name.tls.server_name = "localhost";
-  expect_works(RedisStore::connect(server->tls_url(), by_name));
+  expect_works(connect_redis(server->tls_url(), by_name));
   RedisOptions by_folder = trusting();
   by_folder.tls.ca_file.clear();
   by_folder.tls.ca_folder = authority.certificate_folder();
-  expect_works(RedisStore::connect(server->tls_url(), by_folder));
+  expect_works(connect_redis(server->tls_url(), by_folder));
   probe->text({"CONFIG", "SET", "requirepass", "hunter2"});
   const std::string port = server->tls_url().substr(server->tls_url().rfind(':'));
-  expect_works(RedisStore::connect("rediss://:hunter2@127.0.0.1" + port, trusting()));
+  expect_works(connect_redis("rediss://:hunter2@127.0.0.1" + port, trusting()));
 }
 
 // Tickets of TLS 1.3 come after the handshake, unasked.
 TEST_F(RedisOverTls, KeepsItsConnection) {
-  const auto store = RedisStore::connect(server->tls_url(), trusting());
+  const auto store = connect_redis(server->tls_url(), trusting());
   const std::string before = connections_so_far();
   for (int i = 0; i < 10; ++i) expect_works(store);
   EXPECT_EQ(connections_so_far(), before);
@@ -114,7 +113,7 @@ TEST_F(RedisOverTls, KeepsItsConnection) {
 
 // Everybody's values are their own, small ones and those of many records.
 TEST_F(RedisOverTls, ManyThreadsShareIt) {
-  const auto store = RedisStore::connect(server->tls_url(), trusting()).value();
+  const auto store = connect_redis(server->tls_url(), trusting()).value();
   const std::string pattern = Random().bytes(1024);
   std::vector<std::thread> threads;
   for (std::size_t t = 0; t < 16; ++t) {
@@ -145,14 +144,13 @@ TEST_F(RedisOverTls, ManyThreadsShareIt) {
 TEST_F(RedisOverTls, AServerThatCannotProveWhoItIsIsRejectedAtOnce) {
   RedisOptions stranger = trusting();
   stranger.tls.ca_file.clear();  // the system's CAs
-  expect_rejected(RedisStore::connect(server->tls_url(), stranger), "tls.ca_file");
+  expect_rejected(connect_redis(server->tls_url(), stranger), "tls.ca_file");
   RedisOptions elsewhere = trusting();
   elsewhere.tls.server_name = "redis.example";
-  expect_rejected(RedisStore::connect(server->tls_url(), elsewhere), "\"redis.example\"");
+  expect_rejected(connect_redis(server->tls_url(), elsewhere), "\"redis.example\"");
 
   const auto attempts = std::make_shared<Attempts>(
-      redis::make_tls_connector(redis::parse_redis_url(server->tls_url()).value(), elsewhere.tls)
-          .value());
+      redis::make_connector(redis::make_endpoint(server->tls_url(), elsewhere, "p", {}).value()));
   const auto store = redis::make_store(attempts, {}, trusting());
   const Result<void> created = store->create(fresh_key(), fields(), minute);
   ASSERT_FALSE(created);
@@ -161,21 +159,21 @@ TEST_F(RedisOverTls, AServerThatCannotProveWhoItIsIsRejectedAtOnce) {
   EXPECT_EQ(attempts->count, 1) << "trying again would not help";
 
   stranger.tls.verify_peer = false;
-  expect_works(RedisStore::connect(server->tls_url(), stranger));
+  expect_works(connect_redis(server->tls_url(), stranger));
 }
 
 TEST_F(RedisOverTls, AnExpiredCertificateIsRejected) {
   const RedisServer expired(
       server_options(), files_of(authority.issue(
                             {{"IP:127.0.0.1"}, -std::chrono::hours(2), -std::chrono::hours(1)})));
-  expect_rejected(RedisStore::connect(expired.tls_url(), trusting()), "has expired");
+  expect_rejected(connect_redis(expired.tls_url(), trusting()), "has expired");
 }
 
 TEST_F(RedisOverTls, PlainTextToThePortForTlsSaysWhatToDo) {
   std::string url = server->tls_url();
   url.erase(url.find("ss:") + 1, 1);
   for (int i = 0; i < 10; ++i) {
-    const auto store = RedisStore::connect(url);
+    const auto store = connect_redis(url);
     ASSERT_FALSE(store);
     EXPECT_EQ(store.error().code, Errc::unavailable) << store.error().message();
     EXPECT_NE(store.error().detail.find("use rediss://"), std::string::npos)
@@ -191,7 +189,7 @@ TEST_F(RedisOverTls, TlsToAPlainPortSaysWhatToDoByTheDeadline) {
     RedisOptions options = trusting();
     options.connect_timeout = milliseconds(100);
     const auto start = SteadyClock::now();
-    const auto store = RedisStore::connect(url, options);
+    const auto store = connect_redis(url, options);
     EXPECT_LT(SteadyClock::now() - start, options.connect_timeout + scheduling_margin) << "P7";
     ASSERT_FALSE(store);
     EXPECT_TRUE(store.error().code == Errc::rejected || store.error().code == Errc::timeout)
@@ -201,7 +199,7 @@ TEST_F(RedisOverTls, TlsToAPlainPortSaysWhatToDoByTheDeadline) {
 }
 
 TEST_F(RedisOverTls, ARestartGoesUnnoticed) {
-  const auto store = RedisStore::connect(server->tls_url(), trusting()).value();
+  const auto store = connect_redis(server->tls_url(), trusting()).value();
   for (int i = 0; i < 3; ++i) {
     const Result<void> created = store->create(fresh_key(), fields(), minute);
     ASSERT_TRUE(created) << created.error().message();
@@ -214,7 +212,7 @@ TEST_F(RedisOverTls, ARestartGoesUnnoticed) {
 TEST_F(RedisOverTls, AServerThatStallsCostsTheDeadline) {
   RedisOptions options = trusting();
   options.operation_timeout = milliseconds(100);
-  const auto store = RedisStore::connect(server->tls_url(), options).value();
+  const auto store = connect_redis(server->tls_url(), options).value();
   const StoreKey key = fresh_key();
   server->pause();
   const auto start = SteadyClock::now();
@@ -231,7 +229,7 @@ TEST_F(RedisOverTls, AChildOfAForkConnectsAnew) {
   if (!child_may_allocate) GTEST_SKIP() << child_may_hang;
   RedisOptions options = trusting();
   options.connections = 1;
-  const auto store = RedisStore::connect(server->tls_url(), options).value();
+  const auto store = connect_redis(server->tls_url(), options).value();
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields({{"n", "0"}}), minute));
   const std::string before = connections_so_far();
@@ -280,15 +278,15 @@ TEST_P(RedisTlsVersions, AClientProvesWhoItIs) {
     options.tls.key_file = client.key_file;
     return options;
   };
-  expect_works(RedisStore::connect(server->tls_url(), with(authority.issue({}))));
+  expect_works(connect_redis(server->tls_url(), with(authority.issue({}))));
   Authority stranger;
   const Identity unknown = stranger.issue({});
   const Identity expired = authority.issue({{}, -std::chrono::hours(2), -std::chrono::hours(1)});
   // Some of these are heard of only after the handshake, while the first bytes are on their way.
   for (int i = 0; i < 20; ++i) {
-    expect_rejected(RedisStore::connect(server->tls_url(), trusting()), "tls.certificate_file");
+    expect_rejected(connect_redis(server->tls_url(), trusting()), "tls.certificate_file");
     for (const Identity& wrong : {unknown, expired}) {
-      expect_rejected(RedisStore::connect(server->tls_url(), with(wrong)),
+      expect_rejected(connect_redis(server->tls_url(), with(wrong)),
                       "refused the client certificate");
     }
   }
