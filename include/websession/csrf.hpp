@@ -23,6 +23,17 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
+class AsyncSession;  // async/session.hpp
+template <class T>
+class Op;
+
+namespace internal {
+class SessionState;
+class StoreFlow;
+template <class T>
+class Task;
+}  // namespace internal
+
 // A token for this session: 86 base64url characters, fit for HTML, headers and URLs as they are.
 // All tokens of a session stay valid as long as it lives, in every tab, or until renew_csrf.
 //
@@ -38,6 +49,7 @@ namespace websession {
 // Errors: invalid_argument (the session was invalidated), gone, corrupt, no_randomness, those of
 // the store.
 [[nodiscard]] Result<std::string> csrf_token(Session& session);
+[[nodiscard]] Op<std::string> csrf_token(const AsyncSession& session);
 
 // Whether csrf_token gave this for this session. False for any other text, and for a session that
 // never gave a token or is over. Compares in constant time; takes no round trip.
@@ -88,6 +100,7 @@ class CsrfCookie {
   // `cookie_header`: of this request. Without a session no round trip. Errors: no_randomness; where
   // there is a session, those of csrf_token.
   [[nodiscard]] Result<Token> token(Session& session, std::string_view cookie_header) const;
+  [[nodiscard]] Op<Token> token(const AsyncSession& session, std::string_view cookie_header) const;
 
   // Whether `token` gave this, to this session or with a cookie of this request. Compares in
   // constant time; takes no round trip.
@@ -97,7 +110,12 @@ class CsrfCookie {
  private:
   CsrfCookie() = default;
   [[nodiscard]] std::vector<std::string_view> find(std::string_view cookie_header) const;
-  [[nodiscard]] Result<std::string> set_cookie(const SessionBase& session, std::string value) const;
+  internal::Task<Result<Token>> token(internal::StoreFlow& flow, internal::SessionState& state,
+                                      std::string_view cookie_header) const;
+  [[nodiscard]] Result<Token> cookie_token(const internal::SessionState& state,
+                                           std::string_view cookie_header) const;
+  [[nodiscard]] Result<std::string> set_cookie(const internal::SessionState& state,
+                                               std::string value) const;
   [[nodiscard]] std::string secret_of(const std::string& key, std::string_view value) const;
 
   std::vector<std::string> keys_;  // derived from the ring's secrets, in their order

@@ -22,6 +22,10 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
+class AsyncSession;  // async/session.hpp
+template <class T>
+class Op;
+
 // One message.
 struct Flash {
   std::string kind;
@@ -48,6 +52,7 @@ void add_flash(SessionBase& session, std::string_view kind, std::string_view tex
 // Errors: invalid_argument (the session was invalidated), gone, those of the store; the messages
 // then stay, but with `maybe_applied` they may be lost. A page can well be shown without them.
 [[nodiscard]] Result<std::vector<Flash>> take_flashes(Session& session);
+[[nodiscard]] Op<std::vector<Flash>> take_flashes(const AsyncSession& session);
 
 }  // namespace websession
 WEBSESSION_API_END

@@ -28,6 +28,10 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
+class AsyncSession;  // async/session.hpp
+template <class T>
+class Op;
+
 namespace internal {
 class SessionState;
 class StoreFlow;
@@ -44,6 +48,13 @@ struct CodeOptions {
   // What the code vouches for: the address that it is sent to, or an order. With something else in
   // its place it is wrong, so nobody can have a code sent to themselves and use it for another.
   std::string about{};
+};
+
+// The same without what it is about, which the asynchronous issue() takes apart.
+struct CodeRules {
+  int digits = 6;
+  std::chrono::milliseconds valid_for = std::chrono::minutes(10);
+  int attempts = 5;
 };
 
 // How many tries there may be about one thing (CodeOptions::about), for each purpose, whatever
@@ -118,6 +129,8 @@ class OneTimeCodes {
   // no_randomness, those of the store. After an error the code before may be over, too.
   [[nodiscard]] Result<std::string> issue(Session& session, std::string_view purpose,
                                           const CodeOptions& options = {}) const;
+  [[nodiscard]] Op<std::string> issue(const AsyncSession& session, std::string_view purpose,
+                                      std::string_view about = {}, CodeRules rules = {}) const;
 
   // Whether this is the code, for what it was issued `about`. Each call takes one of the attempts,
   // atomically and before it answers, whatever was typed; so of any number of requests that guess
@@ -133,6 +146,8 @@ class OneTimeCodes {
   // attempt may count and the code be used up: offer a new one.
   [[nodiscard]] Result<CodeCheck> verify(Session& session, std::string_view purpose,
                                          std::string_view code, std::string_view about = {}) const;
+  [[nodiscard]] Op<CodeCheck> verify(const AsyncSession& session, std::string_view purpose,
+                                     std::string_view code, std::string_view about = {}) const;
 
  private:
   explicit OneTimeCodes(std::vector<std::string> keys) noexcept : keys_(std::move(keys)) {}

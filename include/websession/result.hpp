@@ -30,6 +30,7 @@ enum class Errc {
   no_randomness,      // the system's random source failed
   gone,               // the session ended (erased, expired, replaced) while this request used it
   too_many_sessions,  // max_sessions_per_principal: sign out elsewhere first; nothing was signed in
+  canceled,           // nobody waits for it any more (Op::stop_on); nothing was done
 };
 
 const std::error_category& error_category() noexcept;

@@ -59,6 +59,7 @@ class Session : public SessionBase {
   Result<bool> replace(std::string_view name, Texts any_of,
                        std::optional<Result<std::string>> desired);
 
+  std::unique_ptr<internal::SessionState> owned_;
   SessionStore* store_;  // the manager's; it lives as long as the state
 };
 

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -205,10 +204,11 @@ class SessionBase {
   [[nodiscard]] const SessionId* id() const noexcept;
 
  protected:
-  explicit SessionBase(std::unique_ptr<internal::SessionState> state) noexcept;
-  SessionBase(SessionBase&&) noexcept;
-  SessionBase& operator=(SessionBase&&) noexcept;
-  ~SessionBase();
+  // The state is whose who derives from this.
+  explicit SessionBase(internal::SessionState& state) noexcept : state_(&state) {}
+  SessionBase(const SessionBase&) noexcept = default;
+  SessionBase& operator=(const SessionBase&) noexcept = default;
+  ~SessionBase() = default;
 
   using Texts = Result<std::vector<std::string>>;
   // The stored texts that `expected` matches.
@@ -244,7 +244,7 @@ class SessionBase {
   void put(std::string_view name, Result<std::string> text,
            std::optional<std::chrono::milliseconds> expires_in);
 
-  std::unique_ptr<internal::SessionState> state_;
+  internal::SessionState* state_;
 };
 
 }  // namespace websession

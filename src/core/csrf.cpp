@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "async/session_operation.hpp"
 #include "base64.hpp"
 #include "decisions.hpp"
 #include "digest.hpp"
@@ -17,6 +18,7 @@ namespace {
 using internal::SessionAccess;
 using internal::SessionState;
 using internal::StoreFlow;
+using internal::Task;
 
 constexpr std::string_view field = internal::csrf_field;
 constexpr std::size_t secret_bytes = 32;
@@ -48,6 +50,12 @@ Result<std::string> masked(std::string_view secret) {
   return internal::encode_base64(*mask + combine(*mask, secret));
 }
 
+CsrfCookie::Token for_one_visitor() {
+  CsrfCookie::Token token;
+  token.headers = {{"Cache-Control", "no-store", Header::Mode::replace}};
+  return token;
+}
+
 bool holds(std::string_view token, std::string_view secret) {
   const std::optional<std::string> bytes = internal::decode_base64(token);
   if (!bytes || bytes->size() != 2 * secret_bytes) return false;
@@ -58,7 +66,7 @@ bool holds(std::string_view token, std::string_view secret) {
 
 }  // namespace
 
-internal::Task<Result<std::string>> internal::csrf_token(StoreFlow& flow, SessionState& state) {
+Task<Result<std::string>> internal::csrf_token(StoreFlow& flow, SessionState& state) {
   const OperationGuard guard(state);
   if (auto alone = guard.check(); !alone) co_return std::move(alone).error();
   auto find = library_secret(flow, state, field);
@@ -73,6 +81,12 @@ Result<std::string> csrf_token(Session& session) {
   return SessionAccess::run(session, [](StoreFlow& flow, SessionState& state) {
     return internal::csrf_token(flow, state);
   });
+}
+
+Op<std::string> csrf_token(const AsyncSession& session) {
+  return internal::session_operation<std::string>(
+      session,
+      [](StoreFlow& flow, SessionState& state) { return internal::csrf_token(flow, state); });
 }
 
 bool csrf_valid(const SessionBase& session, std::string_view token) {
@@ -113,16 +127,21 @@ std::string CsrfCookie::secret_of(const std::string& key, std::string_view value
   return internal::hmac_sha256(key, cookie_.name + '=' + std::string(value));
 }
 
-Result<CsrfCookie::Token> CsrfCookie::token(Session& session,
-                                            std::string_view cookie_header) const {
-  Token token;
-  token.headers = {{"Cache-Control", "no-store", Header::Mode::replace}};
-  if (SessionAccess::state(session).is_or_will_be_stored()) {
-    Result<std::string> text = csrf_token(session);
-    if (!text) return std::move(text).error();
-    token.text = *std::move(text);
-    return token;
-  }
+Task<Result<CsrfCookie::Token>> CsrfCookie::token(StoreFlow& flow, SessionState& state,
+                                                  std::string_view cookie_header) const {
+  if (!state.is_or_will_be_stored()) co_return cookie_token(state, cookie_header);
+  auto ask = internal::csrf_token(flow, state);
+  Result<std::string> text = co_await ask;
+  if (!text) co_return std::move(text).error();
+  Token token = for_one_visitor();
+  token.text = *std::move(text);
+  co_return std::move(token);
+}
+
+// Without a session.
+Result<CsrfCookie::Token> CsrfCookie::cookie_token(const SessionState& state,
+                                                   std::string_view cookie_header) const {
+  Token token = for_one_visitor();
   std::string value;
   if (const std::vector<std::string_view> values = find(cookie_header); !values.empty()) {
     value = values.front();
@@ -130,7 +149,7 @@ Result<CsrfCookie::Token> CsrfCookie::token(Session& session,
     const Result<std::string> random = internal::random_string(secret_bytes);
     if (!random) return random.error();
     value = internal::encode_base64(*random);
-    Result<std::string> header = set_cookie(session, value);
+    Result<std::string> header = set_cookie(state, value);
     if (!header) return std::move(header).error();
     token.headers.push_back({"Set-Cookie", *std::move(header), Header::Mode::append});
   }
@@ -140,15 +159,31 @@ Result<CsrfCookie::Token> CsrfCookie::token(Session& session,
   return token;
 }
 
-Result<std::string> CsrfCookie::set_cookie(const SessionBase& session, std::string value) const {
+Result<CsrfCookie::Token> CsrfCookie::token(Session& session,
+                                            std::string_view cookie_header) const {
+  return SessionAccess::run(session, [&](StoreFlow& flow, SessionState& state) {
+    return token(flow, state, cookie_header);
+  });
+}
+
+Op<CsrfCookie::Token> CsrfCookie::token(const AsyncSession& session,
+                                        std::string_view cookie_header) const {
+  return internal::session_operation<Token>(
+      session,
+      [self = *this, header = std::string(cookie_header)](StoreFlow& flow, SessionState& state) {
+        return self.token(flow, state, header);
+      });
+}
+
+Result<std::string> CsrfCookie::set_cookie(const SessionState& state, std::string value) const {
   SetCookie cookie;
   cookie.name = cookie_.name;
   cookie.value = std::move(value);
   cookie.path = cookie_.path;
   cookie.domain = cookie_.domain;
   cookie.same_site = cookie_.same_site;
-  cookie.secure = cookie_.secure == Secure::always ||
-                  (cookie_.secure == Secure::automatic && SessionAccess::state(session).is_https());
+  cookie.secure =
+      cookie_.secure == Secure::always || (cookie_.secure == Secure::automatic && state.is_https());
   cookie.http_only = cookie_.http_only;
   cookie.partitioned = cookie_.partitioned;
   return serialize(cookie);

@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "async/session_operation.hpp"
 #include "base64.hpp"
 #include "decisions.hpp"
 #include "library_names.hpp"
@@ -162,6 +163,12 @@ Result<std::vector<Flash>> take_flashes(Session& session) {
   return SessionAccess::run(session, [](StoreFlow& flow, SessionState& state) {
     return internal::take_flashes(flow, state);
   });
+}
+
+Op<std::vector<Flash>> take_flashes(const AsyncSession& session) {
+  return internal::session_operation<std::vector<Flash>>(
+      session,
+      [](StoreFlow& flow, SessionState& state) { return internal::take_flashes(flow, state); });
 }
 
 }  // namespace websession

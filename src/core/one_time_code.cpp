@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "async/session_operation.hpp"
 #include "base64.hpp"
 #include "characters.hpp"
 #include "code_digits.hpp"
@@ -323,6 +324,25 @@ Result<CodeCheck> OneTimeCodes::verify(Session& session, std::string_view purpos
   return SessionAccess::run(session, [&](StoreFlow& flow, SessionState& state) {
     return verify(flow, state, purpose, typed, about);
   });
+}
+
+Op<std::string> OneTimeCodes::issue(const AsyncSession& session, std::string_view purpose,
+                                    std::string_view about, CodeRules rules) const {
+  CodeOptions options{rules.digits, rules.valid_for, rules.attempts, std::string(about)};
+  return internal::session_operation<std::string>(
+      session, [self = *this, purpose = std::string(purpose), options = std::move(options)](
+                   StoreFlow& flow, SessionState& state) {
+        return self.issue(flow, state, purpose, options);
+      });
+}
+
+Op<CodeCheck> OneTimeCodes::verify(const AsyncSession& session, std::string_view purpose,
+                                   std::string_view typed, std::string_view about) const {
+  return internal::session_operation<CodeCheck>(
+      session, [self = *this, purpose = std::string(purpose), typed = std::string(typed),
+                about = std::string(about)](StoreFlow& flow, SessionState& state) {
+        return self.verify(flow, state, purpose, typed, about);
+      });
 }
 
 }  // namespace websession

@@ -30,6 +30,8 @@ class Category final : public std::error_category {
         return "gone";
       case Errc::too_many_sessions:
         return "too many sessions";
+      case Errc::canceled:
+        return "canceled";
     }
     return "unknown error";
   }

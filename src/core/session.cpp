@@ -13,11 +13,6 @@ using internal::SessionAccess;
 using internal::SessionState;
 using internal::StoreFlow;
 
-SessionBase::SessionBase(std::unique_ptr<SessionState> state) noexcept : state_(std::move(state)) {}
-SessionBase::SessionBase(SessionBase&&) noexcept = default;
-SessionBase& SessionBase::operator=(SessionBase&&) noexcept = default;
-SessionBase::~SessionBase() = default;
-
 std::string SessionBase::value(std::string_view name, std::string_view fallback) const {
   const std::optional<std::string_view> text = find(name);
   return text ? internal::decode_string(*text) : std::string(fallback);
@@ -87,7 +82,7 @@ bool SessionBase::can_hold(std::string_view name, std::string_view text) const {
 }
 
 Session::Session(std::unique_ptr<SessionState> state, SessionStore& store) noexcept
-    : SessionBase(std::move(state)), store_(&store) {}
+    : SessionBase(*state), owned_(std::move(state)), store_(&store) {}
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;

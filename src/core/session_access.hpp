@@ -1,8 +1,12 @@
 // The door from the public Session to what it holds, for the library's own parts.
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "blocking_flow.hpp"
 #include "session_state.hpp"
+#include "websession/async/session.hpp"
 #include "websession/session.hpp"
 
 namespace websession::internal {
@@ -28,7 +32,7 @@ class SessionAccess {
   }
   // For an operation that does not change the session, but must not meet another one.
   [[nodiscard]] static SessionState* kept(const Session* session) noexcept {
-    return session != nullptr ? session->state_.get() : nullptr;
+    return session != nullptr ? session->state_ : nullptr;
   }
 
   // A session that another manager of the same sessions has opened goes by this one's options and
@@ -37,6 +41,27 @@ class SessionAccess {
     if (session.state_->is_busy()) return;
     session.state_->set_context(context);
     session.store_ = &store;
+  }
+
+  // The same for a session that goes by its own store.
+  static void hand_over(SessionState& state, const ContextPtr& context) {
+    if (!state.is_busy()) state.set_context(context);
+  }
+  [[nodiscard]] static const std::shared_ptr<SessionState>& shared(
+      const AsyncSession& session) noexcept {
+    return session.owned_;
+  }
+  // Null of null.
+  [[nodiscard]] static std::shared_ptr<SessionState> shared(const AsyncSession* session) noexcept {
+    return session != nullptr ? session->owned_ : nullptr;
+  }
+  [[nodiscard]] static const std::shared_ptr<const AsyncHome>& home(
+      const AsyncSession& session) noexcept {
+    return session.home_;
+  }
+  [[nodiscard]] static AsyncSession make(std::shared_ptr<SessionState> state,
+                                         std::shared_ptr<const AsyncHome> home) noexcept {
+    return {std::move(state), std::move(home)};
   }
 
   // The session's own. `make(flow, state)` gives the Task.

@@ -45,6 +45,7 @@ class SessionState {
   SessionState& operator=(const SessionState&) = delete;
 
   [[nodiscard]] const SessionContext& context() const noexcept { return *context_; }
+  [[nodiscard]] const ContextPtr& shared_context() const noexcept { return context_; }
   [[nodiscard]] const Clock& clock() const noexcept { return *context_->clock; }
 
   void set_context(const ContextPtr& context) {

@@ -1,6 +1,7 @@
 // How a decision asks a store.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <span>
@@ -149,6 +150,11 @@ class StoreFlow final : public Flow {
     return ask<Result<void>>([this, time](auto& answer) { return driver_.pause(time, answer); });
   }
 
+  // How long a call that is made now may take. None: there is no deadline.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> time_left() const {
+    if (clock_ == nullptr || !until_) return std::nullopt;
+    return std::max(*until_ - clock_->steady(), SteadyTime::duration(0));
+  }
   // Whether anything was asked after the deadline, and what that was answered.
   [[nodiscard]] bool has_timed_out() const noexcept { return has_timed_out_; }
   [[nodiscard]] static Error timed_out() {

@@ -1,0 +1,356 @@
+#include "websession/async/epoll_reactor.hpp"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <system_error>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace websession {
+namespace {
+
+constexpr int events_at_once = 64;
+
+Error no_room(const char* what) {
+  return make_error(Errc::unavailable, std::string(what) + ": " +
+                                           std::generic_category().message(errno) +
+                                           " (is there room for more descriptors?)");
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int get() const noexcept { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+}  // namespace
+
+// Outlives the reactor for as long as there are watches and timers.
+class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  // What a Watch or a Timer has given to the loop. Of no use once that is gone; it is destroyed
+  // when the round is over, as it may be what is being called.
+  struct WatchNode {
+    int fd = -1;
+    unsigned interest = Reactor::none;
+    Callback<void(unsigned)> ready{};
+    bool alive = true;
+  };
+  struct TimerNode;
+  using Timers = std::multimap<SteadyTime, TimerNode*>;
+  struct TimerNode {
+    Callback<void()> fired{};
+    Timers::iterator place{};
+    bool armed = false;
+    bool alive = true;
+  };
+
+  Impl()
+      : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        clock_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {}
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl() = default;
+
+  Result<void> open() {
+    if (epoll_.get() < 0 || wake_.get() < 0 || clock_.get() < 0) return no_room("no event loop");
+    for (const int fd : {wake_.get(), clock_.get()}) {
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.fd = fd;  // below any pointer to a node
+      if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+        return no_room("no event loop");
+    }
+    return {};
+  }
+
+  // What nobody is to call any more goes, with all that it holds.
+  void close() {
+    std::vector<Callback<void()>> functions;
+    std::vector<Callback<void(unsigned)>> watchers;
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+      functions.swap(posted_);
+    }
+    for (WatchNode* node : watches_) watchers.push_back(std::move(node->ready));
+    for (TimerNode* node : timers_) functions.push_back(std::move(node->fired));
+  }
+
+  [[nodiscard]] int descriptor() const noexcept { return epoll_.get(); }
+  [[nodiscard]] bool is_runner() const noexcept {
+    return runner_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
+
+  void post(Callback<void()> function) {
+    bool wakes = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return;
+      posted_.push_back(std::move(function));
+      wakes = !is_runner() && !std::exchange(woken_, true);
+    }
+    if (wakes) wake();
+  }
+
+  void run() {
+    is_running_on_ = true;
+    while (!stopped_.exchange(false)) round(std::nullopt);
+    is_running_on_ = false;
+  }
+  void stop() {
+    stopped_ = true;
+    wake();
+  }
+
+  void round(std::optional<std::chrono::milliseconds> at_most) {
+    runner_ = std::this_thread::get_id();
+    int timeout = at_most ? static_cast<int>(at_most->count()) : -1;
+    if (has_posted()) timeout = 0;
+    std::array<epoll_event, events_at_once> events;
+    const int count = ::epoll_wait(epoll_.get(), events.data(), events_at_once, timeout);
+    for (int i = 0; i < count; ++i) handle(events[static_cast<std::size_t>(i)]);
+    call_posted();
+    dead_watches_.clear();
+    dead_timers_.clear();
+    runner_ = std::thread::id();
+    if (!is_running_on_ && has_posted()) wake();  // for the loop that this one is in
+  }
+
+  // On the loop.
+
+  void add(WatchNode& node) { watches_.insert(&node); }
+  void remove(std::unique_ptr<WatchNode> node) {
+    watches_.erase(node.get());
+    if (node->interest != Reactor::none && owner_ == ::getpid()) {
+      ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, node->fd, nullptr);
+    }
+    node->alive = false;
+    dead_watches_.push_back(std::move(node));
+    if (!is_runner()) dead_watches_.clear();
+  }
+  // False: the system has no room for it.
+  bool want(WatchNode& node, unsigned interest) {
+    if (interest == node.interest || owner_ != ::getpid()) return true;
+    int operation = EPOLL_CTL_MOD;
+    if (interest == Reactor::none) operation = EPOLL_CTL_DEL;
+    if (node.interest == Reactor::none) operation = EPOLL_CTL_ADD;
+    epoll_event event{};
+    if ((interest & Reactor::readable) != 0) event.events |= EPOLLIN;
+    if ((interest & Reactor::writable) != 0) event.events |= EPOLLOUT;
+    event.data.ptr = &node;
+    if (::epoll_ctl(epoll_.get(), operation, node.fd, &event) != 0) return false;
+    node.interest = interest;
+    return true;
+  }
+
+  void add(TimerNode& node) { timers_.insert(&node); }
+  void remove(std::unique_ptr<TimerNode> node) {
+    disarm(*node);
+    timers_.erase(node.get());
+    node->alive = false;
+    dead_timers_.push_back(std::move(node));
+    if (!is_runner()) dead_timers_.clear();
+  }
+  void arm(TimerNode& node, SteadyTime at) {
+    disarm(node);
+    node.place = armed_.emplace(at, &node);
+    node.armed = true;
+    if (node.place == armed_.begin()) set_clock(at);
+  }
+  void disarm(TimerNode& node) {
+    if (std::exchange(node.armed, false)) armed_.erase(node.place);
+  }
+
+ private:
+  [[nodiscard]] bool has_posted() {
+    const std::lock_guard lock(mutex_);
+    return !posted_.empty();
+  }
+  void wake() const noexcept {
+    const std::uint64_t one = 1;
+    static_cast<void>(::write(wake_.get(), &one, sizeof one));
+  }
+  void set_clock(SteadyTime at) const noexcept {
+    const auto since = std::max(at.time_since_epoch(), SteadyTime::duration(1));  // 0 disarms it
+    const auto whole = std::chrono::floor<std::chrono::seconds>(since);
+    itimerspec when{};
+    when.it_value.tv_sec = static_cast<time_t>(whole.count());
+    when.it_value.tv_nsec = static_cast<long>(std::chrono::nanoseconds(since - whole).count());
+    ::timerfd_settime(clock_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+  }
+
+  void handle(const epoll_event& event) {
+    if (event.data.u64 == static_cast<std::uint64_t>(wake_.get())) return take(wake_);
+    if (event.data.u64 == static_cast<std::uint64_t>(clock_.get())) {
+      take(clock_);
+      return fire();
+    }
+    auto* const node = static_cast<WatchNode*>(event.data.ptr);
+    if (!node->alive) return;
+    unsigned ready = 0;
+    constexpr unsigned broken = EPOLLERR | EPOLLHUP;
+    if ((event.events & (EPOLLIN | broken)) != 0) ready |= Reactor::readable;
+    if ((event.events & (EPOLLOUT | broken)) != 0) ready |= Reactor::writable;
+    ready &= node->interest;
+    if (ready != 0 && node->ready) node->ready(ready);
+  }
+  void take(const Descriptor& counter) {
+    std::uint64_t count = 0;
+    static_cast<void>(::read(counter.get(), &count, sizeof count));
+  }
+  void fire() {
+    const SteadyTime now = std::chrono::steady_clock::now();
+    // What is armed meanwhile for a time that has passed fires in the next round.
+    std::vector<TimerNode*> due;
+    while (!armed_.empty() && armed_.begin()->first <= now) {
+      TimerNode* const node = armed_.begin()->second;
+      disarm(*node);
+      due.push_back(node);
+    }
+    for (TimerNode* const node : due) {
+      if (node->alive && !node->armed && node->fired) node->fired();
+    }
+    if (!armed_.empty()) set_clock(armed_.begin()->first);
+  }
+  void call_posted() {
+    std::vector<Callback<void()>> functions;
+    {
+      const std::lock_guard lock(mutex_);
+      functions.swap(posted_);
+      woken_ = false;
+    }
+    for (Callback<void()>& function : functions) {
+      Callback<void()> once = std::move(function);  // and what it holds goes with it
+      once();
+    }
+  }
+
+  const Descriptor epoll_;
+  const Descriptor wake_;
+  const Descriptor clock_;
+  const pid_t owner_ = ::getpid();
+  std::atomic<std::thread::id> runner_{};
+  std::atomic<bool> stopped_ = false;
+  bool is_running_on_ = false;
+
+  std::unordered_set<WatchNode*> watches_;
+  std::unordered_set<TimerNode*> timers_;
+  Timers armed_;
+  std::vector<std::unique_ptr<WatchNode>> dead_watches_;
+  std::vector<std::unique_ptr<TimerNode>> dead_timers_;
+
+  std::mutex mutex_;
+  std::vector<Callback<void()>> posted_;
+  bool woken_ = false;
+  bool closed_ = false;
+};
+
+namespace {
+
+template <class Impl>
+class EpollWatch final : public Watch {
+ public:
+  EpollWatch(std::shared_ptr<Impl> impl, std::unique_ptr<typename Impl::WatchNode> node)
+      : impl_(std::move(impl)), node_(std::move(node)) {
+    impl_->add(*node_);
+  }
+  ~EpollWatch() override { impl_->remove(std::move(node_)); }
+  void want(unsigned interest) override { static_cast<void>(impl_->want(*node_, interest)); }
+
+ private:
+  const std::shared_ptr<Impl> impl_;
+  std::unique_ptr<typename Impl::WatchNode> node_;
+};
+
+template <class Impl>
+class EpollTimer final : public Timer {
+ public:
+  EpollTimer(std::shared_ptr<Impl> impl, std::unique_ptr<typename Impl::TimerNode> node)
+      : impl_(std::move(impl)), node_(std::move(node)) {
+    impl_->add(*node_);
+  }
+  ~EpollTimer() override { impl_->remove(std::move(node_)); }
+  void arm(SteadyTime at) override { impl_->arm(*node_, at); }
+  void disarm() override { impl_->disarm(*node_); }
+
+ private:
+  const std::shared_ptr<Impl> impl_;
+  std::unique_ptr<typename Impl::TimerNode> node_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<EpollReactor>> EpollReactor::make() {
+  auto impl = std::make_shared<Impl>();
+  if (auto opened = impl->open(); !opened) return std::move(opened).error();
+  return std::shared_ptr<EpollReactor>(new EpollReactor(std::move(impl)));
+}
+
+EpollReactor::EpollReactor(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+EpollReactor::~EpollReactor() { impl_->close(); }
+
+void EpollReactor::run() { impl_->run(); }
+void EpollReactor::run_once(std::optional<std::chrono::milliseconds> at_most) {
+  impl_->round(at_most);
+}
+void EpollReactor::stop() { impl_->stop(); }
+int EpollReactor::descriptor() const noexcept { return impl_->descriptor(); }
+void EpollReactor::post(Callback<void()> function) { impl_->post(std::move(function)); }
+bool EpollReactor::here() const noexcept { return impl_->is_runner(); }
+
+Result<std::unique_ptr<Watch>> EpollReactor::watch(int fd, Callback<void(unsigned)> ready) {
+  auto node = std::make_unique<Impl::WatchNode>();
+  node->fd = fd;
+  node->ready = std::move(ready);
+  // The system's room for it is found out now, and kept.
+  if (!impl_->want(*node, writable) || !impl_->want(*node, none)) return no_room("no event");
+  return std::unique_ptr<Watch>(std::make_unique<EpollWatch<Impl>>(impl_, std::move(node)));
+}
+
+std::unique_ptr<Timer> EpollReactor::timer(Callback<void()> fired) {
+  auto node = std::make_unique<Impl::TimerNode>();
+  node->fired = std::move(fired);
+  return std::make_unique<EpollTimer<Impl>>(impl_, std::move(node));
+}
+
+Result<IoThread> IoThread::start() {
+  auto reactor = EpollReactor::make();
+  if (!reactor) return std::move(reactor).error();
+  try {
+    std::thread thread([loop = *reactor] { loop->run(); });
+    return IoThread(*std::move(reactor), std::move(thread));
+  } catch (const std::system_error& error) {
+    return make_error(Errc::unavailable, std::string("no thread: ") + error.what());
+  }
+}
+
+IoThread::IoThread(std::shared_ptr<EpollReactor> reactor, std::thread thread) noexcept
+    : reactor_(std::move(reactor)), thread_(std::move(thread)) {}
+
+IoThread::~IoThread() {
+  if (!thread_.joinable()) return;
+  reactor_->stop();
+  thread_.join();
+}
+
+}  // namespace websession

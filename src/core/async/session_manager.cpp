@@ -1,0 +1,140 @@
+#include "websession/async/session_manager.hpp"
+
+#include <string>
+#include <utility>
+
+#include "async/observe.hpp"
+#include "async/session_operation.hpp"
+#include "decisions.hpp"
+#include "invalid.hpp"
+#include "response_headers.hpp"
+#include "session_access.hpp"
+#include "session_context.hpp"
+
+namespace websession {
+
+using internal::SessionAccess;
+using internal::SessionPtr;
+using internal::SessionState;
+using internal::StoreFlow;
+
+AsyncSessionManager::AsyncSessionManager(internal::ContextPtr context,
+                                         std::shared_ptr<AsyncSessionStore> store)
+    : context_(std::move(context)),
+      store_(std::move(store)),
+      home_(std::make_shared<internal::AsyncHome>(store_)) {}
+
+Result<AsyncSessionManager> AsyncSessionManager::make(std::shared_ptr<AsyncSessionStore> store,
+                                                      SessionOptions options) {
+  if (!store) return internal::invalid("store: must not be null");
+  auto context = std::make_shared<internal::SessionContext>();
+  auto set_up = internal::set_up(*context, std::move(options), store->index() != nullptr);
+  if (!set_up) return std::move(set_up).error();
+  const std::shared_ptr<Observer>& observer = context->options.observer;
+  if (observer) store = internal::observe(std::move(store), observer, context->clock);
+  return AsyncSessionManager(std::move(context), std::move(store));
+}
+
+const SessionOptions& AsyncSessionManager::options() const noexcept { return context_->options; }
+
+Op<AsyncSession> AsyncSessionManager::open(const RequestInfo& request) const {
+  auto ask = [context = context_, header = std::string(request.cookie_header),
+              info = request](StoreFlow& flow) mutable {
+    info.cookie_header = header;  // the header has come to where it stays
+    return internal::open_session(flow, context, info);
+  };
+  return internal::make_operation<AsyncSession>(context_, home_, std::move(ask),
+                                                internal::ToSession{home_});
+}
+
+Op<AsyncSession> AsyncSessionManager::create(const Fields& attributes) const {
+  auto ask = [context = context_, attributes](StoreFlow& flow) {
+    return internal::create_session(flow, context, attributes);
+  };
+  return internal::make_operation<AsyncSession>(context_, home_, std::move(ask),
+                                                internal::ToSession{home_});
+}
+
+Op<std::optional<AsyncSession>> AsyncSessionManager::find(const SessionId& id) const {
+  auto ask = [context = context_, id](StoreFlow& flow) {
+    return internal::find_session(flow, context, id);
+  };
+  auto convert = [to_session = internal::ToSession{home_}](
+                     Result<SessionPtr> found) -> Result<std::optional<AsyncSession>> {
+    if (!found) return std::move(found).error();
+    if (*found == nullptr) return std::optional<AsyncSession>();
+    return std::optional<AsyncSession>(*to_session(std::move(found)));
+  };
+  return internal::make_operation<std::optional<AsyncSession>>(context_, home_, std::move(ask),
+                                                               std::move(convert));
+}
+
+Op<bool> AsyncSessionManager::erase(const SessionId& id) const {
+  return internal::make_operation<bool>(context_, home_, [context = context_, id](StoreFlow& flow) {
+    return internal::erase_by_id(flow, context->keys, id, nullptr, context->mark());
+  });
+}
+
+Op<Commit> AsyncSessionManager::commit(const AsyncSession& session) const {
+  auto ask = [context = context_, state = SessionAccess::shared(session)](StoreFlow& flow) {
+    SessionAccess::hand_over(*state, context);
+    return internal::commit_session(flow, *state);
+  };
+  return internal::make_operation<Commit>(context_, home_, std::move(ask));
+}
+
+Op<Commit::Status> AsyncSessionManager::save(const AsyncSession& session) const {
+  auto ask = [context = context_, state = SessionAccess::shared(session)](StoreFlow& flow) {
+    SessionAccess::hand_over(*state, context);
+    return internal::commit_session(flow, *state);
+  };
+  const auto status_of = [](Result<Commit> commit) -> Result<Commit::Status> {
+    if (!commit) return std::move(commit).error();
+    return commit->status;
+  };
+  return internal::make_operation<Commit::Status>(context_, home_, std::move(ask), status_of);
+}
+
+Op<Commit> AsyncSessionManager::abandon(const AsyncSession& session) const {
+  auto ask = [context = context_, state = SessionAccess::shared(session)](StoreFlow& flow) {
+    SessionAccess::hand_over(*state, context);
+    return internal::abandon_session(flow, *state);
+  };
+  return internal::make_operation<Commit>(context_, home_, std::move(ask));
+}
+
+void AsyncSessionManager::report(const Error& error, const AsyncSession& session) const noexcept {
+  internal::report_error(error, SessionAccess::state(session));
+}
+
+std::vector<Header> AsyncSessionManager::cache_headers(const RequestInfo& request) const {
+  return internal::cache_headers(options(), request);
+}
+
+Op<std::vector<SessionInfo>> AsyncSessionManager::sessions_of(std::string_view principal,
+                                                              const AsyncSession* current) const {
+  auto ask = [context = context_, principal = std::string(principal),
+              state = SessionAccess::shared(current)](StoreFlow& flow) {
+    return internal::list_sessions(flow, *context, principal, state.get());
+  };
+  return internal::make_operation<std::vector<SessionInfo>>(context_, home_, std::move(ask));
+}
+
+Op<bool> AsyncSessionManager::erase_one(std::string_view principal, std::string_view handle) const {
+  auto ask = [context = context_, principal = std::string(principal),
+              handle = std::string(handle)](StoreFlow& flow) {
+    return internal::end_by_handle(flow, *context, principal, handle);
+  };
+  return internal::make_operation<bool>(context_, home_, std::move(ask));
+}
+
+Op<std::size_t> AsyncSessionManager::sign_out_everywhere(std::string_view principal,
+                                                         const AsyncSession* keep) const {
+  auto ask = [context = context_, principal = std::string(principal),
+              state = SessionAccess::shared(keep)](StoreFlow& flow) {
+    return internal::end_all(flow, *context, principal, state.get());
+  };
+  return internal::make_operation<std::size_t>(context_, home_, std::move(ask));
+}
+
+}  // namespace websession

@@ -1,0 +1,85 @@
+#include "websession/async/stop.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace websession {
+
+class internal::StopState {
+ public:
+  [[nodiscard]] bool is_requested() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return requested_;
+  }
+
+  void request() noexcept {
+    std::unique_lock lock(mutex_);
+    if (std::exchange(requested_, true)) return;
+    by_ = std::this_thread::get_id();
+    while (!waiting_.empty()) {
+      running_ = waiting_.front();
+      waiting_.erase(waiting_.begin());
+      Callback<void()> stopped = std::move(running_->stopped_);
+      lock.unlock();
+      stopped();
+      lock.lock();
+      running_ = nullptr;
+      over_.notify_all();
+    }
+  }
+
+  // False: a stop was requested already.
+  bool add(StopCallback& callback) {
+    const std::lock_guard lock(mutex_);
+    if (requested_) return false;
+    waiting_.push_back(&callback);
+    return true;
+  }
+
+  void remove(const StopCallback& callback) noexcept {
+    std::unique_lock lock(mutex_);
+    std::erase(waiting_, &callback);
+    if (by_ == std::this_thread::get_id()) return;  // inside of it, perhaps
+    over_.wait(lock, [&] { return running_ != &callback; });
+  }
+
+  void hold(std::shared_ptr<void> held) {
+    const std::lock_guard lock(mutex_);
+    held_ = std::move(held);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable over_;
+  bool requested_ = false;
+  std::thread::id by_{};
+  std::vector<StopCallback*> waiting_;
+  StopCallback* running_ = nullptr;
+  std::shared_ptr<void> held_;
+};
+
+bool StopToken::stop_requested() const noexcept { return state_ && state_->is_requested(); }
+std::shared_ptr<internal::StopState> StopToken::make_state() {
+  return std::make_shared<internal::StopState>();
+}
+void StopToken::request(internal::StopState& state) noexcept { state.request(); }
+void StopToken::hold(internal::StopState& state, std::shared_ptr<void> held) {
+  state.hold(std::move(held));
+}
+
+StopCallback::StopCallback(const StopToken& token, Callback<void()> stopped)
+    : state_(token.state_), stopped_(std::move(stopped)) {
+  if (state_ == nullptr) return;
+  if (state_->add(*this)) return;
+  state_.reset();
+  stopped_();
+}
+
+StopCallback::~StopCallback() {
+  if (state_ != nullptr) state_->remove(*this);
+}
+
+}  // namespace websession
