@@ -1,0 +1,139 @@
+#include "event/async_redis_store.hpp"
+
+#include <utility>
+
+#include "event/event_store.hpp"
+#include "hash_verbs.hpp"
+#include "json_verbs.hpp"
+#include "redis_json_store_impl.hpp"
+#include "redis_store_impl.hpp"
+#include "websession/async/redis_json_store.hpp"
+#include "websession/async/redis_store.hpp"
+
+namespace websession {
+namespace {
+
+using redis::CallFlow;
+using redis::HashVerbs;
+using redis::JsonVerbs;
+
+// The verbs that every layout has.
+template <class Verbs>
+class RedisStoreOf : public AsyncSessionStore {
+ public:
+  RedisStoreOf(Reactors reactors, std::shared_ptr<const Verbs> verbs)
+      : AsyncSessionStore(std::move(reactors)), verbs_(this->reactors(), std::move(verbs)) {}
+  [[nodiscard]] redis::EventLines& lines() noexcept { return verbs_.lines(); }
+
+  void load(const StoreKey& key, AsyncCall& call, Done<std::optional<Record>> done) override {
+    run(call, std::move(done),
+        [&key](const Verbs& verbs, CallFlow& flow) { return verbs.load(flow, key); });
+  }
+  void create(const StoreKey& key, const Fields& fields, Lifetime lifetime, AsyncCall& call,
+              Done<void> done) override {
+    run(call, std::move(done), [&key, &fields, lifetime](const Verbs& verbs, CallFlow& flow) {
+      return verbs.create(flow, key, fields, lifetime);
+    });
+  }
+  void update(const StoreKey& key, const Changes& changes, Lifetime lifetime, AsyncCall& call,
+              Done<Outcome> done) override {
+    run(call, std::move(done), [&key, &changes, lifetime](const Verbs& verbs, CallFlow& flow) {
+      return verbs.update(flow, key, changes, lifetime);
+    });
+  }
+  void rekey(const StoreKey& from, const StoreKey& to, const Changes& changes, Lifetime lifetime,
+             Grace grace, AsyncCall& call, Done<Outcome> done) override {
+    run(call, std::move(done),
+        [&from, &to, &changes, lifetime, grace](const Verbs& verbs, CallFlow& flow) {
+          return verbs.rekey(flow, from, to, changes, lifetime, grace);
+        });
+  }
+  void erase(const StoreKey& key, Grace grace, AsyncCall& call, Done<bool> done) override {
+    run(call, std::move(done), [&key, grace](const Verbs& verbs, CallFlow& flow) {
+      return verbs.erase(flow, key, grace);
+    });
+  }
+
+ protected:
+  // `ask(verbs, flow)` gives the Task.
+  template <class T, class Ask>
+  void run(AsyncCall& call, Done<T> done, const Ask& ask) {
+    verbs_.run(call, std::move(done), ask);
+  }
+
+ private:
+  redis::EventVerbs<Verbs> verbs_;
+};
+
+class HashStore final : public RedisStoreOf<HashVerbs>, private AsyncPrincipalIndex {
+ public:
+  using RedisStoreOf::RedisStoreOf;
+  [[nodiscard]] AsyncPrincipalIndex* index() noexcept override { return this; }
+
+ private:
+  void entries(std::string_view principal, AsyncCall& call,
+               Done<std::vector<StoreKey>> done) override {
+    run(call, std::move(done), [principal](const HashVerbs& verbs, CallFlow& flow) {
+      return verbs.entries(flow, principal);
+    });
+  }
+  void forget(std::string_view principal, std::span<const StoreKey> keys, AsyncCall& call,
+              Done<void> done) override {
+    run(call, std::move(done), [principal, keys](const HashVerbs& verbs, CallFlow& flow) {
+      return verbs.forget(flow, principal, keys);
+    });
+  }
+  void end_frozen(const StoreKey& key, AsyncCall& call, Done<void> done) override {
+    run(call, std::move(done),
+        [&key](const HashVerbs& verbs, CallFlow& flow) { return verbs.end_frozen(flow, key); });
+  }
+};
+
+// How a store connects on its loops.
+redis::MakeLoopConnector to(const redis::Endpoint& endpoint) {
+  return [url = endpoint.url, tls = endpoint.tls](const std::shared_ptr<Reactor>& loop) {
+    return redis::make_loop_connector(url, tls, loop);
+  };
+}
+
+template <class Store>
+void add_lines(Store& store, redis::MakeLoopConnector make_connector, const redis::Login& login,
+               const RedisOptions& options) {
+  for (const std::shared_ptr<Reactor>& loop : store.reactors()) {
+    store.lines().add(std::make_shared<redis::EventLine>(*loop, make_connector(loop), login,
+                                                         redis::engine_options(options)));
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<AsyncSessionStore> redis::make_async_store(AsyncSessionStore::Reactors reactors,
+                                                           MakeLoopConnector make_connector,
+                                                           const Login& login,
+                                                           const RedisOptions& options) {
+  auto store =
+      std::make_shared<HashStore>(std::move(reactors), std::make_shared<const HashVerbs>(options));
+  add_lines(*store, std::move(make_connector), login, options);
+  return store;
+}
+
+Result<std::shared_ptr<AsyncSessionStore>> AsyncRedisStore::connect_later(
+    std::string_view url, AsyncSessionStore::Reactors reactors, RedisOptions options) {
+  if (auto valid = validate(reactors); !valid) return std::move(valid).error();
+  const Result<redis::Endpoint> endpoint = redis::hash_endpoint(url, options);
+  if (!endpoint) return endpoint.error();
+  return redis::make_async_store(std::move(reactors), to(*endpoint), endpoint->login, options);
+}
+
+Result<std::shared_ptr<AsyncSessionStore>> AsyncRedisJsonStore::connect_later(
+    std::string_view url, AsyncSessionStore::Reactors reactors, RedisJsonOptions options) {
+  if (auto valid = validate(reactors); !valid) return std::move(valid).error();
+  const Result<redis::Endpoint> endpoint = redis::json_endpoint(url, options);
+  if (!endpoint) return endpoint.error();
+  auto store = std::make_shared<RedisStoreOf<JsonVerbs>>(
+      std::move(reactors), std::make_shared<const JsonVerbs>(options));
+  add_lines(*store, to(*endpoint), endpoint->login, options.redis);
+  return std::shared_ptr<AsyncSessionStore>(std::move(store));
+}
+
+}  // namespace websession

@@ -1,0 +1,75 @@
+// An asynchronous store of any layout: its verbs, on a line to Redis for each loop.
+#pragma once
+
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "event/event_line.hpp"
+#include "event/verb_run.hpp"
+#include "websession/async/session_store.hpp"
+
+namespace websession::redis {
+
+// The lines of a store, which end with it.
+class EventLines {
+ public:
+  explicit EventLines(const AsyncSessionStore::Reactors& loops) : loops_(loops) {}
+  EventLines(const EventLines&) = delete;
+  EventLines& operator=(const EventLines&) = delete;
+  ~EventLines();
+  void add(std::shared_ptr<EventLine> line) { lines_.push_back(std::move(line)); }
+  [[nodiscard]] const std::shared_ptr<EventLine>& at(std::size_t loop) const noexcept {
+    return lines_[loop];
+  }
+  // What belongs to a parent is of no use to the child of a fork.
+  [[nodiscard]] bool are_inherited() const noexcept { return owner_ != ::getpid(); }
+
+ private:
+  const AsyncSessionStore::Reactors loops_;
+  std::vector<std::shared_ptr<EventLine>> lines_{};
+  const pid_t owner_ = ::getpid();
+};
+
+// The verbs of a layout, each on the line of its loop.
+template <class Verbs>
+class EventVerbs {
+ public:
+  EventVerbs(const AsyncSessionStore::Reactors& loops, std::shared_ptr<const Verbs> verbs)
+      : lines_(loops), verbs_(std::move(verbs)) {}
+  [[nodiscard]] EventLines& lines() noexcept { return lines_; }
+
+  // `ask(verbs, flow)` gives the Task.
+  template <class T, class Ask>
+  void run(AsyncCall& call, Done<T> done, const Ask& ask) {
+    const std::shared_ptr<EventLine>& line = lines_.at(call.loop());
+    if (lines_.are_inherited()) {
+      line->loop().post([done = std::move(done)]() mutable {
+        done(make_error(Errc::unavailable, "after a fork, a child needs a store of its own"));
+      });
+      return;
+    }
+    const auto make = [verbs = verbs_, ask](CallFlow& flow) { return ask(*verbs, flow); };
+    const std::chrono::nanoseconds timeout = line->options().operation_timeout;
+    const SteadyTime until =
+        line->loop().now() + std::min(timeout, call.timeout().value_or(timeout));
+    const auto run =
+        std::make_shared<VerbRun<T, decltype(make)>>(line, make, until, std::move(done));
+    call.when_stopped([weak = std::weak_ptr(run)] {
+      const auto running = weak.lock();
+      if (running != nullptr) running->stop(make_error(Errc::canceled, "a stop was requested"));
+    });
+    run->begin();
+  }
+
+ private:
+  EventLines lines_;
+  const std::shared_ptr<const Verbs> verbs_;
+};
+
+}  // namespace websession::redis
