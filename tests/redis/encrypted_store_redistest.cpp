@@ -24,7 +24,7 @@ class EncryptedRedisStoreConformance : public RedisTest,
                                        public ::testing::WithParamInterface<ConformanceCase> {};
 
 TEST_P(EncryptedRedisStoreConformance, Conforms) {
-  RedisHarness redis(RedisStore::connect(server->url(), patient_options(clock)).value(), clock);
+  RedisHarness redis(connect_redis(server->url(), patient_options(clock)).value(), clock);
   EncryptedHarness harness(redis, GetParam());
   expect_conformance(GetParam(), harness);
 }
@@ -67,7 +67,7 @@ class EncryptedRedisStore : public RedisTest {
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
-  std::shared_ptr<RedisStore> redis;
+  StorePtr redis;
   std::shared_ptr<EncryptedStore> encrypted;
 };
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "certificates.hpp"
+#include "connect_redis.hpp"
 #include "random.hpp"
 #include "reserved_port.hpp"
 #include "socket.hpp"
@@ -244,15 +245,15 @@ class EndlessStreams : public ::testing::TestWithParam<bool> {
     }
     peer.emplace(std::move(tls));
   }
-  std::shared_ptr<RedisStore> make_store() {
+  StorePtr make_store() {
     RedisOptions options;
     options.connect_timeout = timeout;
     options.operation_timeout = timeout;
     options.connections = 2;
     if (over_tls()) options.tls.ca_file = authority->certificate_file();
     const std::string scheme = over_tls() ? "rediss" : "redis";
-    return RedisStore::connect_later(
-               scheme + "://u:pw@127.0.0.1:" + std::to_string(peer->port()) + "/1", options)
+    return connect_redis_later(scheme + "://u:pw@127.0.0.1:" + std::to_string(peer->port()) + "/1",
+                               options)
         .value();
   }
   template <class Call>
@@ -262,14 +263,14 @@ class EndlessStreams : public ::testing::TestWithParam<bool> {
     EXPECT_LT(SteadyClock::now() - start, timeout + margin) << "P7";
   }
   // Three callers at once: one may be first, and the others must not have to wait for it.
-  static void load_in_time(RedisStore& store) {
+  static void load_in_time(SessionStore& store) {
     std::vector<std::thread> callers;
     for (int i = 0; i < 3; ++i) {
       callers.emplace_back([&] { expect_in_time([&] { (void)store.load(key); }); });
     }
     for (std::thread& caller : callers) caller.join();
   }
-  void expect_well_again(RedisStore& store) {
+  void expect_well_again(SessionStore& store) {
     peer->be_well();
     const auto until = SteadyClock::now() + seconds(30);
     Result<std::optional<Record>> loaded = store.load(key);

@@ -42,7 +42,7 @@ TEST_F(RedisLateRequests, DoNoHarmToSessionsInJson) {
   RedisJsonOptions options;
   options.redis.clock = clock;
   options.redis = patient(options.redis);
-  const auto store = RedisJsonStore::connect(server->url(), options).value();
+  const auto store = connect_redis_json(server->url(), options).value();
   expect_late_requests_do_no_harm(manager(store), End::regenerate_twice);
 }
 

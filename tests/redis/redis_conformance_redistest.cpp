@@ -18,7 +18,7 @@ class RedisStoreConformance : public RedisTest,
                               public ::testing::WithParamInterface<ConformanceCase> {
  protected:
   void run(const std::string& url, const RedisOptions& options) {
-    run(RedisStore::connect(url, options).value(), RedisStore::connect(url, options).value());
+    run(connect_redis(url, options).value(), connect_redis(url, options).value());
   }
   void run(std::shared_ptr<SessionStore> store, std::shared_ptr<SessionStore> another) {
     RedisHarness harness(std::move(store), clock, std::move(another));
@@ -44,7 +44,7 @@ class RedisStoreWithHints : public RedisStoreConformance {};
 TEST_P(RedisStoreWithHints, Conforms) {
   const auto connect = [&] {
     return std::make_shared<HintingStore>(
-        RedisStore::connect(server->url(), patient_options(clock)).value());
+        connect_redis(server->url(), patient_options(clock)).value());
   };
   run(connect(), connect());
 }
@@ -54,7 +54,7 @@ TEST_F(RedisStoreOutage, Conforms) {
   TcpProxy proxy(server->port());
   RedisOptions options = patient_options(clock);
   options.operation_timeout = std::chrono::seconds(5);  // each call in the outage may take as long
-  RedisHarness harness(RedisStore::connect(proxy.url(), options).value(), clock, {}, &proxy);
+  RedisHarness harness(connect_redis(proxy.url(), options).value(), clock, {}, &proxy);
   for (const ConformanceCase& tested : conformance_cases()) {
     if (tested.name.find("outage") != std::string::npos) expect_conformance(tested, harness);
   }

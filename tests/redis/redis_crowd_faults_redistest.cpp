@@ -158,7 +158,7 @@ class RedisThousandFaults : public RedisFaultTest {
     EXPECT_EQ((**recovered).fields.find("own"), key.secret());
     EXPECT_TRUE(reference->erase(key).has_value());
   }
-  std::shared_ptr<RedisStore> store;
+  StorePtr store;
   int failed_calls = 0;
 };
 

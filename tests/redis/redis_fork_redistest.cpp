@@ -19,7 +19,7 @@ namespace {
 class RedisFork : public RedisFaultTest {
  protected:
   // What the child does with the store; true: all was well.
-  bool work_as_child(RedisStore& store, const StoreKey& shared, int child) {
+  bool work_as_child(SessionStore& store, const StoreKey& shared, int child) {
     ::alarm(60);  // a child that hangs dies
     if (!store.update(shared, one_more(), minute)) return false;
     const StoreKey key = fresh_key();

@@ -19,8 +19,8 @@ class RedisJsonStoreConformance : public RedisTest,
 TEST_P(RedisJsonStoreConformance, Conforms) {
   RedisJsonOptions options;
   options.redis = patient_options(clock);
-  RedisHarness harness(RedisJsonStore::connect(server->url(), options).value(), clock,
-                       RedisJsonStore::connect(server->url(), options).value());
+  RedisHarness harness(connect_redis_json(server->url(), options).value(), clock,
+                       connect_redis_json(server->url(), options).value());
   expect_conformance(GetParam(), harness, *server, "");
 }
 

@@ -21,11 +21,11 @@ constexpr std::string_view express_text =
 
 class RedisJson : public RedisTest {
  protected:
-  std::shared_ptr<RedisJsonStore> connect(RedisJsonOptions options = {}) {
+  StorePtr connect(RedisJsonOptions options = {}) {
     options.redis.clock = clock;
     // The tests ask what is right, not how fast: a loaded machine, or a sanitizer, may be slow.
     options.redis = patient(options.redis);
-    return RedisJsonStore::connect(server->url(), std::move(options)).value();
+    return connect_redis_json(server->url(), std::move(options)).value();
   }
   SessionManager manager(std::shared_ptr<SessionStore> store) {
     SessionOptions options;
@@ -320,7 +320,7 @@ TEST_F(RedisJson, NeedsTheRightsThatTheDocsTell) {
   RedisJsonOptions options;
   options.redis.clock = clock;
   const std::string url = "redis://shop:password@127.0.0.1:" + std::to_string(server->port());
-  const auto store = RedisJsonStore::connect(url, options).value();
+  const auto store = connect_redis_json(url, options).value();
   const StoreKey key = fresh_key();
   const StoreKey to = fresh_key();
   ASSERT_TRUE(store->create(key, fields(), minute));

@@ -136,7 +136,7 @@ TEST_F(RedisLayout, AdoptingListsTheSession) {
   probe->text({"PEXPIRE", redis_key(key), "90000"});
   const Lifetime not_due{milliseconds(60'000), "ada", milliseconds(30'000)};
   ASSERT_EQ(store->update(key, {}, not_due)->status, Outcome::Status::applied);
-  EXPECT_EQ(store->entries("ada").value(), std::vector<StoreKey>{key});
+  EXPECT_EQ(store->index()->entries("ada").value(), std::vector<StoreKey>{key});
   const double end = std::stod(probe->text({"ZSCORE", "sid_user:ada", redis_key(key)}));
   const std::vector<std::string> time = probe->list({"TIME"});
   EXPECT_GT(end, std::stod(time.at(0)) * 1000 + 80'000) << "as long as the session lives";

@@ -32,7 +32,7 @@ Extent extent(const Fields& fields) {
 
 class RedisLimits : public RedisTest {
  protected:
-  std::shared_ptr<RedisStore> patient() {
+  StorePtr patient() {
     RedisOptions options;
     options.operation_timeout = std::chrono::seconds(20);
     return connect(options);
@@ -79,7 +79,7 @@ TEST_F(RedisLimits, AndAsJson) {
   RedisJsonOptions options;
   options.redis.clock = clock;
   options.redis.operation_timeout = std::chrono::seconds(20);
-  flood(RedisJsonStore::connect(server->url(), options).value());
+  flood(connect_redis_json(server->url(), options).value());
 }
 
 // Sealed values are longer, and the limit is that of the plain ones.

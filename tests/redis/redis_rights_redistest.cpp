@@ -67,7 +67,7 @@ class RedisRightsConformance : public RedisRights,
                                public ::testing::WithParamInterface<ConformanceCase> {};
 
 TEST_P(RedisRightsConformance, Conforms) {
-  RedisHarness harness(RedisStore::connect(url(), patient_options(clock)).value(), clock);
+  RedisHarness harness(connect_redis(url(), patient_options(clock)).value(), clock);
   expect_conformance(GetParam(), harness);
 }
 
@@ -81,9 +81,9 @@ INSTANTIATE_TEST_SUITE_P(Index, RedisRightsConformance,
 bool RedisRights::everything_works() {
   RedisOptions options;
   options.clock = clock;
-  const auto connected = RedisStore::connect(url(), patient(options));
+  const auto connected = connect_redis(url(), patient(options));
   if (!connected) return false;
-  RedisStore& store = **connected;
+  SessionStore& store = **connected;
   const StoreKey from = fresh_key();
   const StoreKey to = fresh_key();
   const StoreKey other = fresh_key();
@@ -110,7 +110,7 @@ bool RedisRights::everything_works() {
   if (!store.create(other, fields({{"a", "0"}}), ada)) return false;
   if (!store.update(other, set, known)) return false;
   if (!store.rekey(from, to, {}, ada, {std::chrono::seconds(1)})) return false;
-  if (!store.load(from).has_value() || !store.entries("ada")) return false;
+  if (!store.load(from).has_value() || !store.index()->entries("ada")) return false;
   probe->text({"SCRIPT", "FLUSH"});  // from here on EVAL
   return store.erase(from).has_value() && store.load(to).has_value();
 }
@@ -123,7 +123,7 @@ TEST_F(RedisRights, GiveShortcutsToSessions) {
     SessionOptions session_options;
     session_options.clock = clock;
     const auto manager =
-        SessionManager::make(RedisStore::connect(url(), options).value(), session_options).value();
+        SessionManager::make(connect_redis(url(), options).value(), session_options).value();
     Session first = open_session(manager);
     first.set("visits", 1);
     const std::string cookie = cookie_of(manager.commit(first).value());
@@ -155,7 +155,7 @@ TEST_F(RedisRights, EachIsNeeded) {
 
 TEST_F(RedisRights, NothingElseIsAllowed) {
   const StoreKey key = fresh_key();
-  ASSERT_TRUE(RedisStore::connect(url(), patient()).value()->create(key, fields(), minute));
+  ASSERT_TRUE(connect_redis(url(), patient()).value()->create(key, fields(), minute));
   ASSERT_EQ(probe->text({"SET", "other", "1"}), "OK");
   RedisProbe user(*server);
   ASSERT_EQ(user.text({"AUTH", "websession", "pw"}), "OK");

@@ -422,7 +422,7 @@ TEST_F(RedisScripts, OutOfMemoryWritesNothing) {
 TEST_F(RedisScripts, WithoutTheRightToExpireNothingIsCreated) {
   probe->text({"ACL", "SETUSER", "half", "on", ">pw", "~*", "+@all", "-pexpire"});
   const auto store =
-      RedisStore::connect("redis://half:pw@127.0.0.1:" + std::to_string(server->port()), patient())
+      connect_redis("redis://half:pw@127.0.0.1:" + std::to_string(server->port()), patient())
           .value();
   const StoreKey key = fresh_key();
   const Result<void> created = store->create(key, fields(), minute);

@@ -87,7 +87,7 @@ TEST_F(RedisServerFaults, ARestartAfterATimeoutGoesUnnoticed) {
 
 TEST_F(RedisServerFaults, AFullServerSaysSo) {
   probe->text({"CONFIG", "SET", "maxclients", "1"});
-  const auto store = RedisStore::connect(server->url());
+  const auto store = connect_redis(server->url());
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, Errc::unavailable);
   EXPECT_NE(store.error().detail.find("maxclients"), std::string::npos) << store.error().detail;
@@ -96,14 +96,14 @@ TEST_F(RedisServerFaults, AFullServerSaysSo) {
 TEST_F(RedisServerFaults, NobodyAtTheAddress) {
   const int port = server->port();
   server->stop();
-  const auto store = RedisStore::connect("redis://127.0.0.1:" + std::to_string(port));
+  const auto store = connect_redis("redis://127.0.0.1:" + std::to_string(port));
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, Errc::unavailable);
   EXPECT_NE(store.error().detail.find("127.0.0.1:" + std::to_string(port)), std::string::npos);
-  const auto socket = RedisStore::connect("unix:///nowhere/redis.sock");
+  const auto socket = connect_redis("unix:///nowhere/redis.sock");
   ASSERT_FALSE(socket);
   EXPECT_EQ(socket.error().code, Errc::unavailable);
-  const auto later = RedisStore::connect_later("redis://127.0.0.1:" + std::to_string(port)).value();
+  const auto later = connect_redis_later("redis://127.0.0.1:" + std::to_string(port)).value();
   EXPECT_FALSE(later->load(fresh_key()).has_value());
   server->start();
   EXPECT_TRUE(later->load(fresh_key()).has_value());
@@ -183,7 +183,7 @@ class RedisCluster : public RedisServerFaults {
 
 TEST_F(RedisCluster, ANodeSaysSoWhenConnecting) {
   const auto expect_refused = [&](const std::string& url) {
-    const auto store = RedisStore::connect(url, patient_options(clock));
+    const auto store = connect_redis(url, patient_options(clock));
     ASSERT_FALSE(store);
     EXPECT_NE(store.error().detail.find("cluster-enabled no"), std::string::npos)
         << store.error().detail;
@@ -229,7 +229,7 @@ TEST_F(RedisServerFaults, ARotatedPasswordIsRejectedUntilItFitsAgain) {
     probe->text({"CLIENT", "KILL", "USER", "shop"});
   };
   ASSERT_EQ(probe->text({"ACL", "SETUSER", "shop", "on", ">first", "~*", "+@all"}), "OK");
-  const auto store = RedisStore::connect(url("first"), options).value();
+  const auto store = connect_redis(url("first"), options).value();
   const StoreKey key = make_session();
   rotate("first", "second");
   for (int i = 0; i < 3; ++i) {
@@ -240,7 +240,7 @@ TEST_F(RedisServerFaults, ARotatedPasswordIsRejectedUntilItFitsAgain) {
     EXPECT_EQ(updated.error().message().find("first"), std::string::npos) << "P5";
     EXPECT_FALSE(updated.error().maybe_applied);
   }
-  const auto renewed = RedisStore::connect(url("second"), options).value();
+  const auto renewed = connect_redis(url("second"), options).value();
   expect_own(*renewed, key, "0");
   rotate("second", "first");
   ASSERT_TRUE(timed([&] { return store->update(key, one_more(), minute); })) << "the first call";

@@ -280,8 +280,8 @@ TEST_F(RedisSignIn, ABrokenIndexLeavesSessionsUntouched) {
   EXPECT_EQ(probe->hash(redis_key(key)), before);
   EXPECT_LE(probe->integer({"PTTL", redis_key(key)}), 9000);
   EXPECT_EQ(probe->integer({"EXISTS", redis_key(other)}), 0);
-  EXPECT_FALSE(store->entries("ada"));
-  EXPECT_FALSE(store->forget("ada", std::vector<StoreKey>{key}));
+  EXPECT_FALSE(store->index()->entries("ada"));
+  EXPECT_FALSE(store->index()->forget("ada", std::vector<StoreKey>{key}));
   EXPECT_TRUE(store->update(key, sets, {milliseconds(60'000), "bob"})) << "another principal's is";
 }
 
@@ -327,7 +327,7 @@ TEST_F(RedisSignIn, AFullServerEndsReplacedIds) {
 TEST_F(RedisSignIn, NothingImmortalWithoutTheRightToPexpire) {
   probe->text({"ACL", "SETUSER", "half", "on", ">pw", "~*", "+@all", "-pexpire"});
   const std::string url = "redis://half:pw@127.0.0.1:" + std::to_string(server->port());
-  const auto store = RedisStore::connect(url, patient()).value();
+  const auto store = connect_redis(url, patient()).value();
   EXPECT_FALSE(store->create(fresh_key(), fields({{"@user", "ada"}}), owned()));
   EXPECT_TRUE(probe->keys("").empty());
 }

@@ -17,7 +17,7 @@ class RedisStoreTest : public RedisTest {
   std::string at(const std::string& credentials, const std::string& path = "") {
     return "redis://" + credentials + "127.0.0.1:" + std::to_string(server->port()) + path;
   }
-  static void expect_works(const Result<std::shared_ptr<RedisStore>>& store) {
+  static void expect_works(const Result<StorePtr>& store) {
     ASSERT_TRUE(store) << store.error().message();
     const StoreKey key = fresh_key();
     const Fields some{{"@created", "1"}, {"a", "1"}};
@@ -28,24 +28,23 @@ class RedisStoreTest : public RedisTest {
 };
 
 TEST_F(RedisStoreTest, ConnectsByTcpAndByUnixSocket) {
-  expect_works(RedisStore::connect(server->url(), patient()));
-  expect_works(RedisStore::connect(server->unix_url(), patient()));
+  expect_works(connect_redis(server->url(), patient()));
+  expect_works(connect_redis(server->unix_url(), patient()));
   addrinfo* found = nullptr;  // a bare container knows no names, not even this one
   if (::getaddrinfo("localhost", nullptr, nullptr, &found) == 0) {
     ::freeaddrinfo(found);
-    expect_works(
-        RedisStore::connect("redis://localhost:" + std::to_string(server->port()), patient()));
+    expect_works(connect_redis("redis://localhost:" + std::to_string(server->port()), patient()));
   }
 }
 
 TEST_F(RedisStoreTest, SelectsTheDatabase) {
-  expect_works(RedisStore::connect(at("", "/3"), patient()));
+  expect_works(connect_redis(at("", "/3"), patient()));
   EXPECT_TRUE(probe->keys("").empty());
   probe->text({"SELECT", "3"});
   EXPECT_EQ(probe->keys("").size(), 1U);
-  expect_works(RedisStore::connect(server->unix_url() + "?db=3", patient()));
+  expect_works(connect_redis(server->unix_url() + "?db=3", patient()));
   EXPECT_EQ(probe->keys("").size(), 2U);
-  const auto none = RedisStore::connect(at("", "/99"), patient());
+  const auto none = connect_redis(at("", "/99"), patient());
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, Errc::rejected);
   EXPECT_NE(none.error().detail.find("database 99"), std::string::npos) << none.error().detail;
@@ -53,12 +52,12 @@ TEST_F(RedisStoreTest, SelectsTheDatabase) {
 
 TEST_F(RedisStoreTest, LogsInAsAnAclUser) {
   probe->text({"ACL", "SETUSER", "shop", "on", ">p@ss:w/rd", "~sid_*", "+@all"});
-  expect_works(RedisStore::connect(at("shop:p%40ss%3Aw%2Frd@"), patient()));
+  expect_works(connect_redis(at("shop:p%40ss%3Aw%2Frd@"), patient()));
 }
 
 TEST_F(RedisStoreTest, AMissingRightSaysWhatToDo) {
   probe->text({"ACL", "SETUSER", "weak", "on", ">pw", "~sid_*", "+ping", "+hgetall", "+pttl"});
-  const auto store = RedisStore::connect(at("weak:pw@"), patient()).value();
+  const auto store = connect_redis(at("weak:pw@"), patient()).value();
   const Result<void> created = store->create(fresh_key(), fields(), minute);
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().code, Errc::rejected);
@@ -69,21 +68,21 @@ TEST_F(RedisStoreTest, AMissingRightSaysWhatToDo) {
 TEST_F(RedisStoreTest, AWrongPasswordIsRejectedWithoutShowingIt) {
   probe->text({"ACL", "SETUSER", "shop", "on", ">right", "~*", "+@all"});
   for (const char* credentials : {"shop:wrong-secret@", "nobody:wrong-secret@"}) {
-    const auto store = RedisStore::connect(at(credentials), patient());
+    const auto store = connect_redis(at(credentials), patient());
     ASSERT_FALSE(store);
     EXPECT_EQ(store.error().code, Errc::rejected) << store.error().message();
     EXPECT_EQ(store.error().message().find("secret"), std::string::npos);
   }
-  const auto unneeded = RedisStore::connect(at(":secret@"), patient());
+  const auto unneeded = connect_redis(at(":secret@"), patient());
   ASSERT_FALSE(unneeded);
   EXPECT_EQ(unneeded.error().code, Errc::rejected);
   EXPECT_NE(unneeded.error().detail.find("no password set"), std::string::npos);
   probe->text({"CONFIG", "SET", "requirepass", "hunter2"});
-  const auto missing = RedisStore::connect(server->url(), patient());
+  const auto missing = connect_redis(server->url(), patient());
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, Errc::rejected);
   EXPECT_NE(missing.error().detail.find("wants a password"), std::string::npos);
-  expect_works(RedisStore::connect(at(":hunter2@"), patient()));
+  expect_works(connect_redis(at(":hunter2@"), patient()));
 }
 
 TEST_F(RedisStoreTest, NamesItsConnection) {
@@ -96,11 +95,11 @@ TEST_F(RedisStoreTest, NamesItsConnection) {
 }
 
 TEST_F(RedisStoreTest, WrongOptionsAndUrlsAreRefused) {
-  EXPECT_EQ(RedisStore::connect("localhost:6379").error().code, Errc::invalid_argument);
+  EXPECT_EQ(connect_redis("localhost:6379").error().code, Errc::invalid_argument);
   const auto refused = [&](const std::string& field, auto spoil) {
     RedisOptions options;
     spoil(options);
-    const auto store = RedisStore::connect(server->url(), options);
+    const auto store = connect_redis(server->url(), options);
     ASSERT_FALSE(store) << field;
     EXPECT_EQ(store.error().code, Errc::invalid_argument);
     EXPECT_TRUE(store.error().detail.starts_with(field)) << store.error().detail;

@@ -44,6 +44,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
   bool refuse_connects = false;
   bool silent_connects = false;
   bool silent = false;                            // takes commands, and answers nothing
+  bool full = false;                              // takes no bytes at all
   std::optional<std::size_t> write_at_most;       // bytes a call
   std::size_t read_at_most = 1 << 20;             // bytes a call
   std::string hangs_up_on;                        // bytes at which it ends the connection
@@ -76,6 +77,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
         : server_(std::move(server)), generation_(generation) {
       answer_ = server_->answer_;
       server_->connections_.push_back(this);
+      descriptor_ = ++server_->descriptors_;
     }
     Fake(const Fake&) = delete;
     Fake& operator=(const Fake&) = delete;
@@ -91,6 +93,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
       FakeRedis& s = *server_;
       ++s.writes;
       if (ended()) return lost();
+      if (s.full) return make_error(Errc::timeout, "full");
       std::size_t size = std::min(bytes.size(), s.write_at_most.value_or(bytes.size()));
       if (s.write_breaks_after) {
         size = std::min(size, *s.write_breaks_after);
@@ -142,6 +145,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
       const std::lock_guard lock(server_->mutex_);
       return ended();
     }
+    [[nodiscard]] int descriptor() const noexcept override { return descriptor_; }
     void shut_down() noexcept override {
       const std::lock_guard lock(server_->mutex_);
       shut_down_ = true;
@@ -159,6 +163,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
     std::shared_ptr<FakeRedis> server_;
     Answer answer_;
     int generation_;
+    int descriptor_ = -1;  // for a loop that is a fake, too
     bool shut_down_ = false;
   };
 
@@ -167,6 +172,7 @@ class FakeRedis final : public redis::Connector, public std::enable_shared_from_
   std::condition_variable changed_;
   std::vector<Fake*> connections_;
   int closed_generation_ = 0;
+  int descriptors_ = 1000;
 };
 
 }  // namespace websession::testing

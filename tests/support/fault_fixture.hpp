@@ -28,9 +28,9 @@ class RedisFaultTest : public RedisTest {
     if (server) reference = make_reference();
   }
 
-  std::shared_ptr<RedisStore> connect_through_proxy() {
+  StorePtr connect_through_proxy() {
     options.clock = clock;
-    return RedisStore::connect(proxy->url(), options).value();
+    return connect_redis(proxy->url(), options).value();
   }
 
   // P7: every call comes back by its deadline.
@@ -53,7 +53,7 @@ class RedisFaultTest : public RedisTest {
   Fields own_fields(const StoreKey& key) { return fields({{"own", key.secret()}, {"n", "0"}}); }
 
   // The call works, and gives what belongs to that session.
-  void expect_own(RedisStore& store, const StoreKey& key, const std::string& n) {
+  void expect_own(SessionStore& store, const StoreKey& key, const std::string& n) {
     const auto loaded = timed([&] { return store.load(key); });
     ASSERT_TRUE(loaded.has_value()) << loaded.error().message();
     ASSERT_TRUE(loaded->has_value());
@@ -73,12 +73,12 @@ class RedisFaultTest : public RedisTest {
   // 64 threads work while `fault` is called again and again, each time after some of their calls
   // have succeeded; when it has ended, all must be well and every session what it must be.
   template <class Fault>
-  void disturb_a_crowd(RedisStore& store, int faults, Fault fault) {
+  void disturb_a_crowd(SessionStore& store, int faults, Fault fault) {
     Tally tally(options.operation_timeout, scheduling_margin);
     disturb_a_crowd(store, faults, tally, fault);
   }
   template <class Fault>
-  void disturb_a_crowd(RedisStore& store, int faults, Tally& tally, Fault fault) {
+  void disturb_a_crowd(SessionStore& store, int faults, Tally& tally, Fault fault) {
     Random random;
     {
       Crowd crowd(store, tally, random.bits());
@@ -107,14 +107,14 @@ class RedisFaultTest : public RedisTest {
 
   RedisOptions options;
   std::unique_ptr<TcpProxy> proxy;
-  std::shared_ptr<RedisStore> reference;  // past the proxy, and patient
+  StorePtr reference;  // past the proxy, and patient
 
  private:
-  std::shared_ptr<RedisStore> make_reference() {
+  StorePtr make_reference() {
     RedisOptions plain;
     plain.clock = clock;
     plain.client_name = "reference";
-    return RedisStore::connect(server->unix_url(), patient(plain)).value();
+    return connect_redis(server->unix_url(), patient(plain)).value();
   }
 };
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "connect_redis.hpp"
 #include "patient.hpp"
 #include "redis_server.hpp"
 #include "websession/redis_store.hpp"
@@ -39,9 +40,9 @@ class RedisTest : public ::testing::Test {
   virtual std::vector<std::string> server_options() { return {}; }
   virtual std::optional<RedisTls> server_tls() { return {}; }
 
-  std::shared_ptr<RedisStore> connect(RedisOptions options = {}) {
+  StorePtr connect(RedisOptions options = {}) {
     options.clock = clock;
-    return RedisStore::connect(server->url(), patient(std::move(options))).value();
+    return connect_redis(server->url(), patient(std::move(options))).value();
   }
 
   static StoreKey fresh_key() { return StoreKey(SessionId::generate().value()); }
