@@ -125,9 +125,9 @@ class [[nodiscard]] Op {
   // Destroying a coroutine that waits for it, on the thread that would resume it, detaches it: the
   // operation goes on, and its answer touches nothing any more. To end it as well: stop_on.
   //
-  // g++ 12 destroys an owning aggregate that stands in the awaited expression twice; so await an Op
-  // that has a name when one of its arguments is such a temporary (SessionOptions{…}; not a string,
-  // a RequestInfo, or Fields).
+  // g++ 12 does not compile a list in braces in the awaited expression (Fields{{"a", "1"}}), and
+  // destroys an owning aggregate there twice: name such an argument first. Strings and RequestInfo
+  // are neither.
   auto operator co_await() && noexcept { return Awaiter(std::move(*this)); }
 
  private:

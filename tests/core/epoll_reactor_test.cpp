@@ -1,0 +1,329 @@
+#include "websession/async/epoll_reactor.hpp"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "websession/async/stop.hpp"
+
+namespace websession::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Two ends of a stream.
+class Pair {
+ public:
+  Pair() { EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends_.data()), 0); }
+  ~Pair() {
+    close_far();
+    ::close(ends_[0]);
+  }
+  Pair(const Pair&) = delete;
+  Pair& operator=(const Pair&) = delete;
+  [[nodiscard]] int near() const { return ends_[0]; }
+  void write(const std::string& text) const {
+    EXPECT_EQ(::write(ends_[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+  [[nodiscard]] std::string read() const {
+    std::array<char, 64> buffer{};
+    const ssize_t size = ::read(ends_[0], buffer.data(), buffer.size());
+    return {buffer.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
+  }
+  void close_far() {
+    if (ends_[1] >= 0) ::close(std::exchange(ends_[1], -1));
+  }
+
+ private:
+  std::array<int, 2> ends_{-1, -1};
+};
+
+class EpollReactorTest : public ::testing::Test {
+ protected:
+  void rounds(int count) {
+    for (int i = 0; i < count; ++i) loop->run_once(milliseconds(0));
+  }
+  const std::shared_ptr<EpollReactor> loop = EpollReactor::make().value();
+  Pair pair;
+};
+
+TEST_F(EpollReactorTest, TellsOnlyWhatIsWanted) {
+  std::vector<unsigned> told;
+  const auto watch =
+      loop->watch(pair.near(), [&](unsigned events) { told.push_back(events); }).value();
+  pair.write("x");
+  rounds(2);
+  EXPECT_TRUE(told.empty());
+  watch->want(Reactor::readable);
+  rounds(2);
+  EXPECT_EQ(told, (std::vector<unsigned>{Reactor::readable, Reactor::readable})) << "by level";
+  told.clear();
+  watch->want(Reactor::writable);
+  rounds(1);
+  EXPECT_EQ(told, std::vector<unsigned>{Reactor::writable});
+  told.clear();
+  watch->want(Reactor::readable | Reactor::writable);
+  rounds(1);
+  EXPECT_EQ(told, std::vector<unsigned>{Reactor::readable | Reactor::writable});
+  told.clear();
+  watch->want(Reactor::none);
+  pair.close_far();
+  rounds(2);
+  EXPECT_TRUE(told.empty()) << "not even an end";
+  watch->want(Reactor::writable);
+  rounds(1);
+  EXPECT_EQ(told, std::vector<unsigned>{Reactor::writable}) << "an end is both";
+}
+
+TEST_F(EpollReactorTest, AWatchMayGoInItsOwnCallbackAndInAnothersOfTheSameRound) {
+  Pair second;
+  std::unique_ptr<Watch> one;
+  std::unique_ptr<Watch> other;
+  int calls = 0;
+  const auto both_go = [&](unsigned) {
+    ++calls;
+    one.reset();
+    other.reset();
+  };
+  one = loop->watch(pair.near(), both_go).value();
+  other = loop->watch(second.near(), both_go).value();
+  one->want(Reactor::readable);
+  other->want(Reactor::readable);
+  pair.write("x");
+  second.write("x");
+  rounds(2);
+  EXPECT_EQ(calls, 1);
+  const auto again = loop->watch(pair.near(), [&](unsigned) { ++calls; }).value();
+  again->want(Reactor::readable);
+  rounds(1);
+  EXPECT_EQ(calls, 2);
+}
+
+TEST_F(EpollReactorTest, TimersFireOnceInOrderAndMayBeArmedAnew) {
+  std::string fired;
+  std::unique_ptr<Timer> second;
+  const auto first = loop->timer([&] { fired += '1'; });
+  second = loop->timer([&] {
+    fired += '2';
+    if (fired.size() < 4) second->arm(loop->now());
+  });
+  const auto never = loop->timer([&] { fired += 'n'; });
+  const auto gone = loop->timer([&] { fired += 'g'; });
+  second->arm(loop->now() + milliseconds(2));
+  first->arm(loop->now() + milliseconds(1));
+  never->arm(loop->now() + milliseconds(1));
+  never->disarm();
+  while (fired.size() < 4) loop->run_once();
+  rounds(3);
+  EXPECT_EQ(fired, "1222");
+}
+
+TEST_F(EpollReactorTest, ATimerMayGoInItsOwnCallbackAndInAnothers) {
+  int fired = 0;
+  std::unique_ptr<Timer> one;
+  std::unique_ptr<Timer> other;
+  const auto both_go = [&] {
+    ++fired;
+    one.reset();
+    other.reset();
+  };
+  one = loop->timer(both_go);
+  other = loop->timer(both_go);
+  one->arm(loop->now());
+  other->arm(loop->now());
+  for (int i = 0; i < 5; ++i) loop->run_once(milliseconds(1));
+  EXPECT_EQ(fired, 1);
+}
+
+TEST_F(EpollReactorTest, PostedFunctionsRunInOrderAndNeverInside) {
+  std::string order;
+  loop->post([&] {
+    order += 'a';
+    loop->post([&] { order += 'c'; });
+    EXPECT_EQ(order, "a");
+    EXPECT_TRUE(loop->here());
+  });
+  loop->post([&] { order += 'b'; });
+  EXPECT_FALSE(loop->here());
+  EXPECT_TRUE(order.empty());
+  rounds(2);
+  EXPECT_EQ(order, "abc");
+}
+
+// Within another loop its descriptor tells when there is something to do.
+TEST_F(EpollReactorTest, ItsDescriptorIsReadableWhenThereIsWork) {
+  const auto has_work = [&] {
+    pollfd now{loop->descriptor(), POLLIN, 0};
+    return ::poll(&now, 1, 0) > 0;
+  };
+  EXPECT_FALSE(has_work());
+  int calls = 0;
+  loop->post([&] {
+    ++calls;
+    loop->post([&] { ++calls; });
+  });
+  EXPECT_TRUE(has_work());
+  rounds(1);
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(has_work()) << "for what was posted meanwhile";
+  rounds(1);
+  EXPECT_EQ(calls, 2);
+  rounds(1);
+  EXPECT_FALSE(has_work());
+  const auto timer = loop->timer([&] { ++calls; });
+  timer->arm(loop->now());
+  EXPECT_TRUE(has_work());
+}
+
+TEST_F(EpollReactorTest, ManyThreadsPost) {
+  std::atomic<int> calls = 0;
+  constexpr int each = 2000;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < each; ++i) {
+        loop->post([&] {
+          if (++calls == 4 * each) loop->stop();
+        });
+      }
+    });
+  }
+  loop->run();
+  EXPECT_EQ(calls, 4 * each);
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(EpollReactorTest, AStopBeforeTheRunCounts) {
+  loop->stop();
+  loop->run();
+}
+
+// What it was given and has not called goes with it, and what outlives it does no harm.
+TEST_F(EpollReactorTest, EndsWithoutCallingWhatIsLeft) {
+  const auto counted = std::make_shared<int>(0);
+  auto mine = EpollReactor::make().value();
+  const auto watch = mine->watch(pair.near(), [counted](unsigned) { FAIL(); }).value();
+  watch->want(Reactor::readable);
+  const auto timer = mine->timer([counted] { FAIL(); });
+  timer->arm(mine->now());
+  mine->post([counted] { FAIL(); });
+  EXPECT_EQ(counted.use_count(), 4);
+  mine.reset();
+  EXPECT_EQ(counted.use_count(), 1);
+}
+
+// A callback that holds its loop is a ring, which the loop opens when it ends.
+TEST_F(EpollReactorTest, AnIoThreadRunsUntilItEnds) {
+  std::atomic<bool> ran = false;
+  {
+    const IoThread thread = IoThread::start().value();
+    EXPECT_FALSE(thread.reactor()->here());
+    std::atomic<bool> here = false;
+    thread.reactor()->post([&, loop = thread.reactor().get()] {
+      here = loop->here();
+      ran = true;
+    });
+    while (!ran) std::this_thread::yield();
+    EXPECT_TRUE(here);
+  }
+  EXPECT_TRUE(ran);
+}
+
+TEST(StopTest, CallsEachOnceAndNoneThatHasGone) {
+  StopSource source;
+  int calls = 0;
+  const StopCallback first(source.token(), [&] { ++calls; });
+  {
+    const StopCallback gone(source.token(), [&] { calls += 100; });
+  }
+  EXPECT_FALSE(source.token().stop_requested());
+  source.request_stop();
+  source.request_stop();
+  EXPECT_EQ(calls, 1);
+  const StopCallback late(source.token(), [&] { ++calls; });
+  EXPECT_EQ(calls, 2);
+  EXPECT_TRUE(source.token().stop_requested());
+  EXPECT_FALSE(StopToken().stop_possible());
+  EXPECT_FALSE(StopToken().stop_requested());
+}
+
+TEST(StopTest, ACallbackMayDestroyItselfAndOthers) {
+  StopSource source;
+  std::optional<StopCallback> one;
+  std::optional<StopCallback> other;
+  int calls = 0;
+  const auto both_go = [&] {
+    ++calls;
+    one.reset();
+    other.reset();
+  };
+  one.emplace(source.token(), both_go);
+  other.emplace(source.token(), both_go);
+  source.request_stop();
+  EXPECT_EQ(calls, 1);
+}
+
+#if defined(__cpp_lib_jthread)
+TEST(StopTest, TheStandardsTokenIsOne) {
+  std::stop_source source;
+  const StopToken token = source.get_token();
+  int calls = 0;
+  const StopCallback callback(token, [&] { ++calls; });
+  source.request_stop();
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(token.stop_requested());
+  EXPECT_FALSE(StopToken(std::stop_token()).stop_possible());
+}
+#endif
+
+// Stops race the end of who waits for them.
+TEST(StopTest, AStopRacesTheEndOfWhoWaitsForIt) {
+  for (int round = 0; round < 300; ++round) {
+    StopSource source;
+    std::atomic<int> calls = 0;
+    std::thread stops([&] { source.request_stop(); });
+    {
+      auto counted = std::make_shared<int>(0);
+      const StopCallback callback(source.token(), [&calls, held = std::weak_ptr(counted)] {
+        if (held.lock() != nullptr) ++calls;
+      });
+    }
+    const int after = calls;
+    stops.join();
+    EXPECT_EQ(calls, after) << "it ran after its end";
+  }
+}
+
+TEST(CallbackTest, HoldsWhatCanOnlyBeMoved) {
+  auto owned = std::make_unique<int>(7);
+  Callback<int()> small([owned = std::move(owned)] { return *owned; });
+  Callback<int()> moved = std::move(small);
+  EXPECT_FALSE(small);  // NOLINT(bugprone-use-after-move): that it is empty is promised
+  EXPECT_EQ(moved(), 7);
+  const std::array<char, 100> large{'x'};
+  Callback<char(std::size_t)> on_heap([large](std::size_t i) { return large.at(i); });
+  Callback<char(std::size_t)> there;
+  there = std::move(on_heap);
+  EXPECT_EQ(there(0), 'x');
+  const auto counted = std::make_shared<int>(0);
+  Callback<void()> counts([counted] { ++*counted; });
+  counts();
+  EXPECT_EQ(counted.use_count(), 2);
+  counts = {};
+  EXPECT_EQ(counted.use_count(), 1);
+  EXPECT_EQ(*counted, 1);
+}
+
+}  // namespace
+}  // namespace websession::testing
