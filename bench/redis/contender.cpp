@@ -118,6 +118,19 @@ std::vector<Contender> contenders(const Options& options, const Target& target, 
                  "this source",
                  {},
                  threaded(ours(Renewal::always))});
+  for (const std::size_t loops : {std::size_t{1}, std::size_t{2}}) {
+    all.push_back({loops == 1 ? "ours-loop" : "ours-two-loops",
+                   loops == 1 ? "one AsyncRedisStore on one event loop (EpollReactor), one thread "
+                                "and one connection, as many requests in flight as the others "
+                                "have threads; load() and update() as above"
+                              : "the same on two event loops, each with half of the requests",
+                   "this source",
+                   {},
+                   [&target, &keys, &server, loops](const Load& load) {
+                     return measure(*make_our_loops(target, keys, loops, load.threads), keys, load,
+                                    server);
+                   }});
+  }
   all.push_back({"hiredis-naive",
                  "one connection a thread, one command a round trip (redisCommand): LOAD = "
                  "HGETALL, EXPIRE; SAVE = HSET, EXPIRE; the reply copied to an unordered_map",

@@ -27,7 +27,7 @@ void expect_complete(const Attributes& attributes) {
   if (attributes.size() != session_fields.size()) throw std::runtime_error("hiredis: no session");
 }
 
-class HiredisWorker : public Worker {
+class HiredisWorker : public BlockingWorker {
  public:
   HiredisWorker(const Target& target, const Keys& keys)
       : connection_(connect_hiredis(target)), keys_(keys) {}

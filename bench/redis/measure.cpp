@@ -44,6 +44,50 @@ struct ThreadResult {
   Counters counters;
 };
 
+// What one thread is asked to do.
+class UntilTheEnd final : public Requests {
+ public:
+  UntilTheEnd(const Keys& keys, Operation operation, SteadyClock::time_point end,
+              const std::atomic<bool>& failed, std::minstd_rand& random, ThreadResult& result)
+      : keys_(keys),
+        operation_(operation),
+        end_(end),
+        failed_(failed),
+        random_(random),
+        result_(result) {}
+
+  bool begin(Request& request) override {
+    if (request.since == SteadyClock::time_point()) request.since = SteadyClock::now();
+    if (request.since >= end_ || failed_) return false;
+    request.session = random_() % keys_.ids.size();
+    request.loads = operation_ != Operation::save;
+    request.saves = operation_ != Operation::load;
+    if (request.value.empty()) request.value = session_fields.back().second;
+    if (request.saves) {
+      // The time of day changes with each request.
+      for (const std::size_t digit : {20U, 21U, 22U}) {
+        request.value[digit] = static_cast<char>('0' + random_() % 10);
+      }
+    }
+    return true;
+  }
+  // The next one begins when this one ends.
+  void end(Request& request) override {
+    const auto now = SteadyClock::now();
+    result_.latencies.add(static_cast<std::uint64_t>((now - request.since).count()));
+    ++result_.requests;
+    request.since = now;
+  }
+
+ private:
+  const Keys& keys_;
+  const Operation operation_;
+  const SteadyClock::time_point end_;
+  const std::atomic<bool>& failed_;
+  std::minstd_rand& random_;
+  ThreadResult& result_;
+};
+
 // What the threads of a run share.
 class Run {
  public:
@@ -51,24 +95,27 @@ class Run {
       : client_(client),
         keys_(keys),
         load_(load),
-        gate_(static_cast<std::ptrdiff_t>(load.threads) + 1) {}
+        gate_(static_cast<std::ptrdiff_t>(client.threads(load.threads)) + 1) {}
 
   void work(std::uint64_t seed, ThreadResult& result) {
-    random_type random(seed);
+    std::minstd_rand random(static_cast<std::minstd_rand::result_type>(seed));
     std::unique_ptr<Worker> worker;
     attempt([&] {
       worker = client_.worker();
       ThreadResult ignored;
-      request_until(SteadyClock::now() + warm_up, *worker, random, ignored);
+      UntilTheEnd requests(keys_, load_.operation, SteadyClock::now() + warm_up, failed_, random,
+                           ignored);
+      worker->work(requests);
     });
     gate_.arrive_and_wait();  // all are warm
     gate_.arrive_and_wait();  // the meters have started
     attempt([&] {
       if (failed_) return;
       const Counters before = counters_of_this_thread();
-      request_until(
-          SteadyClock::now() + std::chrono::duration_cast<SteadyClock::duration>(load_.duration),
-          *worker, random, result);
+      const auto end =
+          SteadyClock::now() + std::chrono::duration_cast<SteadyClock::duration>(load_.duration);
+      UntilTheEnd requests(keys_, load_.operation, end, failed_, random, result);
+      worker->work(requests);
       result.counters = counters_of_this_thread() - before;
     });
     gate_.arrive_and_wait();  // all are done
@@ -93,28 +140,6 @@ class Run {
   }
 
  private:
-  using random_type = std::minstd_rand;
-
-  void request_until(SteadyClock::time_point end, Worker& worker, random_type& random,
-                     ThreadResult& result) {
-    std::string value(session_fields.back().second);
-    auto before = SteadyClock::now();
-    while (before < end && !failed_) {
-      const std::size_t i = random() % keys_.ids.size();
-      if (load_.operation != Operation::save) worker.load(i);
-      if (load_.operation != Operation::load) {
-        // The time of day changes with each request.
-        for (const std::size_t digit : {20U, 21U, 22U})
-          value[digit] = static_cast<char>('0' + random() % 10);
-        worker.save(i, value);
-      }
-      const auto after = SteadyClock::now();
-      result.latencies.add(static_cast<std::uint64_t>((after - before).count()));
-      ++result.requests;
-      before = after;
-    }
-  }
-
   Client& client_;
   const Keys& keys_;
   const Load& load_;
@@ -140,7 +165,7 @@ std::string_view name_of(Operation operation) noexcept {
 
 Sample measure(Client& client, const Keys& keys, const Load& load, ServerMeter& server) {
   Run run(client, keys, load);
-  std::vector<ThreadResult> results(load.threads);
+  std::vector<ThreadResult> results(client.threads(load.threads));
   std::vector<std::jthread> threads;
   std::random_device seed;
   for (ThreadResult& result : results) {

@@ -14,7 +14,7 @@ namespace {
   throw std::runtime_error("websession: " + error.code.message() + ": " + error.detail);
 }
 
-class OurWorker final : public Worker {
+class OurWorker final : public BlockingWorker {
  public:
   OurWorker(RedisStore& store, const std::vector<StoreKey>& keys, Renewal renewal)
       : store_(store), keys_(keys), lifetime_(lifetime_of(renewal)) {

@@ -34,7 +34,7 @@ redis::Array send(Pool& pool, const std::vector<redis::Array>& commands) {
   return replies;
 }
 
-class PocoWorker final : public Worker {
+class PocoWorker final : public BlockingWorker {
  public:
   PocoWorker(Pool& pool, const Keys& keys) : pool_(pool), keys_(keys) {}
 

@@ -24,7 +24,7 @@ void expect_complete(const Attributes& attributes) {
   }
 }
 
-class PlusPlusWorker : public Worker {
+class PlusPlusWorker : public BlockingWorker {
  public:
   PlusPlusWorker(redis::Redis& redis, const Keys& keys) : redis_(redis), keys_(keys) {}
 
