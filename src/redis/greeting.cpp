@@ -102,9 +102,10 @@ Exchange ping() {
   return ping;
 }
 
-Greeting::Greeting(const Login& login, std::size_t reply_bytes_max)
+Greeting::Greeting(const Login& login, std::size_t reply_bytes_max, bool asks_how_near)
     : login_(login),
       reply_bytes_max_(reply_bytes_max),
+      asks_how_near_(asks_how_near),
       probes_(login.guarded || login.transactions) {
   begin_login();
 }
@@ -224,7 +225,10 @@ void Greeting::begin_probes() {
   say(Stage::probes, std::move(probes));
 }
 
-void Greeting::begin_pings() { say(Stage::pings, ping()); }
+void Greeting::begin_pings() {
+  if (asks_how_near_) return say(Stage::pings, ping());
+  next_ = Next::done;
+}
 
 void Greeting::after_ping(nanoseconds took) {
   ++pings_;

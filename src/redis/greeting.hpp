@@ -57,8 +57,8 @@ class Greeting {
     failed,
   };
 
-  // `reply_bytes_max`: of one reply.
-  Greeting(const Login& login, std::size_t reply_bytes_max);
+  // `reply_bytes_max`: of one reply. `asks_how_near`: else it is not known.
+  Greeting(const Login& login, std::size_t reply_bytes_max, bool asks_how_near = true);
 
   [[nodiscard]] Next next() const noexcept { return next_; }
   [[nodiscard]] const Exchange& exchange() const noexcept { return exchange_; }
@@ -90,6 +90,7 @@ class Greeting {
 
   const Login& login_;
   const std::size_t reply_bytes_max_;
+  const bool asks_how_near_;
   bool probes_;
   Next next_ = Next::exchange;
   Stage stage_ = Stage::login;

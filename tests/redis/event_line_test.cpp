@@ -313,12 +313,11 @@ TEST_F(EventLineTest, AServerThatWasSilentForLongIsLeft) {
   ask("warm up");
   loop.turns(6);
   server->silent = true;
-  // The second one waits for the answer to the first one's batch, as the server is near.
-  for (const bool maybe_applied : {true, false}) {
+  for (int i = 0; i < 2; ++i) {
     const AskedPtr asked = ask("x");
     loop.turns(2);
     loop.advance(milliseconds(61));
-    expect_error(asked, Errc::timeout, maybe_applied);
+    expect_error(asked, Errc::timeout, true);
   }
   EXPECT_EQ(connector->forgotten, 1);
   server->silent = false;

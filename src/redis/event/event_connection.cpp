@@ -45,10 +45,10 @@ void EventConnection::set_interest() {
   watch_->want(Reactor::readable | (writes ? Reactor::writable : 0U));
 }
 
-void EventConnection::become_ready(bool is_near, const Abilities& abilities) {
-  // Far away, the next batch must not wait for the answer to the last one. Nearby, waiting for it
-  // makes larger batches, which cost both sides less.
-  pipeline_ = Pipeline(is_near ? 1 : SIZE_MAX, abilities);
+void EventConnection::become_ready(const Abilities& abilities) {
+  // A batch never waits for the answer to the last one. (On lanes it does, near the server: there
+  // it is how batches come to be. Here all that is asked in one turn is one.)
+  pipeline_ = Pipeline(SIZE_MAX, abilities);
   heard_at_ = loop_.now();
 }
 
@@ -90,45 +90,53 @@ bool EventConnection::is_lost() const {
   return pipeline_.pending() == 0 ? transport_->is_stale() : transport_->has_ended();
 }
 
-// A stop of its own watch, by whoever is told of something, ends each of these.
+// Whoever is told of something may end it, in each of these.
 void EventConnection::ready(unsigned events) {
   const auto keep = shared_from_this();
   if ((events & Reactor::writable) != 0) is_full_ = false;
-  if ((events & Reactor::readable) != 0 || transport_->has_unsent()) read();
-  if (has_ended()) return;
-  if (exchange_) {
-    if (!exchange_failed_) exchange_failed_ = write_exchange();
-  } else if (std::optional<Error> failed = write()) {
-    return lose(*failed);
+  bool more = (events & Reactor::readable) != 0 || transport_->has_unsent();
+  // What one read has brought is worked off, and what comes of it written, before the next: so the
+  // server works as well meanwhile.
+  for (int round = 0; more && !has_ended(); ++round) {
+    if (round == reads_in_a_row) {
+      read_on_later();
+      break;
+    }
+    more = read();
+    if (!has_ended()) go_on_writing();
   }
+  if (has_ended()) return;
+  go_on_writing();
   set_interest();
 }
 
-void EventConnection::read() {
-  std::array<char, read_size> buffer;
-  std::optional<Error> failed;
-  for (int round = 0; !failed; ++round) {
-    const Result<std::size_t> received = transport_->read_ready(buffer);
-    if (!received) {
-      failed = received.error();
-      break;
-    }
-    if (*received == 0) break;
-    failed = take_in({buffer.data(), *received});
-    const bool more = *received == buffer.size() || transport_->has_buffered();
-    if (!more) break;
-    if (round + 1 < reads_in_a_row) continue;
-    // The descriptor does not tell of what the transport holds.
-    if (!std::exchange(reads_on_, true)) {
-      loop_.post([weak = weak_from_this()] {
-        const auto connection = weak.lock();
-        if (connection == nullptr || connection->has_ended()) return;
-        connection->reads_on_ = false;
-        connection->ready(Reactor::readable);
-      });
-    }
-    break;
+void EventConnection::go_on_writing() {
+  if (exchange_) {
+    if (!exchange_failed_) exchange_failed_ = write_exchange();
+  } else if (std::optional<Error> failed = write()) {
+    lose(*failed);
   }
+}
+
+// The descriptor does not tell of what the transport holds.
+void EventConnection::read_on_later() {
+  if (std::exchange(reads_on_, true)) return;
+  loop_.post([weak = weak_from_this()] {
+    const auto connection = weak.lock();
+    if (connection == nullptr || connection->has_ended()) return;
+    connection->reads_on_ = false;
+    connection->ready(Reactor::readable);
+  });
+}
+
+// True: there may be more.
+bool EventConnection::read() {
+  std::array<char, read_size> buffer;
+  const Result<std::size_t> received = transport_->read_ready(buffer);
+  if (received && *received == 0) return false;
+  std::optional<Error> failed =
+      received ? take_in({buffer.data(), *received}) : std::optional(received.error());
+  const bool more = received && (*received == buffer.size() || transport_->has_buffered());
   if (exchange_) {
     const std::size_t due = exchange_->size();
     if (!failed && exchange_replies_.size() > due) {
@@ -136,10 +144,12 @@ void EventConnection::read() {
     }
     if (failed && exchange_failed_) failed = exchange_failed_;
     if (failed || exchange_replies_.size() == due) end_exchange(std::move(failed));
-    return;
+  } else if (failed) {
+    lose(*failed);
+  } else {
+    host_.worked(*this, std::exchange(heard_, false));
   }
-  if (failed) return lose(*failed);
-  host_.worked(*this, std::exchange(heard_, false));
+  return more;
 }
 
 std::optional<Error> EventConnection::take_in(std::string_view bytes) {

@@ -48,7 +48,7 @@ class EventConnection final : public std::enable_shared_from_this<EventConnectio
   void say(const Exchange& exchange);
   void expire();
   // From now on there are requests.
-  void become_ready(bool is_near, const Abilities& abilities);
+  void become_ready(const Abilities& abilities);
 
   [[nodiscard]] Pipeline& pipeline() noexcept { return pipeline_; }
   // Writes what is queued, as far as the socket takes it.
@@ -68,7 +68,9 @@ class EventConnection final : public std::enable_shared_from_this<EventConnectio
                   std::size_t reply_bytes_max);
 
   void ready(unsigned events);
-  void read();
+  bool read();
+  void read_on_later();
+  void go_on_writing();
   // Each: none, all is well.
   std::optional<Error> take_in(std::string_view bytes);
   std::optional<Error> write();
