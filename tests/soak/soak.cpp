@@ -1,7 +1,9 @@
 // The soak: 64 threads on a RedisStore, a fault every second, and checkers that know every
 // session's history (tests/support/session_history.hpp).
 //
-//   soak [seconds] [seed]      600 seconds, and a random seed, which is printed
+//   soak [--async] [seconds] [seed]      600 seconds, and a random seed, which is printed
+//
+// --async: the store is an AsyncRedisStore on an event loop, to which the threads post.
 //
 // It fails when an acknowledged write was lost, an erased or expired session came back, a reply
 // reached another caller, a call came back after its deadline and a margin of 2 s, a key had no
@@ -17,6 +19,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iterator>
 #include <memory>
@@ -25,12 +28,12 @@
 #include <thread>
 #include <vector>
 
+#include "connect_redis.hpp"
 #include "crowd.hpp"
 #include "possessions.hpp"
 #include "redis_server.hpp"
 #include "session_history.hpp"
 #include "tcp_proxy.hpp"
-#include "websession/redis_store.hpp"
 
 namespace websession::testing {
 namespace {
@@ -265,7 +268,7 @@ void soak(seconds duration, std::uint64_t seed, Tally& tally) {
   options.operation_timeout = operation_timeout;
   options.prefix = "soak_" + std::to_string(seed) + "_";
   const std::size_t descriptors = possessions().descriptors;
-  auto store = RedisStore::connect(proxy.url(), options).value();
+  StorePtr store = connect_redis(proxy.url(), options).value();
   Saboteur saboteur(server, proxy, seed);
   MemoryCurve memory;
   std::uint64_t looks = 0;
@@ -305,6 +308,11 @@ void soak(seconds duration, std::uint64_t seed, Tally& tally) {
 
 int main(int argc, char** argv) try {
   using websession::testing::Tally;
+  if (argc > 1 && std::string(argv[1]) == "--async") {
+    ::setenv("WEBSESSION_TEST_ENGINE", "loop", 1);
+    --argc;
+    ++argv;
+  }
   const long duration = argc > 1 ? std::stol(argv[1]) : 600;
   const std::uint64_t seed = argc > 2 ? std::stoull(argv[2]) : std::random_device{}();
   if (!websession::testing::redis_server_is_installed()) {
