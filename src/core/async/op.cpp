@@ -2,7 +2,6 @@
 
 #include <condition_variable>
 #include <mutex>
-#include <string>
 
 #include "async/operation.hpp"
 
@@ -25,11 +24,6 @@ void Signal::give() const noexcept {
 void Signal::wait() const {
   std::unique_lock lock(state_->mutex);
   state_->given_now.wait(lock, [this] { return state_->given; });
-}
-
-Error thrown(const char* what) {
-  return make_error(Errc::unavailable,
-                    std::string("a store, a clock or a callback has thrown: ") + what);
 }
 
 AsyncHome::AsyncHome(const std::shared_ptr<AsyncSessionStore>& its_store)

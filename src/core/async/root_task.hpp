@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -15,7 +16,10 @@
 namespace websession::internal {
 
 // What a store, a clock or a callback of the host has thrown.
-[[nodiscard]] Error thrown(const char* what);
+[[nodiscard]] inline Error thrown(const char* what) {
+  return make_error(Errc::unavailable,
+                    std::string("a store, a clock or a callback has thrown: ") + what);
+}
 
 // Whoever waits for a Root, and has it in memory that goes with it.
 class RootOwner {

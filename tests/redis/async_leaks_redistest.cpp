@@ -1,0 +1,192 @@
+// What is left of operations that were stopped, destroyed, or whose store, loop or process went: of
+// a million of them no memory and no descriptor.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <coroutine>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "possessions.hpp"
+#include "redis_fixture.hpp"
+#include "websession/async/epoll_reactor.hpp"
+#include "websession/async/redis_store.hpp"
+#include "websession/async/session_manager.hpp"
+
+namespace websession::testing {
+namespace {
+
+// A sanitizer takes ten times as long for each, and looks more closely.
+constexpr int operations = sanitized ? 50'000 : 1'000'000;
+constexpr int at_once = 500;
+
+struct Handler {
+  struct promise_type {
+    Handler get_return_object() {
+      return {std::coroutine_handle<promise_type>::from_promise(*this)};
+    }
+    static std::suspend_never initial_suspend() noexcept { return {}; }
+    static std::suspend_always final_suspend() noexcept { return {}; }
+    static void return_void() noexcept {}
+    static void unhandled_exception() noexcept { std::terminate(); }
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+
+class AsyncLeaks : public RedisTest {
+ protected:
+  void SetUp() override {
+    RedisTest::SetUp();
+    if (server) manager.emplace(make_manager(loop));
+  }
+  AsyncSessionManager make_manager(const std::shared_ptr<EpollReactor>& on) const {
+    auto store = AsyncRedisStore::connect_later(server->unix_url(), {on}, patient());
+    return AsyncSessionManager::make(*std::move(store)).value();
+  }
+  // The loop runs until so many have been told.
+  void run_until(const int& told, int due) const {
+    while (told < due) loop->run_once();
+  }
+  // Rounds of `at_once` operations leave what there was after the first sixth of them.
+  template <class Round>
+  static void expect_nothing_left(int rounds, const Round& round) {
+    std::size_t early = 0;
+    std::optional<std::size_t> descriptors;
+    for (int i = 0; i < rounds; ++i) {
+      round();
+      if (i <= rounds / 6) early = std::max(early, possessions().resident_bytes);
+      if (i == rounds / 6) descriptors = possessions().descriptors;
+    }
+    const Possessions late = possessions();
+    EXPECT_EQ(late.descriptors, descriptors);
+    if (!sanitized) {
+      EXPECT_LT(late.resident_bytes, early + (std::size_t{4} << 20)) << "memory grows";
+    }
+  }
+
+  static inline const std::string cookie = "sid=" + std::string(32, 'A');
+  const std::shared_ptr<EpollReactor> loop = EpollReactor::make().value();
+  std::optional<AsyncSessionManager> manager;
+};
+
+// Before anything is sent, and after it.
+TEST_F(AsyncLeaks, StoppedOperationsLeaveNothing) {
+  expect_nothing_left(operations / at_once, [&, sends = false]() mutable {
+    sends = !sends;
+    int told = 0;
+    std::vector<StopSource> sources(at_once);
+    for (const StopSource& source : sources) {
+      manager->open({cookie, true}).stop_on(source.token()).start([&](const auto&) { ++told; });
+    }
+    if (sends) loop->run_once(milliseconds(0));
+    for (const StopSource& source : sources) source.request_stop();
+    run_until(told, at_once);
+  });
+  int told = 0;
+  manager->open({cookie, true}).start([&](const auto& session) {
+    EXPECT_TRUE(session) << "the connection is as it was";
+    ++told;
+  });
+  run_until(told, 1);
+}
+
+TEST_F(AsyncLeaks, DestroyedHandlersLeaveNothing) {
+  const auto handle = [](const AsyncSessionManager& with, int& told) -> Handler {
+    auto opened = with.open({cookie, true});
+    const Result<AsyncSession> session = co_await std::move(opened);
+    ++told;
+  };
+  expect_nothing_left(operations / at_once, [&] {
+    int told = 0;
+    std::vector<Handler> handlers;
+    for (int i = 0; i < at_once; ++i) handlers.push_back(handle(*manager, told));
+    for (const Handler& handler : handlers) handler.handle.destroy();
+    int last = 0;
+    manager->open({cookie, true}).start([&](const auto&) { ++last; });
+    run_until(last, 1);
+    EXPECT_EQ(told, 0);
+  });
+}
+
+TEST_F(AsyncLeaks, DestroyedStoresTellAndLeaveNothing) {
+  int told = 0;
+  int begun = 0;
+  expect_nothing_left(operations / at_once / 4, [&] {
+    std::optional<AsyncSessionManager> mine = make_manager(loop);
+    const int turns = begun % 7;
+    for (int i = 0; i < 5; ++i) {
+      ++begun;
+      mine->open({cookie, true}).start([&](const auto& session) {
+        ++told;
+        if (!session) {
+          EXPECT_EQ(session.error().code, Errc::unavailable);
+        }
+      });
+    }
+    for (int i = 0; i < turns; ++i) loop->run_once(milliseconds(0));
+    mine.reset();
+    run_until(told, begun);
+  });
+  EXPECT_EQ(told, begun);
+}
+
+TEST_F(AsyncLeaks, LoopsThatEndLeaveNothing) {
+  expect_nothing_left(operations / at_once / 4, [&] {
+    const auto mine = EpollReactor::make().value();
+    const AsyncSessionManager on_it = make_manager(mine);
+    const auto counted = std::make_shared<int>(0);
+    for (int i = 0; i < 5; ++i) {
+      mine->post([&on_it, counted] {
+        on_it.open({cookie, true}).start([counted](const auto&) { ++*counted; });
+      });
+    }
+    mine->run_once();
+  });
+}
+
+// The child has neither the threads nor, for its own use, the connections of its parent.
+TEST_F(AsyncLeaks, AChildOfAForkIsToldAndItsParentGoesOn) {
+  int told = 0;
+  manager->open({cookie, true}).start([&](const auto& session) {
+    EXPECT_TRUE(session);
+    ++told;
+  });
+  run_until(told, 1);
+  manager->open({cookie, true}).start([&](const auto& session) {
+    EXPECT_TRUE(session) << "in flight when the process forked";
+    ++told;
+  });
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::alarm(20);
+    bool was_told = false;
+    // Of no loop that runs here: the parent's must not be touched.
+    const auto mine = EpollReactor::make().value();
+    const AsyncSessionManager anew = make_manager(mine);
+    bool works = false;
+    anew.open({cookie, true}).start([&](const auto& session) {
+      works = session.has_value();
+      was_told = true;
+    });
+    while (!was_told) mine->run_once();
+    manager.reset();
+    ::_exit(works ? 0 : 1);
+  }
+  run_until(told, 2);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  manager->open({cookie, true}).start([&](const auto& session) {
+    EXPECT_TRUE(session) << "after the child has gone";
+    ++told;
+  });
+  run_until(told, 3);
+}
+
+}  // namespace
+}  // namespace websession::testing
