@@ -32,7 +32,9 @@ std::string text_of(const HttpResponse& response, bool keeps_open) {
                      http_status_str(static_cast<http_status>(response.status)) +
                      "\r\nContent-Length: " + std::to_string(response.body.size()) +
                      "\r\nContent-Type: " + response.content_type + "\r\n";
-  for (const auto& [name, value] : response.headers) text += name + ": " + value + "\r\n";
+  for (const auto& [name, value] : response.headers) {
+    text.append(name).append(": ").append(value).append("\r\n");
+  }
   if (!keeps_open) text += "Connection: close\r\n";
   return text + "\r\n" + response.body;
 }

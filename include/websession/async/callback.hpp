@@ -25,12 +25,11 @@ template <class R, class... Args>
 class Callback<R(Args...)> {
  public:
   Callback() noexcept = default;
+  // NOLINTBEGIN(google-explicit-constructor,bugprone-forwarding-reference-overload): a lambda is
+  // one, and no Callback is taken for a lambda.
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, Callback> &&
-           std::is_invocable_r_v<R, std::remove_cvref_t<F>&, Args...>)
-      // NOLINTNEXTLINE(google-explicit-constructor,bugprone-forwarding-reference-overload): a
-      // lambda
-      Callback(F&& function) {
+           std::is_invocable_r_v<R, std::remove_cvref_t<F>&, Args...>) Callback(F&& function) {
     using Function = std::remove_cvref_t<F>;
     if constexpr (fits<Function>) {
       ::new (static_cast<void*>(room_)) Function(std::forward<F>(function));
@@ -40,6 +39,7 @@ class Callback<R(Args...)> {
       deeds_ = &OnHeap<Function>::deeds;
     }
   }
+  // NOLINTEND(google-explicit-constructor,bugprone-forwarding-reference-overload)
   Callback(Callback&& other) noexcept { take(other); }
   Callback& operator=(Callback&& other) noexcept {
     if (this != &other) {
@@ -60,10 +60,13 @@ class Callback<R(Args...)> {
     void (*destroy)(void* room) noexcept;
   };
   static constexpr std::size_t room_size = 4 * sizeof(void*);
+  static constexpr std::size_t room_alignment = alignof(std::max_align_t);
+  static constexpr bool has_room(std::size_t size, std::size_t alignment) noexcept {
+    return size <= room_size && alignment <= room_alignment;
+  }
   template <class F>
   static constexpr bool fits =
-      sizeof(F) <= room_size &&
-      alignof(F) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<F>;
+      has_room(sizeof(F), alignof(F)) && std::is_nothrow_move_constructible_v<F>;
 
   template <class F>
   struct Inline {
@@ -94,7 +97,7 @@ class Callback<R(Args...)> {
   }
 
   const Deeds* deeds_ = nullptr;
-  alignas(std::max_align_t) std::byte room_[room_size];
+  alignas(room_alignment) std::byte room_[room_size];
 };
 
 // Who is told what became of an operation, once. It must not throw.

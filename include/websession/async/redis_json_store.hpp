@@ -17,7 +17,8 @@ class AsyncRedisJsonStore {
  public:
   // URLs, options and the error (invalid_argument) are RedisJsonStore's. `reactors`: at least one.
   static Result<std::shared_ptr<AsyncSessionStore>> connect_later(
-      std::string_view url, AsyncSessionStore::Reactors reactors, RedisJsonOptions options = {});
+      std::string_view url, AsyncSessionStore::Reactors reactors,
+      const RedisJsonOptions& options = {});
 };
 
 }  // namespace websession

@@ -30,7 +30,7 @@ class AsyncRedisStore {
  public:
   // URLs, options and the error (invalid_argument) are RedisStore's. `reactors`: at least one.
   static Result<std::shared_ptr<AsyncSessionStore>> connect_later(
-      std::string_view url, AsyncSessionStore::Reactors reactors, RedisOptions options = {});
+      std::string_view url, AsyncSessionStore::Reactors reactors, const RedisOptions& options = {});
 };
 
 }  // namespace websession

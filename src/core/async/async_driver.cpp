@@ -118,7 +118,8 @@ bool AsyncDriver::end_frozen(const StoreKey& key, Answer<Result<void>>& answer) 
 
 bool AsyncDriver::pause(std::chrono::microseconds time, Answer<Result<void>>& answer) {
   pause_ = reactor_->timer([this, self = owner_.self(), &answer] {
-    const auto keep = self;  // beyond the timer that this is called by
+    // Beyond the timer that this is called by.
+    const auto keep = self;  // NOLINT(performance-unnecessary-copy-initialization)
     pause_.reset();
     answer.give(Result<void>());
   });

@@ -92,6 +92,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
       closed_ = true;
       functions.swap(posted_);
     }
+    watchers.reserve(watches_.size());
     for (WatchNode* node : watches_) watchers.push_back(std::move(node->ready));
     for (TimerNode* node : timers_) functions.push_back(std::move(node->fired));
   }

@@ -33,6 +33,7 @@ class StoreRun : private TaskOwner<TaskResult<Make, StoreFlow>>,
       : make_(std::move(make)), driver_(*this, std::move(store)) {}
   StoreRun(const StoreRun&) = delete;
   StoreRun& operator=(const StoreRun&) = delete;
+  virtual ~StoreRun() = default;
 
   // On the loop, which outlives it, and never answered inside of this.
   void begin(Reactor& reactor, std::size_t loop, std::chrono::milliseconds timeout, Done<T> done) {

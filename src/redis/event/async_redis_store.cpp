@@ -118,7 +118,7 @@ std::shared_ptr<AsyncSessionStore> redis::make_async_store(AsyncSessionStore::Re
 }
 
 Result<std::shared_ptr<AsyncSessionStore>> AsyncRedisStore::connect_later(
-    std::string_view url, AsyncSessionStore::Reactors reactors, RedisOptions options) {
+    std::string_view url, AsyncSessionStore::Reactors reactors, const RedisOptions& options) {
   if (auto valid = validate(reactors); !valid) return std::move(valid).error();
   const Result<redis::Endpoint> endpoint = redis::hash_endpoint(url, options);
   if (!endpoint) return endpoint.error();
@@ -126,7 +126,7 @@ Result<std::shared_ptr<AsyncSessionStore>> AsyncRedisStore::connect_later(
 }
 
 Result<std::shared_ptr<AsyncSessionStore>> AsyncRedisJsonStore::connect_later(
-    std::string_view url, AsyncSessionStore::Reactors reactors, RedisJsonOptions options) {
+    std::string_view url, AsyncSessionStore::Reactors reactors, const RedisJsonOptions& options) {
   if (auto valid = validate(reactors); !valid) return std::move(valid).error();
   const Result<redis::Endpoint> endpoint = redis::json_endpoint(url, options);
   if (!endpoint) return endpoint.error();

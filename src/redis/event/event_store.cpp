@@ -23,14 +23,14 @@ class Closing {
 EventLines::~EventLines() {
   if (are_inherited()) {
     // Their sockets and watches are the parent's, which goes on using them.
-    static_cast<void>(new std::vector<std::shared_ptr<EventLine>>(std::move(lines_)));
+    static_cast<void>(lines_.release());
     return;
   }
-  for (std::size_t i = 0; i < lines_.size(); ++i) {
+  for (std::size_t i = 0; i < lines_->size(); ++i) {
     if (loops_[i]->here()) {
-      lines_[i]->close();
+      (*lines_)[i]->close();
     } else {
-      loops_[i]->post(Closing(std::move(lines_[i])));
+      loops_[i]->post(Closing(std::move((*lines_)[i])));
     }
   }
 }

@@ -23,16 +23,17 @@ class EventLines {
   EventLines(const EventLines&) = delete;
   EventLines& operator=(const EventLines&) = delete;
   ~EventLines();
-  void add(std::shared_ptr<EventLine> line) { lines_.push_back(std::move(line)); }
+  void add(std::shared_ptr<EventLine> line) { lines_->push_back(std::move(line)); }
   [[nodiscard]] const std::shared_ptr<EventLine>& at(std::size_t loop) const noexcept {
-    return lines_[loop];
+    return (*lines_)[loop];
   }
   // What belongs to a parent is of no use to the child of a fork.
   [[nodiscard]] bool are_inherited() const noexcept { return owner_ != ::getpid(); }
 
  private:
   const AsyncSessionStore::Reactors loops_;
-  std::vector<std::shared_ptr<EventLine>> lines_{};
+  using Lines = std::vector<std::shared_ptr<EventLine>>;
+  std::unique_ptr<Lines> lines_ = std::make_unique<Lines>();
   const pid_t owner_ = ::getpid();
 };
 
