@@ -2,7 +2,6 @@
 // stops waiting.
 #include <gtest/gtest.h>
 
-#include <coroutine>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "fake_reactor.hpp"
+#include "handler.hpp"
 #include "held_store.hpp"
 #include "websession/async/encrypted_store.hpp"
 #include "websession/async/session_manager.hpp"
@@ -52,20 +52,6 @@ std::string cookie_of(const Commit& commit) {
   }
   return {};
 }
-
-// A coroutine of a host: runs at once, and can be destroyed where it waits.
-struct Handler {
-  struct promise_type {
-    Handler get_return_object() {
-      return {std::coroutine_handle<promise_type>::from_promise(*this)};
-    }
-    static std::suspend_never initial_suspend() noexcept { return {}; }
-    static std::suspend_always final_suspend() noexcept { return {}; }
-    static void return_void() noexcept {}
-    static void unhandled_exception() noexcept { std::terminate(); }
-  };
-  std::coroutine_handle<promise_type> handle;
-};
 
 class AsyncSessionTest : public ::testing::Test {
  protected:

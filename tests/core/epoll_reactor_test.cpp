@@ -161,6 +161,26 @@ TEST_F(EpollReactorTest, PostedFunctionsRunInOrderAndNeverInside) {
   EXPECT_EQ(order, "abc");
 }
 
+// One that goes holds another, and that a timer.
+TEST_F(EpollReactorTest, WhatGoesMayHoldOthers) {
+  Pair second;
+  struct Held {
+    std::unique_ptr<Watch> watch{};
+    std::unique_ptr<Timer> timer{};
+  };
+  auto inner = std::make_shared<Held>();
+  inner->timer = loop->timer([] {});
+  inner->watch = loop->watch(second.near(), [](unsigned) {}).value();
+  std::unique_ptr<Watch> outer;
+  outer = loop->watch(pair.near(), [&outer, inner](unsigned) { outer.reset(); }).value();
+  outer->want(Reactor::readable);
+  const std::weak_ptr<Held> gone = inner;
+  inner.reset();
+  pair.write("x");
+  rounds(1);
+  EXPECT_TRUE(gone.expired());
+}
+
 // Within another loop its descriptor tells when there is something to do.
 TEST_F(EpollReactorTest, ItsDescriptorIsReadableWhenThereIsWork) {
   const auto has_work = [&] {

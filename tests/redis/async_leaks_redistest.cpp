@@ -4,13 +4,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <coroutine>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "handler.hpp"
 #include "possessions.hpp"
 #include "redis_fixture.hpp"
 #include "websession/async/epoll_reactor.hpp"
@@ -23,19 +23,6 @@ namespace {
 // A sanitizer takes ten times as long for each, and looks more closely.
 constexpr int operations = sanitized ? 50'000 : 1'000'000;
 constexpr int at_once = 500;
-
-struct Handler {
-  struct promise_type {
-    Handler get_return_object() {
-      return {std::coroutine_handle<promise_type>::from_promise(*this)};
-    }
-    static std::suspend_never initial_suspend() noexcept { return {}; }
-    static std::suspend_always final_suspend() noexcept { return {}; }
-    static void return_void() noexcept {}
-    static void unhandled_exception() noexcept { std::terminate(); }
-  };
-  std::coroutine_handle<promise_type> handle;
-};
 
 class AsyncLeaks : public RedisTest {
  protected:
@@ -75,7 +62,8 @@ class AsyncLeaks : public RedisTest {
 
 // Before anything is sent, and after it.
 TEST_F(AsyncLeaks, StoppedOperationsLeaveNothing) {
-  expect_nothing_left(operations / at_once, [&, sends = false]() mutable {
+  bool sends = false;
+  expect_nothing_left(operations / at_once, [&] {
     sends = !sends;
     int told = 0;
     std::vector<StopSource> sources(at_once);

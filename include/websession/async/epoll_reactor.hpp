@@ -1,6 +1,8 @@
 // An event loop on Linux' epoll, for hosts that have none, and a thread that runs one.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -64,6 +66,7 @@ class IoThread {
   IoThread(std::shared_ptr<EpollReactor> reactor, std::thread thread) noexcept;
   std::shared_ptr<EpollReactor> reactor_;
   std::thread thread_;
+  pid_t owner_;
 };
 
 }  // namespace websession

@@ -131,8 +131,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     const int count = ::epoll_wait(epoll_.get(), events.data(), events_at_once, timeout);
     for (int i = 0; i < count; ++i) handle(events[static_cast<std::size_t>(i)]);
     call_posted();
-    dead_watches_.clear();
-    dead_timers_.clear();
+    bury();
     runner_ = std::thread::id();
     if (!is_running_on_ && has_posted()) wake();  // for the loop that this one is in
   }
@@ -146,8 +145,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, node->fd, nullptr);
     }
     node->alive = false;
-    dead_watches_.push_back(std::move(node));
-    if (!is_runner()) dead_watches_.clear();
+    if (is_runner()) dead_watches_.push_back(std::move(node));
   }
   // False: the system has no room for it.
   bool want(WatchNode& node, unsigned interest) {
@@ -169,8 +167,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     disarm(*node);
     timers_.erase(node.get());
     node->alive = false;
-    dead_timers_.push_back(std::move(node));
-    if (!is_runner()) dead_timers_.clear();
+    if (is_runner()) dead_timers_.push_back(std::move(node));
   }
   void arm(TimerNode& node, SteadyTime at) {
     disarm(node);
@@ -232,6 +229,13 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
       if (node->alive && !node->armed && node->fired) node->fired();
     }
     if (!armed_.empty()) set_clock(armed_.begin()->first);
+  }
+  // What goes may hold others, which then go, too.
+  void bury() {
+    while (!dead_watches_.empty() || !dead_timers_.empty()) {
+      const auto watches = std::exchange(dead_watches_, {});
+      const auto timers = std::exchange(dead_timers_, {});
+    }
   }
   void call_posted() {
     std::vector<Callback<void()>> functions;
@@ -323,7 +327,7 @@ Result<std::unique_ptr<Watch>> EpollReactor::watch(int fd, Callback<void(unsigne
   auto node = std::make_unique<Impl::WatchNode>();
   node->fd = fd;
   node->ready = std::move(ready);
-  // The system's room for it is found out now, and kept.
+  // Whether the system has room for it, and takes such a descriptor, is found out now.
   if (!impl_->want(*node, writable) || !impl_->want(*node, none)) return no_room("no event");
   return std::unique_ptr<Watch>(std::make_unique<EpollWatch<Impl>>(impl_, std::move(node)));
 }
@@ -346,12 +350,16 @@ Result<IoThread> IoThread::start() {
 }
 
 IoThread::IoThread(std::shared_ptr<EpollReactor> reactor, std::thread thread) noexcept
-    : reactor_(std::move(reactor)), thread_(std::move(thread)) {}
+    : reactor_(std::move(reactor)), thread_(std::move(thread)), owner_(::getpid()) {}
 
 IoThread::~IoThread() {
   if (!thread_.joinable()) return;
-  reactor_->stop();
-  thread_.join();
+  if (owner_ != ::getpid()) {
+    thread_.detach();  // the child of a fork has no such thread
+  } else {
+    reactor_->stop();
+    thread_.join();
+  }
 }
 
 }  // namespace websession
