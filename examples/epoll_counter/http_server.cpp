@@ -27,7 +27,7 @@ bool same_name(std::string_view a, std::string_view b) {
   });
 }
 
-std::string text_of(const HttpResponse& response, bool keeps_open) {
+std::string text_of(const HttpResponse& response, bool keeps_open, bool with_body) {
   std::string text = "HTTP/1.1 " + std::to_string(response.status) + ' ' +
                      http_status_str(static_cast<http_status>(response.status)) +
                      "\r\nContent-Length: " + std::to_string(response.body.size()) +
@@ -36,7 +36,8 @@ std::string text_of(const HttpResponse& response, bool keeps_open) {
     text.append(name).append(": ").append(value).append("\r\n");
   }
   if (!keeps_open) text += "Connection: close\r\n";
-  return text + "\r\n" + response.body;
+  text += "\r\n";
+  return with_body ? text + response.body : text;
 }
 
 }  // namespace
@@ -109,7 +110,7 @@ class HttpServer::Connection final : public std::enable_shared_from_this<Connect
 
   void answer(const HttpResponse& response) {
     if (ended_) return;
-    out_ += text_of(response, keeps_open_);
+    out_ += text_of(response, keeps_open_, parser_.method != HTTP_HEAD);
     is_answering_ = false;
     has_answered_ = true;
     rest();
@@ -125,7 +126,7 @@ class HttpServer::Connection final : public std::enable_shared_from_this<Connect
     bool is_open = true;
     do {
       has_answered_ = false;
-      is_open = write() && (keeps_open_ || is_answering_ || !out_.empty()) && read();
+      is_open = write() && (keeps_open_ || is_answering_ || !out_.empty()) && read() && parse();
     } while (is_open && has_answered_);
     is_going_on_ = false;
     is_open ? set_interest() : end();
@@ -134,7 +135,7 @@ class HttpServer::Connection final : public std::enable_shared_from_this<Connect
     if (ended_) return;
     // While a request is being answered, what else comes waits; but that the client has gone must
     // be seen, for which there may be a little to read.
-    const bool reads = !is_answering_ || in_.size() < headers_max;
+    const bool reads = in_.size() < headers_max;
     watch_->want((reads ? Reactor::readable : 0U) | (out_.empty() ? 0U : Reactor::writable));
   }
   void rest() { idle_->arm(server_.loop_.now() + patience); }
@@ -150,23 +151,25 @@ class HttpServer::Connection final : public std::enable_shared_from_this<Connect
   }
   bool read() {
     std::array<char, 8192> buffer;
-    while (in_.size() < headers_max + body_max) {
+    while (in_.size() < headers_max) {
       const ssize_t size = ::recv(socket_, buffer.data(), buffer.size(), 0);
       if (size < 0 && errno == EINTR) continue;
       if (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return false;
-      if (size == 0) return false;
+      if (size == 0) return false;  // who closes has gone
       if (size < 0) break;
-      in_.append(buffer.data(), static_cast<std::size_t>(size));
+      if (keeps_open_) in_.append(buffer.data(), static_cast<std::size_t>(size));
     }
-    return parse();
+    return true;
   }
+  // One request at a time: the next one waits until the client has taken the answer.
   bool parse() {
-    if (is_answering_ || in_.empty()) return true;
+    if (is_answering_ || !out_.empty() || !keeps_open_ || in_.empty()) return true;
     const std::size_t parsed = http_parser_execute(&parser_, &settings(), in_.data(), in_.size());
     in_.erase(0, parsed);
     if (HTTP_PARSER_ERRNO(&parser_) == HPE_PAUSED) http_parser_pause(&parser_, 0);
     if (HTTP_PARSER_ERRNO(&parser_) != HPE_OK) {
-      keeps_open_ = false;
+      keeps_open_ = false;  // and reads no more of it
+      in_.clear();
       answer({400, "That was no HTTP request.\n"});
       return true;
     }
@@ -277,6 +280,7 @@ void HttpServer::Connection::begin_answer() {
 }
 
 HttpServer::~HttpServer() {
+  rest_.reset();
   watch_.reset();
   const auto all = std::exchange(connections_, {});
   for (const auto& [socket, connection] : all) connection->end();
@@ -303,10 +307,18 @@ int HttpServer::listen(int port) {
   return ntohs(address.sin_port);
 }
 
+// No descriptor is free: those who wait are taken in when others have gone.
+void HttpServer::rest() {
+  watch_->want(Reactor::none);
+  rest_ = loop_.timer([this] { watch_->want(Reactor::readable); });
+  rest_->arm(loop_.now() + std::chrono::milliseconds(50));
+}
+
 void HttpServer::accept() {
   while (true) {
     const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket < 0 && errno == EINTR) continue;
+    if (socket < 0 && (errno == EMFILE || errno == ENFILE)) return rest();
     if (socket < 0) return;
     const int on = 1;
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -63,11 +63,13 @@ class HttpServer {
 
  private:
   void accept();
+  void rest();
 
   websession::EpollReactor& loop_;
   void* const site_;
   const Handler handle_;
   int listener_ = -1;
   std::unique_ptr<websession::Watch> watch_{};
+  std::unique_ptr<websession::Timer> rest_{};
   std::unordered_map<int, std::shared_ptr<Connection>> connections_{};
 };

@@ -215,6 +215,33 @@ TEST_F(OnThreads, WaitingForALoopThatEndsIsAnError) {
   waits.join();
 }
 
+TEST_F(OnThreads, WaitingForALoopThatHasEndedIsAnError) {
+  std::optional<IoThread> ends = IoThread::start().value();
+  const auto on_it = AsyncSessionManager::make(
+                         immediate(std::make_shared<MemoryStore>(), {ends->reactor()}).value())
+                         .value();
+  ends.reset();
+  const Result<AsyncSession> waited = on_it.open({}).wait();
+  ASSERT_FALSE(waited);
+  EXPECT_EQ(waited.error().code, Errc::unavailable);
+}
+
+TEST_F(OnThreads, WaitingForTheLoopThatItResumesOnIsAnError) {
+  const auto here = EpollReactor::make().value();
+  std::optional<Result<AsyncSession>> waited;
+  here->post([&] { waited.emplace(manager->open({}).resume_on(here).wait()); });
+  here->run_once();
+  ASSERT_FALSE(*waited);
+  EXPECT_EQ(waited->error().code, Errc::invalid_argument);
+}
+
+TEST_F(OnThreads, ACallOfAManagerEndsByTheOptionsOfTheThreads) {
+  make({.threads = 2, .pending_max = 2, .operation_timeout = milliseconds(20)});
+  const Result<AsyncSession> late = manager->open(request()).wait();
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::timeout);
+}
+
 // Two loops and four threads that start, stop and drop at random: each is told at most once, and
 // those who wait exactly once.
 TEST(AsyncThreads, AnyHistoryOnTwoLoops) {

@@ -243,7 +243,61 @@ TEST_F(EpollReactorTest, EndsWithoutCallingWhatIsLeft) {
   EXPECT_EQ(counted.use_count(), 1);
 }
 
-// A callback that holds its loop is a ring, which the loop opens when it ends.
+// Whoever is called may destroy the loop, too; then nobody else is called.
+TEST_F(EpollReactorTest, ACallbackMayDestroyTheLoop) {
+  for (const bool in_a_timer : {false, true}) {
+    auto mine = EpollReactor::make().value();
+    auto watch = mine->watch(pair.near(), [](unsigned) {}).value();
+    watch->want(Reactor::writable);
+    auto timer = mine->timer([] {});
+    bool ended = false;
+    const auto end = [&] {
+      watch.reset();
+      timer.reset();
+      ended = true;
+      mine.reset();
+    };
+    const auto ends = in_a_timer ? mine->timer(end) : nullptr;
+    in_a_timer ? ends->arm(mine->now()) : mine->post(end);
+    mine->post([&] {
+      if (!ended && in_a_timer) return;
+      ADD_FAILURE() << "called after the end";
+    });
+    mine->run();
+    EXPECT_TRUE(ended);
+  }
+}
+
+TEST_F(EpollReactorTest, ATurnWithinACallbackIsOneOfTheSameLoop) {
+  std::string order;
+  loop->post([&] {
+    loop->post([&] { order += 'i'; });
+    loop->run_once(milliseconds(0));
+    order += loop->here() ? 'h' : '-';
+  });
+  rounds(1);
+  EXPECT_EQ(order, "ih");
+  EXPECT_FALSE(loop->here());
+}
+
+TEST_F(EpollReactorTest, AnIoThreadMayEndOnItselfAndDropsWhatComesLater) {
+  auto thread = std::make_unique<IoThread>(IoThread::start().value());
+  const std::shared_ptr<EpollReactor> reactor = thread->reactor();
+  std::atomic<bool> over = false;
+  reactor->post([&] {
+    thread.reset();
+    over = true;
+  });
+  while (!over) std::this_thread::yield();
+
+  thread = std::make_unique<IoThread>(IoThread::start().value());
+  const std::shared_ptr<EpollReactor> ended = thread->reactor();
+  thread.reset();
+  const auto counted = std::make_shared<int>(0);
+  ended->post([counted] { FAIL(); });
+  EXPECT_EQ(counted.use_count(), 1);
+}
+
 TEST_F(EpollReactorTest, AnIoThreadRunsUntilItEnds) {
   std::atomic<bool> ran = false;
   {
@@ -331,6 +385,8 @@ TEST(CallbackTest, HoldsWhatCanOnlyBeMoved) {
   Callback<int()> moved = std::move(small);
   EXPECT_FALSE(small);  // NOLINT(bugprone-use-after-move): that it is empty is promised
   EXPECT_EQ(moved(), 7);
+  Callback<void()> drops([] { return 5; });
+  drops();
   const std::array<char, 100> large{'x'};
   Callback<char(std::size_t)> on_heap([large](std::size_t i) { return large.at(i); });
   Callback<char(std::size_t)> there;

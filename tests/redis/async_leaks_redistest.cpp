@@ -136,6 +136,56 @@ TEST_F(AsyncLeaks, LoopsThatEndLeaveNothing) {
   });
 }
 
+// Stores are made and destroyed elsewhere than on their loop, which others are busy on.
+TEST_F(AsyncLeaks, StoresAreMadeAndDestroyedOnAnyThread) {
+  const IoThread io = IoThread::start().value();
+  const AsyncSessionManager busy = make_manager(io.reactor());
+  for (int i = 0; i < 200; ++i) {
+    std::optional<AsyncSessionManager> mine = make_manager(io.reactor());
+    busy.open({cookie, true}).start([](const auto&) {});
+    if (i % 3 == 0) mine->open({cookie, true}).start([](const auto&) {});
+    if (i % 3 == 1) {
+      EXPECT_TRUE(mine->open({cookie, true}).wait());
+    }
+    mine.reset();
+  }
+  EXPECT_TRUE(busy.open({cookie, true}).wait());
+}
+
+// With a Redis that does not answer: the end of the store is told, and that of the loop is not, but
+// nothing is left in either case.
+TEST_F(AsyncLeaks, TheEndOfAStoreAndOfItsLoopLeaveNothing) {
+  server->pause();
+  for (const bool store_first : {true, false}) {
+    for (int turns = 0; turns < 4; ++turns) {
+      const auto counted = std::make_shared<int>(0);
+      {
+        auto mine = EpollReactor::make().value();
+        std::optional<AsyncSessionManager> on_it = make_manager(mine);
+        mine->post([&] {
+          on_it->open({cookie, true}).start([counted](const auto&) { ++*counted; });
+        });
+        mine->run_once();
+        for (int i = 0; i < turns; ++i) mine->run_once(milliseconds(0));
+        if (store_first) {
+          mine->post([&] { on_it.reset(); });
+          mine->run_once();
+        }
+      }
+      EXPECT_EQ(counted.use_count(), 1) << "of what the loop had";
+
+      std::optional<IoThread> io = IoThread::start().value();
+      std::optional<AsyncSessionManager> on_it = make_manager(io->reactor());
+      on_it->open({cookie, true}).start([counted](const auto&) { ++*counted; });
+      if (store_first) on_it.reset();
+      io.reset();
+      EXPECT_EQ(counted.use_count(), 1);
+      EXPECT_EQ(*counted, store_first ? 1 : 0);
+    }
+  }
+  server->resume();
+}
+
 // The child has neither the threads nor, for its own use, the connections of its parent.
 TEST_F(AsyncLeaks, AChildOfAForkIsToldAndItsParentGoesOn) {
   int told = 0;

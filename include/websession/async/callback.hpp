@@ -69,10 +69,19 @@ class Callback<R(Args...)> {
       has_room(sizeof(F), alignof(F)) && std::is_nothrow_move_constructible_v<F>;
 
   template <class F>
+  static R invoke(F& function, Args&&... args) {
+    if constexpr (std::is_void_v<R>) {
+      static_cast<void>(function(std::forward<Args>(args)...));
+    } else {
+      return function(std::forward<Args>(args)...);
+    }
+  }
+
+  template <class F>
   struct Inline {
     static F& in(void* room) noexcept { return *std::launder(static_cast<F*>(room)); }
     static constexpr Deeds deeds{
-        [](void* room, Args&&... args) -> R { return in(room)(std::forward<Args>(args)...); },
+        [](void* room, Args&&... args) -> R { return invoke(in(room), std::forward<Args>(args)...); },
         [](void* from, void* to) noexcept {
           ::new (to) F(std::move(in(from)));
           in(from).~F();
@@ -83,7 +92,9 @@ class Callback<R(Args...)> {
   struct OnHeap {
     static F*& in(void* room) noexcept { return *std::launder(static_cast<F**>(room)); }
     static constexpr Deeds deeds{
-        [](void* room, Args&&... args) -> R { return (*in(room))(std::forward<Args>(args)...); },
+        [](void* room, Args&&... args) -> R {
+          return invoke(*in(room), std::forward<Args>(args)...);
+        },
         [](void* from, void* to) noexcept { ::new (to) F*(in(from)); },
         [](void* room) noexcept { delete in(room); }};
   };

@@ -32,6 +32,7 @@ class EpollReactor final : public Reactor {
   // Runs the loop until stop() is called. One thread at a time.
   void run();
   // Waits for something to do, but not longer than this (none: as long as it takes), and does it.
+  // Within a callback it is another turn of the same loop.
   void run_once(std::optional<std::chrono::milliseconds> at_most = std::nullopt);
   // Ends run(), or the next one, when what it is doing is done. From any thread.
   void stop();
@@ -44,6 +45,8 @@ class EpollReactor final : public Reactor {
 
  private:
   class Impl;
+  friend class IoThread;
+  void end();
   explicit EpollReactor(std::shared_ptr<Impl> impl) noexcept;
   const std::shared_ptr<Impl> impl_;
 };
@@ -56,8 +59,9 @@ class IoThread {
   static Result<IoThread> start();
   IoThread(IoThread&&) noexcept = default;
   IoThread& operator=(IoThread&&) = delete;
-  // Ends the loop and waits for it. What is in flight is dropped uncalled: destroy the managers and
-  // stores first, and it is told.
+  // Ends the loop and waits for it (but not on its own thread). What is in flight is dropped
+  // uncalled: destroy the managers and stores first, and it is told. From then on nobody runs the
+  // reactor, and what it is given is dropped at once.
   ~IoThread();
 
   [[nodiscard]] const std::shared_ptr<EpollReactor>& reactor() const noexcept { return reactor_; }

@@ -59,9 +59,10 @@ class Signal {
 //   const Result<bool> erased = manager.erase(id).wait();                  // a tool
 //
 // It runs on the loop that is Reactor::here(), of those that its store has; started elsewhere, on
-// the first of them. There it completes, once, never inside of start(), and when nothing of the
-// library is on the stack: a callback may start others, and destroy whatever it likes. A loop that
-// ends before that drops it uncalled.
+// the first of them, from that loop's next turn on. There it completes, once, never inside of
+// start(), and when nothing of the library is on the stack but the loop: a callback may start
+// others, and destroy sessions, managers, stores and the loop. A loop that ends before that drops
+// it uncalled, and a coroutine that waits for it is not resumed: whoever owns that destroys it.
 //
 // What is passed to the function that gives an Op is copied, unless that says otherwise.
 template <class T>
@@ -74,8 +75,8 @@ class [[nodiscard]] Op {
   Op& operator=(Op&&) noexcept = default;
   ~Op() = default;
 
-  // By this time (of SessionOptions::clock) instead of SessionOptions::operation_timeout, if that
-  // is earlier.
+  // By this time (of SessionOptions::clock), or after SessionOptions::operation_timeout, whichever
+  // comes first.
   Op by(SteadyTime time) && {
     terms_.by = time;
     return std::move(*this);
@@ -100,9 +101,11 @@ class [[nodiscard]] Op {
   }
 
   // Blocks until it is done, for tools and tests. Errors: invalid_argument, on the loop that it
-  // would wait for; unavailable, that loop has ended. One that nobody runs is waited for forever.
+  // would wait for; unavailable, that loop has ended. One that nobody runs, as in the child of a
+  // fork, is waited for forever.
   Result<T> wait() && {
-    if (operation_->is_on_its_loop()) {
+    const bool resumes_here = terms_.resume_on != nullptr && terms_.resume_on->here();
+    if (operation_->is_on_its_loop() || resumes_here) {
       return make_error(Errc::invalid_argument, "wait() on the loop's own thread never ends");
     }
     struct Shared {

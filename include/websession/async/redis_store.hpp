@@ -19,8 +19,9 @@ namespace websession {
 // is in flight on that loop, in as few writes as there are turns of the loop. It is made when it is
 // first needed, and made again after it was lost. Nothing waits for it but those who asked:
 // connecting, TLS and the login are steps among others. So is resolving a host's name, which a
-// thread of its own does, one at a time a loop, for as long as the system's resolver takes; a
-// literal address and a unix socket need none, and the last address that worked is tried first.
+// thread of its own does, one at a time for each loop of the store, for as long as the system's
+// resolver takes (and until then, when the store is gone); a literal address and a unix socket need
+// none, and the last address that worked is tried first.
 //
 // RedisOptions::pending_max counts for each loop.
 //

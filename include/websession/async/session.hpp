@@ -25,7 +25,10 @@ struct AsyncHome;
 //
 // A handle: copies are the same session, which lives as long as one of them, or an operation on it.
 // So a handler may go away at any time. One thread at a time, as it is on the loop of its request.
-// Its operations are `unavailable` when no manager of its store is left.
+// It does not keep its store: when that is gone, its operations are `unavailable`.
+//
+// While an operation on it is running, another one is invalid_argument, and so is what changes it:
+// the next commit of this handle says so, and each after it, as with any bad call.
 class AsyncSession : public SessionBase {
  public:
   AsyncSession(const AsyncSession&) noexcept = default;

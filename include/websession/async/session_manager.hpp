@@ -40,8 +40,8 @@ namespace websession {
 // new id, the end of the old one, the limit on sessions); if nobody sends its cookie, the session
 // is one that nobody has, and ends when its time is over.
 //
-// The store is destroyed with the last manager that has it, whatever sessions and operations are
-// left: those are `unavailable` from then on.
+// Managers keep the store, as whoever else has it does; sessions and operations do not. When it is
+// destroyed, what is left of those is `unavailable` from then on.
 class AsyncSessionManager {
  public:
   // Errors: invalid_argument, as SessionManager::make.

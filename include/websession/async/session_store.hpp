@@ -2,7 +2,7 @@
 //
 // websession brings AsyncRedisStore (async/redis_store.hpp) and AsyncRedisJsonStore; makes one of
 // any store that never waits, as MemoryStore, or of any other one with threads of its own
-// (async/stores.hpp); and AsyncEncryptedStore stands upon any of them.
+// (async/stores.hpp); and encrypted() stands upon any of them (async/encrypted_store.hpp).
 #pragma once
 
 #include <chrono>
@@ -73,7 +73,7 @@ class AsyncPrincipalIndex {
 //
 // Called on the loops that it has, each call on the one that it names, and on several at once.
 //
-// When the store is destroyed, what is in flight is answered `unavailable` (maybe_applied, if it
+// Made and destroyed on any thread. When the store is destroyed, what is in flight is answered `unavailable` (maybe_applied, if it
 // may have been), on its loop, while that runs. A loop that is destroyed first drops it uncalled.
 class AsyncSessionStore {
  public:

@@ -89,6 +89,9 @@ class StopCallback {
   friend class internal::StopState;
   std::shared_ptr<internal::StopState> state_;
   Callback<void()> stopped_;
+  // Among those that wait.
+  StopCallback* previous_ = nullptr;
+  StopCallback* next_ = nullptr;
 };
 
 }  // namespace websession

@@ -1,6 +1,7 @@
 // Stores that know nothing of event loops, on event loops.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 
@@ -23,14 +24,13 @@ struct ThreadOptions {
   std::size_t threads = 4;  // 1 to 256; so many calls run at once
   // So many more calls wait for a thread; what comes then is `overloaded`.
   std::size_t pending_max = 4096;
-  // The least timeout that a call has when whoever makes it gives none.
-  std::chrono::milliseconds operation_timeout = std::chrono::seconds(10);
+  std::chrono::milliseconds operation_timeout = std::chrono::seconds(10);  // of each call
 };
 
 // Any store, called on threads of its own, that begin with this and end with the store that it
 // gives: its destructor waits for the calls that run.
 //
-// A call that is not answered by its timeout, or is stopped, is answered without waiting for the
+// A call that is not answered by operation_timeout, or by its own, or that is stopped, is answered without waiting for the
 // thread: one that had not begun is taken back; a write that had says maybe_applied, and goes on.
 // After a fork the child has none of the threads, and is told `unavailable`.
 //

@@ -20,11 +20,15 @@ namespace websession {
 namespace {
 
 constexpr int events_at_once = 64;
+// A store that was destroyed is closed in one, and whoever waits is told in the next.
+constexpr int rounds_at_end = 4;
 
 Error no_room(const char* what) {
-  return make_error(Errc::unavailable, std::string(what) + ": " +
-                                           std::generic_category().message(errno) +
-                                           " (is there room for more descriptors?)");
+  const int error = errno;
+  const bool is_full = error == EMFILE || error == ENFILE || error == ENOSPC || error == ENOMEM;
+  return make_error(Errc::unavailable,
+                    std::string(what) + ": " + std::generic_category().message(error) +
+                        (is_full ? " (is there room for more descriptors?)" : ""));
 }
 
 class Descriptor {
@@ -83,13 +87,17 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     return {};
   }
 
-  // What nobody is to call any more goes, with all that it holds.
+  // From now on nothing is called. In the midst of a round, what is left goes at its end.
   void close() {
+    closed_ = true;
+    if (!is_runner()) let_go();
+  }
+  // What nobody is to call any more goes, with all that it holds.
+  void let_go() {
     std::vector<Callback<void()>> functions;
     std::vector<Callback<void(unsigned)>> watchers;
     {
       const std::lock_guard lock(mutex_);
-      closed_ = true;
       functions.swap(posted_);
     }
     watchers.reserve(watches_.size());
@@ -115,7 +123,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
 
   void run() {
     is_running_on_ = true;
-    while (!stopped_.exchange(false)) round(std::nullopt);
+    while (!stopped_.exchange(false) && !closed_) round(std::nullopt);
     is_running_on_ = false;
   }
   void stop() {
@@ -124,15 +132,16 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void round(std::optional<std::chrono::milliseconds> at_most) {
-    runner_ = std::this_thread::get_id();
+    const std::thread::id outer = runner_.exchange(std::this_thread::get_id());
     int timeout = at_most ? static_cast<int>(at_most->count()) : -1;
     if (has_posted()) timeout = 0;
     std::array<epoll_event, events_at_once> events;
     const int count = ::epoll_wait(epoll_.get(), events.data(), events_at_once, timeout);
-    for (int i = 0; i < count; ++i) handle(events[static_cast<std::size_t>(i)]);
+    for (int i = 0; i < count && !closed_; ++i) handle(events[static_cast<std::size_t>(i)]);
     call_posted();
     bury();
-    runner_ = std::thread::id();
+    runner_ = outer;
+    if (closed_ && outer == std::thread::id()) return let_go();
     if (!is_running_on_ && has_posted()) wake();  // for the loop that this one is in
   }
 
@@ -210,7 +219,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     if ((event.events & (EPOLLIN | broken)) != 0) ready |= Reactor::readable;
     if ((event.events & (EPOLLOUT | broken)) != 0) ready |= Reactor::writable;
     ready &= node->interest;
-    if (ready != 0 && node->ready) node->ready(ready);
+    if (ready != 0) node->ready(ready);
   }
   void take(const Descriptor& counter) {
     std::uint64_t count = 0;
@@ -226,7 +235,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
       due.push_back(node);
     }
     for (TimerNode* const node : due) {
-      if (node->alive && !node->armed && node->fired) node->fired();
+      if (node->alive && !node->armed && !closed_) node->fired();
     }
     if (!armed_.empty()) set_clock(armed_.begin()->first);
   }
@@ -246,7 +255,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     }
     for (Callback<void()>& function : functions) {
       Callback<void()> once = std::move(function);  // and what it holds goes with it
-      once();
+      if (!closed_) once();
     }
   }
 
@@ -267,7 +276,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
   std::mutex mutex_;
   std::vector<Callback<void()>> posted_;
   bool woken_ = false;
-  bool closed_ = false;
+  std::atomic<bool> closed_ = false;
 };
 
 namespace {
@@ -314,10 +323,16 @@ Result<std::shared_ptr<EpollReactor>> EpollReactor::make() {
 EpollReactor::EpollReactor(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 EpollReactor::~EpollReactor() { impl_->close(); }
 
-void EpollReactor::run() { impl_->run(); }
-void EpollReactor::run_once(std::optional<std::chrono::milliseconds> at_most) {
-  impl_->round(at_most);
+// What is called may destroy the reactor.
+void EpollReactor::run() {
+  const std::shared_ptr<Impl> keep = impl_;
+  keep->run();
 }
+void EpollReactor::run_once(std::optional<std::chrono::milliseconds> at_most) {
+  const std::shared_ptr<Impl> keep = impl_;
+  keep->round(at_most);
+}
+void EpollReactor::end() { impl_->close(); }
 void EpollReactor::stop() { impl_->stop(); }
 int EpollReactor::descriptor() const noexcept { return impl_->descriptor(); }
 void EpollReactor::post(Callback<void()> function) { impl_->post(std::move(function)); }
@@ -342,7 +357,11 @@ Result<IoThread> IoThread::start() {
   auto reactor = EpollReactor::make();
   if (!reactor) return std::move(reactor).error();
   try {
-    std::thread thread([loop = *reactor] { loop->run(); });
+    std::thread thread([loop = *reactor] {
+      loop->run();
+      // What the end of stores has left to be told.
+      for (int round = 0; round < rounds_at_end; ++round) loop->run_once(std::chrono::milliseconds(0));
+    });
     return IoThread(*std::move(reactor), std::move(thread));
   } catch (const std::system_error& error) {
     return make_error(Errc::unavailable, std::string("no thread: ") + error.what());
@@ -354,11 +373,13 @@ IoThread::IoThread(std::shared_ptr<EpollReactor> reactor, std::thread thread) no
 
 IoThread::~IoThread() {
   if (!thread_.joinable()) return;
-  if (owner_ != ::getpid()) {
-    thread_.detach();  // the child of a fork has no such thread
+  const bool is_inherited = owner_ != ::getpid();  // the child of a fork has no such thread
+  if (!is_inherited) reactor_->stop();
+  if (is_inherited || reactor_->here()) {
+    thread_.detach();
   } else {
-    reactor_->stop();
     thread_.join();
+    reactor_->end();
   }
 }
 

@@ -1,10 +1,9 @@
 #include "websession/async/stop.hpp"
 
-#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-#include <vector>
+#include <utility>
 
 namespace websession {
 
@@ -19,9 +18,9 @@ class internal::StopState {
     std::unique_lock lock(mutex_);
     if (std::exchange(requested_, true)) return;
     by_ = std::this_thread::get_id();
-    while (!waiting_.empty()) {
-      running_ = waiting_.front();
-      waiting_.erase(waiting_.begin());
+    while (first_ != nullptr) {
+      running_ = first_;
+      unlink(*first_);
       Callback<void()> stopped = std::move(running_->stopped_);
       lock.unlock();
       stopped();
@@ -32,16 +31,18 @@ class internal::StopState {
   }
 
   // False: a stop was requested already.
-  bool add(StopCallback& callback) {
+  bool add(StopCallback& callback) noexcept {
     const std::lock_guard lock(mutex_);
     if (requested_) return false;
-    waiting_.push_back(&callback);
+    callback.next_ = first_;
+    if (first_ != nullptr) first_->previous_ = &callback;
+    first_ = &callback;
     return true;
   }
 
-  void remove(const StopCallback& callback) noexcept {
+  void remove(StopCallback& callback) noexcept {
     std::unique_lock lock(mutex_);
-    std::erase(waiting_, &callback);
+    if (first_ == &callback || callback.previous_ != nullptr) unlink(callback);
     if (by_ == std::this_thread::get_id()) return;  // inside of it, perhaps
     over_.wait(lock, [&] { return running_ != &callback; });
   }
@@ -52,11 +53,18 @@ class internal::StopState {
   }
 
  private:
+  void unlink(StopCallback& callback) noexcept {
+    StopCallback* const next = std::exchange(callback.next_, nullptr);
+    StopCallback* const previous = std::exchange(callback.previous_, nullptr);
+    (previous != nullptr ? previous->next_ : first_) = next;
+    if (next != nullptr) next->previous_ = previous;
+  }
+
   mutable std::mutex mutex_;
   std::condition_variable over_;
   bool requested_ = false;
   std::thread::id by_{};
-  std::vector<StopCallback*> waiting_;
+  StopCallback* first_ = nullptr;  // of those that wait
   StopCallback* running_ = nullptr;
   std::shared_ptr<void> held_;
 };

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -263,8 +264,9 @@ class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalInde
     call.when_stopped([weak = std::weak_ptr(job)] {
       if (const auto running = weak.lock()) running->give_up(internal::canceled());
     });
-    using std::chrono::ceil;
-    job->end_by(*loop, ceil<milliseconds>(call.timeout().value_or(options_.operation_timeout)));
+    const std::chrono::nanoseconds most = options_.operation_timeout;
+    const auto timeout = std::min(most, call.timeout().value_or(most));
+    job->end_by(*loop, std::chrono::ceil<milliseconds>(timeout));
   }
 
   template <class ThisJob>

@@ -48,8 +48,44 @@ EventLine::EventLine(Reactor& loop, std::unique_ptr<LoopConnector> connector, Lo
       connector_(std::move(connector)),
       login_(std::move(login)),
       options_(options),
-      breaker_(std::min(options.connect_timeout, options.operation_timeout)),
-      timer_(loop.timer([this] { ring(); })) {}
+      breaker_(std::min(options.connect_timeout, options.operation_timeout)) {}
+
+// What the loop is given, once at least while something is in flight. A loop that ends destroys it:
+// then nobody will ever be answered.
+class EventLine::Ring {
+ public:
+  explicit Ring(const std::shared_ptr<EventLine>& line) noexcept : line_(line) {}
+  Ring(Ring&&) noexcept = default;
+  Ring& operator=(Ring&&) = delete;
+  ~Ring() {
+    const auto line = line_.lock();
+    if (line != nullptr && !line->is_closed_) line->drop();
+  }
+  void operator()() {
+    if (const auto line = line_.lock()) line->ring();
+  }
+
+ private:
+  std::weak_ptr<EventLine> line_;
+};
+
+class EventLine::Giving {
+ public:
+  explicit Giving(std::shared_ptr<EventLine> line) noexcept : line_(std::move(line)) {}
+  Giving(Giving&&) noexcept = default;
+  Giving& operator=(Giving&&) = delete;
+  ~Giving() {
+    if (line_ != nullptr) line_->drop();
+  }
+  void operator()() {
+    const auto line = std::exchange(line_, nullptr);
+    line->is_giving_due_ = false;
+    line->give_answers();
+  }
+
+ private:
+  std::shared_ptr<EventLine> line_;
+};
 
 // Requests.
 
@@ -127,10 +163,7 @@ void EventLine::give_answers() {
 
 void EventLine::give_answers_soon() {
   if (std::exchange(is_giving_due_, true)) return;
-  loop_.post([self = shared_from_this()] {
-    self->is_giving_due_ = false;
-    self->give_answers();
-  });
+  loop_.post(Giving(shared_from_this()));
 }
 
 void EventLine::give(EventRequest& request) {
@@ -334,7 +367,8 @@ void EventLine::flush() {
 }
 
 void EventLine::wake_by(SteadyTime time) {
-  if (timer_ == nullptr || (wakes_at_ && *wakes_at_ <= time)) return;
+  if (is_closed_ || (wakes_at_ && *wakes_at_ <= time)) return;
+  if (timer_ == nullptr) timer_ = loop_.timer(Ring(shared_from_this()));
   wakes_at_ = time;
   timer_->arm(time);
 }

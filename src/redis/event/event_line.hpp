@@ -63,7 +63,7 @@ class EventRequests {
 class EventLine final : public std::enable_shared_from_this<EventLine>,
                         private EventConnection::Host {
  public:
-  // The loop outlives all calls on it.
+  // On any thread. The loop outlives all calls on it.
   EventLine(Reactor& loop, std::unique_ptr<LoopConnector> connector, Login login,
             EngineOptions options);
   EventLine(const EventLine&) = delete;
@@ -81,7 +81,7 @@ class EventLine final : public std::enable_shared_from_this<EventLine>,
   void cancel(EventRequest& request, Error error);
   // From now on all is `unavailable`, and what is in flight is told so, soon.
   void close();
-  // For when the loop has ended: lets go of all that is in flight, untold. On any thread.
+  // The loop has ended: lets go of all that is in flight, untold. On any thread.
   void drop() noexcept;
 
   // The pipeline is done with it.
@@ -95,6 +95,9 @@ class EventLine final : public std::enable_shared_from_this<EventLine>,
             std::chrono::nanoseconds took) override;
   void worked(EventConnection& connection, bool heard) override;
   void lost(EventConnection& connection, const Error& error) override;
+
+  class Ring;
+  class Giving;
 
   void give_answers();
   void give_answers_soon();
@@ -146,7 +149,7 @@ class EventLine final : public std::enable_shared_from_this<EventLine>,
   std::optional<Error> last_error_{};
   Silence silence_{};
 
-  std::unique_ptr<Timer> timer_;
+  std::unique_ptr<Timer> timer_{};  // since the first request
   std::optional<SteadyTime> wakes_at_{};
 };
 
