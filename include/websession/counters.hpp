@@ -53,8 +53,7 @@ class CounterSnapshot {
   static constexpr std::size_t kinds =
       static_cast<std::size_t>(SessionEvent::Kind::cookie_bad_signature) + 1;
   static constexpr std::size_t verbs = static_cast<std::size_t>(StoreVerb::end_frozen) + 1;
-  static constexpr std::size_t errors =
-      static_cast<std::size_t>(Errc::canceled) + 1;  // 0: other
+  static constexpr std::size_t errors = static_cast<std::size_t>(Errc::canceled) + 1;  // 0: other
 
   std::array<std::uint64_t, kinds> events_{};
   std::array<std::array<std::uint64_t, errors>, verbs> errors_{};

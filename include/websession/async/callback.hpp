@@ -80,23 +80,23 @@ class Callback<R(Args...)> {
   template <class F>
   struct Inline {
     static F& in(void* room) noexcept { return *std::launder(static_cast<F*>(room)); }
-    static constexpr Deeds deeds{
-        [](void* room, Args&&... args) -> R { return invoke(in(room), std::forward<Args>(args)...); },
-        [](void* from, void* to) noexcept {
-          ::new (to) F(std::move(in(from)));
-          in(from).~F();
-        },
-        [](void* room) noexcept { in(room).~F(); }};
+    static constexpr Deeds deeds{[](void* room, Args&&... args) -> R {
+                                   return invoke(in(room), std::forward<Args>(args)...);
+                                 },
+                                 [](void* from, void* to) noexcept {
+                                   ::new (to) F(std::move(in(from)));
+                                   in(from).~F();
+                                 },
+                                 [](void* room) noexcept { in(room).~F(); }};
   };
   template <class F>
   struct OnHeap {
     static F*& in(void* room) noexcept { return *std::launder(static_cast<F**>(room)); }
-    static constexpr Deeds deeds{
-        [](void* room, Args&&... args) -> R {
-          return invoke(*in(room), std::forward<Args>(args)...);
-        },
-        [](void* from, void* to) noexcept { ::new (to) F*(in(from)); },
-        [](void* room) noexcept { delete in(room); }};
+    static constexpr Deeds deeds{[](void* room, Args&&... args) -> R {
+                                   return invoke(*in(room), std::forward<Args>(args)...);
+                                 },
+                                 [](void* from, void* to) noexcept { ::new (to) F*(in(from)); },
+                                 [](void* room) noexcept { delete in(room); }};
   };
 
   void take(Callback& other) noexcept {

@@ -73,8 +73,9 @@ class AsyncPrincipalIndex {
 //
 // Called on the loops that it has, each call on the one that it names, and on several at once.
 //
-// Made and destroyed on any thread. When the store is destroyed, what is in flight is answered `unavailable` (maybe_applied, if it
-// may have been), on its loop, while that runs. A loop that is destroyed first drops it uncalled.
+// Made and destroyed on any thread. When the store is destroyed, what is in flight is answered
+// `unavailable` (maybe_applied, if it may have been), on its loop, while that runs. A loop that is
+// destroyed first drops it uncalled.
 class AsyncSessionStore {
  public:
   using Reactors = std::vector<std::shared_ptr<Reactor>>;

@@ -30,9 +30,10 @@ struct ThreadOptions {
 // Any store, called on threads of its own, that begin with this and end with the store that it
 // gives: its destructor waits for the calls that run.
 //
-// A call that is not answered by operation_timeout, or by its own, or that is stopped, is answered without waiting for the
-// thread: one that had not begun is taken back; a write that had says maybe_applied, and goes on.
-// After a fork the child has none of the threads, and is told `unavailable`.
+// A call that is not answered by operation_timeout, or by its own, or that is stopped, is answered
+// without waiting for the thread: one that had not begun is taken back; a write that had says
+// maybe_applied, and goes on. After a fork the child has none of the threads, and is told
+// `unavailable`.
 //
 // Errors: invalid_argument; unavailable, no thread.
 Result<std::shared_ptr<AsyncSessionStore>> on_threads(std::shared_ptr<SessionStore> store,

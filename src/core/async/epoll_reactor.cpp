@@ -360,7 +360,8 @@ Result<IoThread> IoThread::start() {
     std::thread thread([loop = *reactor] {
       loop->run();
       // What the end of stores has left to be told.
-      for (int round = 0; round < rounds_at_end; ++round) loop->run_once(std::chrono::milliseconds(0));
+      for (int round = 0; round < rounds_at_end; ++round)
+        loop->run_once(std::chrono::milliseconds(0));
     });
     return IoThread(*std::move(reactor), std::move(thread));
   } catch (const std::system_error& error) {
