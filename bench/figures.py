@@ -8,9 +8,12 @@ from statistics import median
 from typing import NamedTuple
 
 OURS = "ours"
+OUR_LOOP = "ours-loop"
 LABELS = {
     OURS: "websession",
     "ours-renewing": "websession, renewing",
+    "ours-loop": "websession, one event loop",
+    "ours-two-loops": "websession, two event loops",
     "hiredis-naive": "hiredis, one command a round trip",
     "hiredis-pipelined": "hiredis, pipelined",
     "hiredis-guarded": "hiredis, the usual script",
@@ -165,9 +168,9 @@ class Figures:
         values = [value(run) for run in self.runs(*cell).values()]
         return median(values) if values and None not in values else None
 
-    def ratio(self, place, operation, threads, peer):
+    def ratio(self, place, operation, threads, peer, of=OURS):
         """Our throughput by the peer's; None when one of them did not run."""
-        ours = self.runs(place, operation, threads, OURS)
+        ours = self.runs(place, operation, threads, of)
         theirs = self.runs(place, operation, threads, peer)
         ratios = [throughput(ours[i]) / throughput(theirs[i]) for i in ours if i in theirs]
         return Ratio(median(ratios), min(ratios), max(ratios)) if ratios else None

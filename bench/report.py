@@ -16,9 +16,9 @@ import sys
 
 from statistics import median
 
-from figures import (BLIND_WRITE, COST_TARGETS, LABELS, OPERATIONS, OURS, TRANSPORTS, Figures,
-                     by_blind, ceilings, grouped_obstacles, major, per_request, throughput,
-                     verdicts)
+from figures import (BLIND_WRITE, COST_TARGETS, LABELS, OPERATIONS, OUR_LOOP, OURS, TRANSPORTS,
+                     Figures, by_blind, ceilings, grouped_obstacles, major, per_request,
+                     throughput, verdicts)
 from plot import charts
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -64,10 +64,14 @@ def numbers(version):
 def collect(out, quick, paths):
     """What none of the files renews, the side-by-side runs or the parts, stays as it was."""
     out = pathlib.Path(out)
-    data = {"quick": quick, "machine": machine(), "redis": [], "server_costs": [], "parts": []}
+    here = machine()
+    data = {"quick": quick, "machine": here, "redis": [], "loops": [], "server_costs": [],
+            "parts": []}
     for path in paths:
         content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-        if "transport" in content:
+        if pathlib.Path(path).stem == "loops":
+            data["loops"].append(content)
+        elif "transport" in content:
             data["redis"].append(content)
         elif "server_cost" in content:
             data["server_costs"].append(content)
@@ -78,14 +82,17 @@ def collect(out, quick, paths):
                                             numbers(setting["redis"])))
     data["server_costs"].sort(key=lambda server: numbers(server["redis"]))
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() and not quick else {}
-    now = {"date": datetime.date.today().isoformat(), "revision": revision()}
+    now = {"date": datetime.date.today().isoformat(), "revision": revision(),
+           "processor": here["processor"]}
     data["measured"] = {}
-    for section in ("redis", "server_costs", "parts"):
+    for section in ("redis", "loops", "server_costs", "parts"):
         if data[section]:
             data["measured"][section] = now
         elif before.get(section):
             data[section] = before[section]
             data["measured"][section] = before["measured"][section]
+    if before and data["redis"] == before.get("redis"):
+        data["machine"] = before["machine"]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(one_line_a_run(data), encoding="utf-8")
 
@@ -101,6 +108,8 @@ def one_line_a_run(data):
     folded = dict(data, parts=[fold(part) for part in data["parts"]],
                   redis=[dict(setting, runs=[fold(run) for run in setting["runs"]])
                          for setting in data["redis"]],
+                  loops=[dict(setting, runs=[fold(run) for run in setting["runs"]])
+                         for setting in data["loops"]],
                   server_costs=[dict(server, server_cost=[fold(run) for run in
                                                           server["server_cost"]])
                                 for server in data["server_costs"]])
@@ -311,11 +320,13 @@ def machine_section(figures):
            f"Redis {data['redis'][0]['redis']} where no other is named.")
     yield ""
     for section, what in (("redis", "Side by side"), ("server_costs", "Writes on the server"),
-                          ("parts", "The parts")):
+                          ("loops", "On event loops"), ("parts", "The parts")):
         if section in data["measured"]:
             measured = data["measured"][section]
-            yield f"- {what}: {measured['date']}, revision {measured['revision']}"
-    for setting in data["redis"]:
+            processor = measured.get("processor", about["processor"])
+            elsewhere = f", on {processor}" if processor != about["processor"] else ""
+            yield f"- {what}: {measured['date']}, revision {measured['revision']}{elsewhere}"
+    for setting in data["redis"] + data.get("loops", []):
         if setting["runs"]:
             yield (f"- {TRANSPORTS[setting['transport']]}, Redis {setting['redis']}: {setting['rounds']} rounds of "
                    f"{setting['seconds']:g} s a client, {setting['sessions']:,} sessions")
@@ -328,6 +339,30 @@ def clients_section(figures):
                          for client, entry in about.items() if entry["how"]), left=3)
 
 
+def loop_ratio_rows(figures):
+    for place in figures.places:
+        for operation in OPERATIONS:
+            for peer in figures.clients(place, operation):
+                ratios = [figures.ratio(place, operation, threads, peer, of=OUR_LOOP)
+                          for threads in figures.threads(place, operation)]
+                if peer != OUR_LOOP and any(ratios):
+                    yield [operation, LABELS[peer], *(str(ratio) if ratio else "–"
+                                                      for ratio in ratios)]
+
+
+def loops_section(data):
+    """As many requests in flight as the others have threads."""
+    if not data.get("loops"):
+        return
+    figures = Figures(dict(data, redis=data["loops"], parts=[]))
+    threads = figures.threads("tcp", "CYCLE")
+    yield "One event loop by the others: median ratio of throughput, and its range\n"
+    yield from markdown(["", "one event loop by", *(f"{n} in flight" for n in threads)],
+                        loop_ratio_rows(figures), left=2)
+    yield from throughput_section(figures)
+    yield from cost_section(figures)
+
+
 def sections(figures, folder):
     yield "machine", machine_section(figures)
     yield "clients", clients_section(figures)
@@ -337,6 +372,7 @@ def sections(figures, folder):
     yield "other ratios", markdown(VERDICT_HEADER[:4] + ("ratio (range)",), ratio_rows(figures),
                                    left=3)
     yield "throughput", throughput_section(figures)
+    yield "loops", loops_section(figures.data)
     yield "plots", (f"![{title}]({folder.name}/{name})\n" for name, title, _ in charts(figures))
     yield "costs", cost_section(figures)
     yield "thousand", thousand_section(figures)
