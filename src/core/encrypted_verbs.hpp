@@ -13,7 +13,7 @@
 
 namespace websession::internal {
 
-// Each is what SessionStore says. Immutable, so safe to share between threads.
+// Each does what that of an EncryptedStore does. Immutable, so safe to share between threads.
 class EncryptedVerbs {
  public:
   // Error: invalid_argument.

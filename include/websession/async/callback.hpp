@@ -42,10 +42,9 @@ class Callback<R(Args...)> {
   // NOLINTEND(google-explicit-constructor,bugprone-forwarding-reference-overload)
   Callback(Callback&& other) noexcept { take(other); }
   Callback& operator=(Callback&& other) noexcept {
-    if (this != &other) {
-      reset();
-      take(other);
-    }
+    Callback taken(std::move(other));  // it may be what this one holds
+    reset();
+    take(taken);
     return *this;
   }
   ~Callback() { reset(); }

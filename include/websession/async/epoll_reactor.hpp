@@ -27,6 +27,8 @@ class EpollReactor final : public Reactor {
  public:
   // Error: unavailable, the process has too many descriptors.
   static Result<std::shared_ptr<EpollReactor>> make();
+  // What it was given and has not called goes with it; destroyed by what it calls, when that has
+  // returned.
   ~EpollReactor() override;
 
   // Runs the loop until stop() is called. One thread at a time.

@@ -67,6 +67,10 @@ class StopToken {
 class StopSource {
  public:
   StopSource() : token_(StopToken::make_state()) {}
+  // There is none without a state: it copies where it is moved.
+  StopSource(const StopSource&) = default;
+  StopSource& operator=(const StopSource&) = default;
+  ~StopSource() = default;
   [[nodiscard]] StopToken token() const noexcept { return token_; }
   // Once; from then on nothing happens. The callbacks that wait for it run now, on this thread.
   void request_stop() const noexcept { StopToken::request(*token_.state_); }

@@ -11,7 +11,7 @@ Error canceled() {
 }
 
 Error store_is_gone() {
-  return make_error(Errc::unavailable, "the last manager of the store is gone, and the store, too");
+  return make_error(Errc::unavailable, "the store has been destroyed");
 }
 
 void AsyncDriver::stop() {

@@ -5,6 +5,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -89,20 +90,26 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
 
   // From now on nothing is called. In the midst of a round, what is left goes at its end.
   void close() {
-    closed_ = true;
+    closing_ = true;
     if (!is_runner()) let_go();
   }
-  // What nobody is to call any more goes, with all that it holds.
+  // What nobody is to call any more goes, with all that it holds. What is posted later does so on
+  // the thread that posts, and with it may go watches and timers: those leave the rest alone.
   void let_go() {
+    if (closed_) return;
     std::vector<Callback<void()>> functions;
     std::vector<Callback<void(unsigned)>> watchers;
-    {
-      const std::lock_guard lock(mutex_);
-      functions.swap(posted_);
-    }
     watchers.reserve(watches_.size());
     for (WatchNode* node : watches_) watchers.push_back(std::move(node->ready));
     for (TimerNode* node : timers_) functions.push_back(std::move(node->fired));
+    watchers.clear();
+    functions.clear();
+    watches_.clear();
+    timers_.clear();
+    armed_.clear();
+    const std::lock_guard lock(mutex_);
+    functions.swap(posted_);
+    closed_ = true;
   }
 
   [[nodiscard]] int descriptor() const noexcept { return epoll_.get(); }
@@ -123,7 +130,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
 
   void run() {
     is_running_on_ = true;
-    while (!stopped_.exchange(false) && !closed_) round(std::nullopt);
+    while (!stopped_.exchange(false) && !closing_) round(std::nullopt);
     is_running_on_ = false;
   }
   void stop() {
@@ -133,22 +140,27 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
 
   void round(std::optional<std::chrono::milliseconds> at_most) {
     const std::thread::id outer = runner_.exchange(std::this_thread::get_id());
-    int timeout = at_most ? static_cast<int>(at_most->count()) : -1;
+    constexpr std::chrono::milliseconds least{0};
+    constexpr std::chrono::milliseconds most = std::chrono::hours(24);
+    int timeout = at_most ? static_cast<int>(std::clamp(*at_most, least, most).count()) : -1;
     if (has_posted()) timeout = 0;
     std::array<epoll_event, events_at_once> events;
     const int count = ::epoll_wait(epoll_.get(), events.data(), events_at_once, timeout);
-    for (int i = 0; i < count && !closed_; ++i) handle(events[static_cast<std::size_t>(i)]);
+    for (int i = 0; i < count && !closing_; ++i) handle(events[static_cast<std::size_t>(i)]);
     call_posted();
     bury();
     runner_ = outer;
-    if (closed_ && outer == std::thread::id()) return let_go();
+    if (closing_ && outer == std::thread::id()) return let_go();
     if (!is_running_on_ && has_posted()) wake();  // for the loop that this one is in
   }
 
   // On the loop.
 
-  void add(WatchNode& node) { watches_.insert(&node); }
+  void add(WatchNode& node) {
+    if (!closed_) watches_.insert(&node);
+  }
   void remove(std::unique_ptr<WatchNode> node) {
+    if (closed_) return;
     watches_.erase(node.get());
     if (node->interest != Reactor::none && owner_ == ::getpid()) {
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, node->fd, nullptr);
@@ -171,20 +183,25 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     return true;
   }
 
-  void add(TimerNode& node) { timers_.insert(&node); }
+  void add(TimerNode& node) {
+    if (!closed_) timers_.insert(&node);
+  }
   void remove(std::unique_ptr<TimerNode> node) {
+    if (closed_) return;
     disarm(*node);
     timers_.erase(node.get());
     node->alive = false;
     if (is_runner()) dead_timers_.push_back(std::move(node));
   }
   void arm(TimerNode& node, SteadyTime at) {
+    if (closed_) return;
     disarm(node);
     node.place = armed_.emplace(at, &node);
     node.armed = true;
     if (node.place == armed_.begin()) set_clock(at);
   }
   void disarm(TimerNode& node) {
+    if (closed_) return;
     if (std::exchange(node.armed, false)) armed_.erase(node.place);
   }
 
@@ -235,7 +252,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
       due.push_back(node);
     }
     for (TimerNode* const node : due) {
-      if (node->alive && !node->armed && !closed_) node->fired();
+      if (node->alive && !node->armed && !closing_) node->fired();
     }
     if (!armed_.empty()) set_clock(armed_.begin()->first);
   }
@@ -255,7 +272,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     }
     for (Callback<void()>& function : functions) {
       Callback<void()> once = std::move(function);  // and what it holds goes with it
-      if (!closed_) once();
+      if (!closing_) once();
     }
   }
 
@@ -276,6 +293,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
   std::mutex mutex_;
   std::vector<Callback<void()>> posted_;
   bool woken_ = false;
+  std::atomic<bool> closing_ = false;
   std::atomic<bool> closed_ = false;
 };
 
@@ -360,8 +378,10 @@ Result<IoThread> IoThread::start() {
     std::thread thread([loop = *reactor] {
       loop->run();
       // What the end of stores has left to be told.
-      for (int round = 0; round < rounds_at_end; ++round)
+      for (int round = 0; round < rounds_at_end; ++round) {
         loop->run_once(std::chrono::milliseconds(0));
+      }
+      loop->end();
     });
     return IoThread(*std::move(reactor), std::move(thread));
   } catch (const std::system_error& error) {
@@ -380,7 +400,6 @@ IoThread::~IoThread() {
     thread_.detach();
   } else {
     thread_.join();
-    reactor_->end();
   }
 }
 

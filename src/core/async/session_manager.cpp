@@ -18,6 +18,18 @@ using internal::SessionPtr;
 using internal::SessionState;
 using internal::StoreFlow;
 
+namespace {
+
+// A commit, as an operation asks for it.
+auto committing(const internal::ContextPtr& context, const AsyncSession& session) {
+  return [context, state = SessionAccess::shared(session)](StoreFlow& flow) {
+    SessionAccess::hand_over(*state, context);
+    return internal::commit_session(flow, *state);
+  };
+}
+
+}  // namespace
+
 AsyncSessionManager::AsyncSessionManager(internal::ContextPtr context,
                                          std::shared_ptr<AsyncSessionStore> store)
     : context_(std::move(context)),
@@ -76,23 +88,16 @@ Op<bool> AsyncSessionManager::erase(const SessionId& id) const {
 }
 
 Op<Commit> AsyncSessionManager::commit(const AsyncSession& session) const {
-  auto ask = [context = context_, state = SessionAccess::shared(session)](StoreFlow& flow) {
-    SessionAccess::hand_over(*state, context);
-    return internal::commit_session(flow, *state);
-  };
-  return internal::make_operation<Commit>(context_, home_, std::move(ask));
+  return internal::make_operation<Commit>(context_, home_, committing(context_, session));
 }
 
 Op<Commit::Status> AsyncSessionManager::save(const AsyncSession& session) const {
-  auto ask = [context = context_, state = SessionAccess::shared(session)](StoreFlow& flow) {
-    SessionAccess::hand_over(*state, context);
-    return internal::commit_session(flow, *state);
-  };
-  const auto status_of = [](Result<Commit> commit) -> Result<Commit::Status> {
+  auto status_of = [](Result<Commit> commit) -> Result<Commit::Status> {
     if (!commit) return std::move(commit).error();
     return commit->status;
   };
-  return internal::make_operation<Commit::Status>(context_, home_, std::move(ask), status_of);
+  return internal::make_operation<Commit::Status>(context_, home_, committing(context_, session),
+                                                  status_of);
 }
 
 Op<Commit> AsyncSessionManager::abandon(const AsyncSession& session) const {

@@ -152,7 +152,7 @@ bool EventConnection::read() {
   return more;
 }
 
-std::optional<Error> EventConnection::take_in(std::string_view bytes) {
+std::optional<Error> EventConnection::take_in(std::string_view bytes) try {
   if (exchange_) {
     Result<void> parsed = parser_.feed(bytes, exchange_replies_);
     if (!parsed) return std::move(parsed).error();
@@ -170,6 +170,8 @@ std::optional<Error> EventConnection::take_in(std::string_view bytes) {
   arrived_.clear();
   if (!parsed) return std::move(parsed).error();
   return std::nullopt;
+} catch (...) {  // out of memory: what was read is lost, and so the connection is of no use
+  return Error{Errc::unavailable, {}};
 }
 
 void EventConnection::flush() {
@@ -178,7 +180,7 @@ void EventConnection::flush() {
   set_interest();
 }
 
-std::optional<Error> EventConnection::write() {
+std::optional<Error> EventConnection::write() try {
   while (!is_full_ && pipeline_.may_write()) {
     const std::string_view bytes = pipeline_.begin_write();
     const Result<std::size_t> written = transport_->write_some(bytes, at_once);
@@ -187,6 +189,8 @@ std::optional<Error> EventConnection::write() {
     if (!written && !is_full_) return written.error();
   }
   return std::nullopt;
+} catch (...) {  // as above
+  return Error{Errc::unavailable, {}};
 }
 
 void EventConnection::fail(const Error& error) {

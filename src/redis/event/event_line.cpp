@@ -142,11 +142,30 @@ void EventLine::cancel(EventRequest& request, Error error) {
   give_answers_soon();
 }
 
+void EventLine::forget(EventRequest& request) noexcept {
+  switch (request.place) {
+    case EventRequest::Place::nowhere:
+      return;
+    case EventRequest::Place::waiting:
+      waiting_.remove(request);
+      break;
+    case EventRequest::Place::in_flight:
+      in_flight_.remove(request);
+      request.connection->pipeline().abandon(request);
+      break;
+    case EventRequest::Place::answered:
+      answered_.remove(request);
+      break;
+  }
+  request.place = EventRequest::Place::nowhere;
+  request.connection.reset();
+}
+
 // Whoever is told may do anything, so nothing of this may be in the midst of its work.
 //
 // What those ask next is written after every few of them, and not after all: so the server works
 // while the others are answered. Four rounds of what is in flight keep both busy; what was
-// measured: docs/decisions.md#the-redis-engine.
+// measured: docs/decisions.md#on-an-event-loop.
 void EventLine::give_answers() {
   const auto keep = shared_from_this();
   const std::size_t between_writes =
@@ -341,12 +360,8 @@ void EventLine::drop() noexcept {
   timer_.reset();
   for (EventRequests* requests : {&waiting_, &in_flight_, &answered_}) {
     while (EventRequest* const request = requests->first()) {
-      requests->remove(*request);
-      request->place = EventRequest::Place::nowhere;
       const std::shared_ptr<void> owner = std::move(request->owner);
-      if (request->connection == nullptr) continue;
-      request->connection->pipeline().abandon(*request);
-      request->connection.reset();
+      forget(*request);
     }
   }
   connection_.reset();

@@ -44,7 +44,14 @@ class VerbRun final : private internal::TaskOwner<Result<T>>,
       return true;
     }
     request_.emplace(*line_, commands, until, answer, this->shared_from_this());
-    std::optional<Error> refused = line_->send(*request_);
+    std::optional<Error> refused;
+    try {
+      refused = line_->send(*request_);
+    } catch (...) {  // out of memory: nobody waits for an answer
+      line_->forget(*request_);
+      request_->owner.reset();
+      throw;
+    }
     if (!refused) return false;
     request_->owner.reset();
     answer.put(*std::move(refused));
