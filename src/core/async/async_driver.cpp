@@ -10,9 +10,7 @@ Error canceled() {
   return make_error(Errc::canceled, "a stop was requested before anything was written");
 }
 
-Error store_is_gone() {
-  return make_error(Errc::unavailable, "the store has been destroyed");
-}
+Error store_is_gone() { return make_error(Errc::unavailable, "the store has been destroyed"); }
 
 void AsyncDriver::stop() {
   is_stopped_ = true;
