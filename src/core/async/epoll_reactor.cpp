@@ -100,6 +100,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     std::vector<Callback<void()>> functions;
     std::vector<Callback<void(unsigned)>> watchers;
     watchers.reserve(watches_.size());
+    functions.reserve(timers_.size());
     for (WatchNode* node : watches_) watchers.push_back(std::move(node->ready));
     for (TimerNode* node : timers_) functions.push_back(std::move(node->fired));
     watchers.clear();
