@@ -6,12 +6,6 @@
 
 namespace websession::internal {
 
-Error canceled() {
-  return make_error(Errc::canceled, "a stop was requested before anything was written");
-}
-
-Error store_is_gone() { return make_error(Errc::unavailable, "the store has been destroyed"); }
-
 void AsyncDriver::stop() {
   is_stopped_ = true;
   if (!has_written_ && call_) call_->stop();
@@ -26,7 +20,7 @@ bool AsyncDriver::ask(Kind kind, Answer<Result<T>>& answer, const AtOnce& at_onc
   }
   const std::shared_ptr<AsyncSessionStore> store = store_.lock();
   if (store == nullptr) {
-    answer.put(store_is_gone());
+    answer.put(make_error(Errc::unavailable, "the store has been destroyed"));
     return true;
   }
   if (kind == Kind::write) has_written_ = true;

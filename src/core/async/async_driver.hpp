@@ -18,9 +18,6 @@
 
 namespace websession::internal {
 
-[[nodiscard]] Error canceled();
-[[nodiscard]] Error store_is_gone();
-
 // Makes the calls of one operation, one after the other, on one loop. Each keeps the owner alive
 // until it is answered.
 class AsyncDriver final : public StoreDriver {

@@ -5,21 +5,14 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <string>
 #include <type_traits>
 #include <utility>
 
+#include "async/errors.hpp"
 #include "task.hpp"
 #include "websession/async/reactor.hpp"
-#include "websession/result.hpp"
 
 namespace websession::internal {
-
-// What a store, a clock or a callback of the host has thrown.
-[[nodiscard]] inline Error thrown(const char* what) {
-  return make_error(Errc::unavailable,
-                    std::string("a store, a clock or a callback has thrown: ") + what);
-}
 
 // Whoever waits for a Root, and has it in memory that goes with it.
 class RootOwner {

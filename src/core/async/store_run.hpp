@@ -54,7 +54,7 @@ class StoreRun : private TaskOwner<TaskResult<Make, StoreFlow>>,
 
   Make make_;
   Done<T> done_{};
-  FrameMemory memory_{};
+  FrameMemory memory_;  // not filled with zeros
   AsyncDriver driver_;
   std::optional<StoreFlow> flow_{};
   RootTask<R> task_{*this};

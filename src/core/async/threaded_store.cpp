@@ -252,8 +252,7 @@ class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalInde
     const auto job =
         std::make_shared<ThisJob>(loop, kind == Kind::write, std::move(its_call), std::move(done));
     if (owner_ != ::getpid()) {
-      return later(*loop, job,
-                   make_error(Errc::unavailable, "after a fork, a child needs a store of its own"));
+      return later(*loop, job, internal::inherited());
     }
     if (!pool_->add(job)) {
       return later(*loop, job,

@@ -1,14 +1,14 @@
-#include "event/async_redis_store.hpp"
+#include "websession/async/redis_store.hpp"
 
 #include <utility>
 
 #include "event/event_store.hpp"
+#include "event/loop_connector.hpp"
 #include "hash_verbs.hpp"
 #include "json_verbs.hpp"
 #include "redis_json_store_impl.hpp"
 #include "redis_store_impl.hpp"
 #include "websession/async/redis_json_store.hpp"
-#include "websession/async/redis_store.hpp"
 
 namespace websession {
 namespace {
@@ -89,40 +89,29 @@ class HashStore final : public RedisStoreOf<HashVerbs>, private AsyncPrincipalIn
   }
 };
 
-// How a store connects on its loops.
-redis::MakeLoopConnector to(const redis::Endpoint& endpoint) {
-  return [url = endpoint.url, tls = endpoint.tls](const std::shared_ptr<Reactor>& loop) {
-    return redis::make_loop_connector(url, tls, loop);
-  };
-}
-
+// A line for each of its loops.
 template <class Store>
-void add_lines(Store& store, redis::MakeLoopConnector make_connector, const redis::Login& login,
-               const RedisOptions& options) {
-  for (const std::shared_ptr<Reactor>& loop : store.reactors()) {
-    store.lines().add(std::make_shared<redis::EventLine>(*loop, make_connector(loop), login,
-                                                         redis::engine_options(options)));
+std::shared_ptr<AsyncSessionStore> connected(std::shared_ptr<Store> store,
+                                             const redis::Endpoint& endpoint,
+                                             const RedisOptions& options) {
+  for (const std::shared_ptr<Reactor>& loop : store->reactors()) {
+    store->lines().add(std::make_shared<redis::EventLine>(
+        *loop, redis::make_loop_connector(endpoint.url, endpoint.tls, loop), endpoint.login,
+        redis::engine_options(options)));
   }
+  return store;
 }
 
 }  // namespace
-
-std::shared_ptr<AsyncSessionStore> redis::make_async_store(AsyncSessionStore::Reactors reactors,
-                                                           MakeLoopConnector make_connector,
-                                                           const Login& login,
-                                                           const RedisOptions& options) {
-  auto store =
-      std::make_shared<HashStore>(std::move(reactors), std::make_shared<const HashVerbs>(options));
-  add_lines(*store, std::move(make_connector), login, options);
-  return store;
-}
 
 Result<std::shared_ptr<AsyncSessionStore>> AsyncRedisStore::connect_later(
     std::string_view url, AsyncSessionStore::Reactors reactors, const RedisOptions& options) {
   if (auto valid = validate(reactors); !valid) return std::move(valid).error();
   const Result<redis::Endpoint> endpoint = redis::hash_endpoint(url, options);
   if (!endpoint) return endpoint.error();
-  return redis::make_async_store(std::move(reactors), to(*endpoint), endpoint->login, options);
+  return connected(
+      std::make_shared<HashStore>(std::move(reactors), std::make_shared<const HashVerbs>(options)),
+      *endpoint, options);
 }
 
 Result<std::shared_ptr<AsyncSessionStore>> AsyncRedisJsonStore::connect_later(
@@ -130,10 +119,9 @@ Result<std::shared_ptr<AsyncSessionStore>> AsyncRedisJsonStore::connect_later(
   if (auto valid = validate(reactors); !valid) return std::move(valid).error();
   const Result<redis::Endpoint> endpoint = redis::json_endpoint(url, options);
   if (!endpoint) return endpoint.error();
-  auto store = std::make_shared<RedisStoreOf<JsonVerbs>>(
-      std::move(reactors), std::make_shared<const JsonVerbs>(options));
-  add_lines(*store, to(*endpoint), endpoint->login, options.redis);
-  return std::shared_ptr<AsyncSessionStore>(std::move(store));
+  return connected(std::make_shared<RedisStoreOf<JsonVerbs>>(
+                       std::move(reactors), std::make_shared<const JsonVerbs>(options)),
+                   *endpoint, options.redis);
 }
 
 }  // namespace websession

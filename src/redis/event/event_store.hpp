@@ -50,9 +50,7 @@ class EventVerbs {
   void run(AsyncCall& call, Done<T> done, const Ask& ask) {
     const std::shared_ptr<EventLine>& line = lines_.at(call.loop());
     if (lines_.are_inherited()) {
-      line->loop().post([done = std::move(done)]() mutable {
-        done(make_error(Errc::unavailable, "after a fork, a child needs a store of its own"));
-      });
+      line->loop().post([done = std::move(done)]() mutable { done(internal::inherited()); });
       return;
     }
     const auto make = [verbs = verbs_, ask](CallFlow& flow) { return ask(*verbs, flow); };
@@ -62,8 +60,7 @@ class EventVerbs {
     const auto run =
         std::make_shared<VerbRun<T, decltype(make)>>(line, make, until, std::move(done));
     call.when_stopped([weak = std::weak_ptr(run)] {
-      const auto running = weak.lock();
-      if (running != nullptr) running->stop(make_error(Errc::canceled, "a stop was requested"));
+      if (const auto running = weak.lock()) running->stop();
     });
     run->begin();
   }

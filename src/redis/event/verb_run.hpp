@@ -31,16 +31,16 @@ class VerbRun final : private internal::TaskOwner<Result<T>>,
   // On the loop, and never answered inside of this.
   void begin() { task_.begin(line_->loop(), flow_, make_); }
   // Nobody waits for it any more.
-  void stop(Error why) {
+  void stop() {
     is_stopped_ = true;
-    if (request_) line_->cancel(*request_, std::move(why));
+    if (request_) line_->cancel(*request_, internal::canceled());
   }
 
  private:
   bool send(const Commands& commands, SteadyTime until,
             internal::Answer<Result<Replies>>& answer) override {
     if (is_stopped_) {
-      answer.put(make_error(Errc::canceled, "a stop was requested"));
+      answer.put(internal::canceled());
       return true;
     }
     request_.emplace(*line_, commands, until, answer, this->shared_from_this());
@@ -68,7 +68,7 @@ class VerbRun final : private internal::TaskOwner<Result<T>>,
   Done<T> done_;
   bool is_stopped_ = false;
   std::optional<EventRequest> request_{};
-  internal::FrameMemory memory_{};
+  internal::FrameMemory memory_;  // not filled with zeros
   CallFlow flow_;
   internal::RootTask<Result<T>> task_{*this};
 };
