@@ -225,8 +225,13 @@ TEST_F(EpollReactorTest, ManyThreadsPost) {
 }
 
 TEST_F(EpollReactorTest, AStopBeforeTheRunCounts) {
+  int calls = 0;
+  loop->post([&] { ++calls; });
   loop->stop();
   loop->run();
+  EXPECT_EQ(calls, 0);
+  rounds(1);
+  EXPECT_EQ(calls, 1);
 }
 
 // What it was given and has not called goes with it, and what outlives it does no harm.
@@ -305,6 +310,7 @@ TEST_F(EpollReactorTest, AnIoThreadMayEndOnItselfAndDropsWhatComesLater) {
 
 // A closure that is dropped by a thread that posts may hold a timer.
 TEST_F(EpollReactorTest, WhatIsPostedTooLateGoesOnAnyThread) {
+  const auto counted = std::make_shared<int>(0);
   for (int round = 0; round < 50; ++round) {
     std::optional<IoThread> io = IoThread::start().value();
     const std::shared_ptr<EpollReactor> reactor = io->reactor();
@@ -313,7 +319,7 @@ TEST_F(EpollReactorTest, WhatIsPostedTooLateGoesOnAnyThread) {
     reactor->post([&] {
       for (auto& each : timers) {
         for (int i = 0; i < 20; ++i) {
-          each.push_back(reactor->timer([] {}));
+          each.push_back(reactor->timer([counted] {}));
           each.back()->arm(reactor->now() + std::chrono::hours(1));
         }
       }
@@ -328,12 +334,16 @@ TEST_F(EpollReactorTest, WhatIsPostedTooLateGoesOnAnyThread) {
     }
     io.reset();
     for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(counted.use_count(), 1);
   }
 }
 
 TEST_F(EpollReactorTest, NoTimeLeftIsNoWait) {
   loop->run_once(milliseconds(-5));
+  int calls = 0;
+  loop->post([&] { ++calls; });
   loop->run_once(milliseconds::min());
+  EXPECT_EQ(calls, 1);
 }
 
 TEST_F(EpollReactorTest, AnIoThreadRunsUntilItEnds) {
