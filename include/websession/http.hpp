@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "websession/config.hpp"
+#include "websession/cookie.hpp"
+#include "websession/result.hpp"
 
 WEBSESSION_API_BEGIN
 namespace websession {
@@ -50,6 +52,16 @@ struct Commit {
   // Set-Cookie and with it Cache-Control: no-store; those of SessionOptions::cache_headers, for any
   // status. Names come once.
   std::vector<Header> headers{};
+  // The Set-Cookie that is among them, for a host that keeps cookies apart from other headers.
+  std::optional<SetCookie> cookie{};
+};
+
+// What becomes of a request's response (SessionManager::finish).
+struct Finished {
+  // Answer with this, in place of whatever the handler has made.
+  std::optional<Error> error{};
+  // Its headers go on the response in any case.
+  Commit commit{};
 };
 
 }  // namespace websession

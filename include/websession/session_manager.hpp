@@ -84,8 +84,13 @@ class SessionManager {
   // it is one of the store, which it has heard of, or `gone`. A commit does this by itself.
   void report(const Error& error, const Session& session) const noexcept;
 
-  // What belongs on the response when there is no Commit, as open, the handler or commit failed:
-  // the headers of SessionOptions::cache_headers. No round trip.
+  // The end of a request whose handler is done, or has `failed`: commits, and abandons what has
+  // failed in the handler or the commit. All that an adapter needs but for the response itself.
+  [[nodiscard]] Finished finish(Session& session,
+                                const std::optional<Error>& failed = std::nullopt) const;
+
+  // What belongs on the response when open has failed: the headers of
+  // SessionOptions::cache_headers. No round trip.
   [[nodiscard]] std::vector<Header> cache_headers(const RequestInfo& request) const;
 
   // The same without HTTP, for WebSockets, RPC and tools. A Session that is held for long hears of

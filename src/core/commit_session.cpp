@@ -27,8 +27,8 @@ Result<Commit> finished(const SessionState& state, Result<Commit> commit) {
 
 // Of a session that has ended.
 Commit deletion(const SessionState& state) {
-  Commit commit{Status::erased, {}};
-  if (state.may_delete_cookie()) commit.headers = deleting_cookie(state);
+  Commit commit{Status::erased};
+  if (state.may_delete_cookie()) delete_cookie(commit, state);
   return commit;
 }
 
@@ -278,7 +278,7 @@ Task<Result<Commit>> end_after_all(StoreFlow& flow, SessionState& state, Result<
                               : "; the session had ended, or become another principal's, before";
     co_return error;
   }
-  if (!has_ended) co_return Commit{Status::gone, {}};
+  if (!has_ended) co_return Commit{Status::gone};
   co_return deletion(state);
 }
 
@@ -300,13 +300,13 @@ Task<Result<Commit>> commit_too_late(StoreFlow& flow, SessionState& state) {
     co_return co_await after_all;
   }
   if (!status) co_return status.error();
-  if (!is_late) co_return Commit{Status::gone, {}};
+  if (!is_late) co_return Commit{Status::gone};
   if (!state.has_wishes()) co_return Commit{};
   if (!state.unread().empty()) {
     state.context().tell(SessionEvent::Kind::gone, state.unread().front());
   }
   state.become(Life::gone);
-  co_return Commit{Status::gone, {}};
+  co_return Commit{Status::gone};
 }
 
 }  // namespace
@@ -335,16 +335,16 @@ Task<Result<Commit>> commit_session(StoreFlow& flow, SessionState& state) {
   if (*status == Status::gone) {
     state.become(Life::gone);
     state.drop_wishes();
-    co_return finished(state, Commit{Status::gone, {}});
+    co_return finished(state, Commit{Status::gone});
   }
 
   // The write has happened, so the session becomes a fresh snapshot of it.
   const bool maybe_others = state.done(plan.action == Plan::Action::erase);
-  Commit commit{*status, {}};
+  Commit commit{*status};
   if (*status == Status::created || plan.cookie == Plan::CookieAction::send) {
-    commit.headers = session_cookie(state);
+    send_cookie(commit, state);
   } else if (plan.cookie == Plan::CookieAction::remove && !maybe_others) {
-    commit.headers = deleting_cookie(state);
+    delete_cookie(commit, state);
   }
   co_return finished(state, std::move(commit));
 }
@@ -370,10 +370,14 @@ Task<Result<Commit>> abandon_session(StoreFlow& flow, SessionState& state) {
   }
   if (!state.must_end()) {
     const bool is_gone = state.life() == Life::gone;
-    co_return for_caches(state, Commit{is_gone ? Status::gone : Status::unchanged, {}});
+    co_return for_caches(state, Commit{is_gone ? Status::gone : Status::unchanged});
   }
   auto after_all = end_after_all(flow, state, Status::gone);
   co_return for_caches(state, co_await after_all);
+}
+
+Finished failed(const SessionState& state, const Error& error, Result<Commit> abandoned) {
+  return {error, abandoned ? *std::move(abandoned) : commit_nothing(state)};
 }
 
 void report_error(const Error& error, const SessionState& state) noexcept {

@@ -40,6 +40,9 @@ Task<Result<void>> store_new(StoreFlow& flow, SessionState& state, const Fields&
 Task<Result<Commit>> commit_session(StoreFlow& flow, SessionState& state);
 [[nodiscard]] Commit commit_nothing(const SessionState& state);
 Task<Result<Commit>> abandon_session(StoreFlow& flow, SessionState& state);
+// What is answered after an error of the handler or the commit.
+[[nodiscard]] Finished failed(const SessionState& state, const Error& error,
+                              Result<Commit> abandoned);
 // Tells the observer of an error that is not the store's.
 void report_error(const Error& error, const SessionState& state) noexcept;
 

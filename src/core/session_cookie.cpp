@@ -24,7 +24,7 @@ SetCookie cookie_of(const SessionState& state) {
   return cookie;
 }
 
-std::vector<Header> headers_with(const SetCookie& cookie, const SessionState& state) {
+void put(Commit& commit, SetCookie cookie, const SessionState& state) {
   if (cookie.secure && !state.is_https()) {
     const SessionContext& context = state.context();
     context.warn_once(
@@ -36,13 +36,14 @@ std::vector<Header> headers_with(const SetCookie& cookie, const SessionState& st
   }
   // Options and ids were checked when they were made, so this cannot fail.
   std::string text = serialize(cookie).value();
-  return {{"Set-Cookie", std::move(text), Header::Mode::append},
-          {"Cache-Control", "no-store", Header::Mode::replace}};
+  commit.headers = {{"Set-Cookie", std::move(text), Header::Mode::append},
+                    {"Cache-Control", "no-store", Header::Mode::replace}};
+  commit.cookie = std::move(cookie);
 }
 
 }  // namespace
 
-std::vector<Header> session_cookie(const SessionState& state) {
+void send_cookie(Commit& commit, const SessionState& state) {
   const SessionContext& context = state.context();
   SetCookie cookie = cookie_of(state);
   cookie.value = context.signer ? context.signer->sign(*state.id()) : state.id()->secret();
@@ -52,14 +53,14 @@ std::vector<Header> session_cookie(const SessionState& state) {
         std::chrono::ceil<std::chrono::seconds>(absolute_left(state.created(), context.plan, now));
     cookie.expires = now + *cookie.max_age;
   }
-  return headers_with(cookie, state);
+  put(commit, std::move(cookie), state);
 }
 
-std::vector<Header> deleting_cookie(const SessionState& state) {
+void delete_cookie(Commit& commit, const SessionState& state) {
   SetCookie cookie = cookie_of(state);
   cookie.max_age = std::chrono::seconds(0);
   cookie.expires = WallTime();
-  return headers_with(cookie, state);
+  put(commit, std::move(cookie), state);
 }
 
 }  // namespace websession::internal

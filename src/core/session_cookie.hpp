@@ -1,7 +1,5 @@
-// The headers that give a session's cookie to a browser, and take it away.
+// What gives a session's cookie to a browser, and takes it away.
 #pragma once
-
-#include <vector>
 
 #include "session_state.hpp"
 #include "websession/http.hpp"
@@ -9,7 +7,7 @@
 namespace websession::internal {
 
 // Precondition: it is stored.
-[[nodiscard]] std::vector<Header> session_cookie(const SessionState& state);
-[[nodiscard]] std::vector<Header> deleting_cookie(const SessionState& state);
+void send_cookie(Commit& commit, const SessionState& state);
+void delete_cookie(Commit& commit, const SessionState& state);
 
 }  // namespace websession::internal

@@ -102,6 +102,13 @@ Result<Commit> SessionManager::abandon(Session& session) const {
   });
 }
 
+Finished SessionManager::finish(Session& session, const std::optional<Error>& failed) const {
+  Result<Commit> commit = failed ? Result<Commit>(*failed) : this->commit(session);
+  if (commit) return {std::nullopt, *std::move(commit)};
+  if (failed) report(*failed, session);
+  return internal::failed(SessionAccess::state(session), commit.error(), abandon(session));
+}
+
 void SessionManager::report(const Error& error, const Session& session) const noexcept {
   internal::report_error(error, SessionAccess::state(session));
 }

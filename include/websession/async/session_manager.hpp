@@ -52,6 +52,9 @@ class AsyncSessionManager {
   [[nodiscard]] Op<Commit> commit(const AsyncSession& session) const;
   [[nodiscard]] Op<Commit> abandon(const AsyncSession& session) const;
   void report(const Error& error, const AsyncSession& session) const noexcept;
+  // Never an error itself.
+  [[nodiscard]] Op<Finished> finish(const AsyncSession& session,
+                                    std::optional<Error> failed = std::nullopt) const;
   [[nodiscard]] std::vector<Header> cache_headers(const RequestInfo& request) const;
 
   [[nodiscard]] Op<AsyncSession> create(const Fields& attributes = {}) const;

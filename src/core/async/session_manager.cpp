@@ -28,6 +28,66 @@ auto committing(const internal::ContextPtr& context, const AsyncSession& session
   };
 }
 
+Op<Commit> abandoning(const internal::ContextPtr& context,
+                      const std::shared_ptr<const internal::AsyncHome>& home,
+                      const AsyncSession& session) {
+  auto ask = [context, state = SessionAccess::shared(session)](StoreFlow& flow) {
+    SessionAccess::hand_over(*state, context);
+    return internal::abandon_session(flow, *state);
+  };
+  return internal::make_operation<Commit>(context, home, std::move(ask));
+}
+
+// A commit; and when that or the handler has failed, what ends the session if it was asked to.
+class Finishing final : public internal::Operation<Finished>,
+                        public std::enable_shared_from_this<Finishing> {
+ public:
+  Finishing(internal::ContextPtr context, std::shared_ptr<const internal::AsyncHome> home,
+            AsyncSession session, std::optional<Error> failed)
+      : context_(std::move(context)),
+        home_(std::move(home)),
+        session_(std::move(session)),
+        failed_(std::move(failed)) {}
+
+  void start(internal::OpTerms terms, Done<Finished> done) override {
+    resume_on_ = terms.resume_on;
+    done_ = std::move(done);
+    if (failed_) {
+      internal::report_error(*failed_, SessionAccess::state(session_));
+      return abandon();
+    }
+    Op<Commit> commit =
+        internal::make_operation<Commit>(context_, home_, committing(context_, session_))
+            .stop_on(terms.stop)
+            .resume_on(resume_on_);
+    if (terms.by) commit = std::move(commit).by(*terms.by);
+    std::move(commit).start([self = shared_from_this()](Result<Commit> committed) {
+      if (committed) return self->done_(Finished{std::nullopt, *std::move(committed)});
+      self->failed_ = committed.error();
+      self->abandon();
+    });
+  }
+  [[nodiscard]] bool is_on_its_loop() const noexcept override { return home_->loop().is_here; }
+
+ private:
+  // Nothing stops this, and it has a time of its own: logging out does not depend on the rest.
+  void abandon() {
+    abandoning(context_, home_, session_)
+        .resume_on(resume_on_)
+        .start([self = shared_from_this()](Result<Commit> abandoned) {
+          const SessionState& state = SessionAccess::state(self->session_);
+          self->done_(internal::failed(state, *self->failed_, std::move(abandoned)));
+        });
+  }
+
+  const internal::ContextPtr context_;
+  const std::shared_ptr<const internal::AsyncHome> home_;
+  const AsyncSession session_;
+  std::optional<Error> failed_;
+  std::shared_ptr<Reactor> resume_on_{};
+  Done<Finished> done_{};
+};
+
 }  // namespace
 
 AsyncSessionManager::AsyncSessionManager(internal::ContextPtr context,
@@ -101,11 +161,12 @@ Op<Commit::Status> AsyncSessionManager::save(const AsyncSession& session) const 
 }
 
 Op<Commit> AsyncSessionManager::abandon(const AsyncSession& session) const {
-  auto ask = [context = context_, state = SessionAccess::shared(session)](StoreFlow& flow) {
-    SessionAccess::hand_over(*state, context);
-    return internal::abandon_session(flow, *state);
-  };
-  return internal::make_operation<Commit>(context_, home_, std::move(ask));
+  return abandoning(context_, home_, session);
+}
+
+Op<Finished> AsyncSessionManager::finish(const AsyncSession& session,
+                                         std::optional<Error> failed) const {
+  return Op<Finished>(std::make_shared<Finishing>(context_, home_, session, std::move(failed)));
 }
 
 void AsyncSessionManager::report(const Error& error, const AsyncSession& session) const noexcept {
