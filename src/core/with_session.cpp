@@ -1,23 +1,16 @@
-#include "websession/adapters/with_session.hpp"
+#include "websession/adapters/exchange.hpp"
 
 namespace websession::adapters {
 
-std::optional<Error> internal::error_thrown_by(const HandlerCall& call,
-                                               const SessionManager& manager, Session& session,
-                                               const RequestInfo& request) {
+internal::Thrown internal::thrown_by(void* self, void (*run)(void* self)) {
   try {
-    call.run(call.self);
+    run(self);
   } catch (const Exception& exception) {
-    manager.report(exception.error(), session);
-    return exception.error();
+    return {exception.error(), nullptr};
   } catch (...) {
-    // The handler's failure is the one to hear of.
-    const Result<Commit> abandoned = manager.abandon(session);
-    const auto headers = abandoned ? abandoned->headers : manager.cache_headers(request);
-    for (const Header& header : headers) call.put(call.self, header);
-    throw;
+    return {std::nullopt, std::current_exception()};
   }
-  return std::nullopt;
+  return {};
 }
 
 }  // namespace websession::adapters
