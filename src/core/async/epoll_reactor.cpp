@@ -11,11 +11,12 @@
 #include <cerrno>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <system_error>
 #include <unordered_set>
 #include <utility>
 #include <vector>
+
+#include "websession/async/loop_parts.hpp"
 
 namespace websession {
 namespace {
@@ -108,9 +109,8 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     watches_.clear();
     timers_.clear();
     armed_.clear();
-    const std::lock_guard lock(mutex_);
-    functions.swap(posted_);
     closed_ = true;
+    posted_.close();
   }
 
   [[nodiscard]] int descriptor() const noexcept { return epoll_.get(); }
@@ -119,20 +119,14 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void post(Callback<void()> function) {
-    bool wakes = false;
-    {
-      const std::lock_guard lock(mutex_);
-      if (closed_) return;
-      posted_.push_back(std::move(function));
-      wakes = !is_runner() && !std::exchange(woken_, true);
-    }
-    if (wakes) wake();
+    if (posted_.add(std::move(function)) && !is_runner()) wake();
   }
 
   void run() {
     is_running_on_ = true;
     while (!stopped_.exchange(false) && !closing_) round(std::nullopt);
     is_running_on_ = false;
+    if (!posted_.is_empty()) wake();  // for whoever runs it next
   }
   void stop() {
     stopped_ = true;
@@ -144,15 +138,15 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     constexpr std::chrono::milliseconds least{0};
     constexpr std::chrono::milliseconds most = std::chrono::hours(24);
     int timeout = at_most ? static_cast<int>(std::clamp(*at_most, least, most).count()) : -1;
-    if (has_posted()) timeout = 0;
+    if (!posted_.is_empty()) timeout = 0;
     std::array<epoll_event, events_at_once> events;
     const int count = ::epoll_wait(epoll_.get(), events.data(), events_at_once, timeout);
     for (int i = 0; i < count && !closing_; ++i) handle(events[static_cast<std::size_t>(i)]);
-    call_posted();
+    posted_.call([this] { return !closing_; });
     bury();
     runner_ = outer;
     if (closing_ && outer == std::thread::id()) return let_go();
-    if (!is_running_on_ && has_posted()) wake();  // for the loop that this one is in
+    if (!is_running_on_ && !posted_.is_empty()) wake();  // for the loop that this one is in
   }
 
   // On the loop.
@@ -207,10 +201,6 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
   }
 
  private:
-  [[nodiscard]] bool has_posted() {
-    const std::lock_guard lock(mutex_);
-    return !posted_.empty();
-  }
   void wake() const noexcept {
     const std::uint64_t one = 1;
     static_cast<void>(::write(wake_.get(), &one, sizeof one));
@@ -264,18 +254,6 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
       const auto timers = std::exchange(dead_timers_, {});
     }
   }
-  void call_posted() {
-    std::vector<Callback<void()>> functions;
-    {
-      const std::lock_guard lock(mutex_);
-      functions.swap(posted_);
-      woken_ = false;
-    }
-    for (Callback<void()>& function : functions) {
-      Callback<void()> once = std::move(function);  // and what it holds goes with it
-      if (!closing_) once();
-    }
-  }
 
   const Descriptor epoll_;
   const Descriptor wake_;
@@ -291,9 +269,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
   std::vector<std::unique_ptr<WatchNode>> dead_watches_;
   std::vector<std::unique_ptr<TimerNode>> dead_timers_;
 
-  std::mutex mutex_;
-  std::vector<Callback<void()>> posted_;
-  bool woken_ = false;
+  internal::Posted posted_;
   std::atomic<bool> closing_ = false;
   std::atomic<bool> closed_ = false;
 };
