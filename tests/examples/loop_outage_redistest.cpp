@@ -1,4 +1,5 @@
-// 200 visitors who keep their connections to epoll_counter while Redis stops for ten seconds.
+// 200 visitors who keep their connections to a counter of one thread while Redis stops for ten
+// seconds.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -123,14 +125,23 @@ class Visitor {
   bool goes_on_ = true;
 };
 
-TEST(EpollCounter, ServesTwoHundredVisitorsThroughAnOutageOfTenSeconds) {
+std::vector<std::string> counters() {
+  std::vector<std::string> programs;
+  std::istringstream list(WEBSESSION_COUNTERS);
+  for (std::string program; std::getline(list, program, ',');) programs.push_back(program);
+  return programs;
+}
+
+class CounterOfOneThread : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(CounterOfOneThread, ServesTwoHundredVisitorsThroughAnOutageOfTenSeconds) {
   if (!redis_server_is_installed()) {
     const char* ci = std::getenv("CI");
     if (ci != nullptr && std::string_view(ci) == "true") FAIL() << "redis-server is not installed";
     GTEST_SKIP() << "redis-server is not installed";
   }
   RedisServer redis;
-  ChildProcess counter({WEBSESSION_EPOLL_COUNTER, "--store", redis.url(), "--port", "0"});
+  ChildProcess counter({GetParam(), "--store", redis.url(), "--port", "0"});
   const std::string line = counter.read_line();
   const std::string_view before = "Listening on http://127.0.0.1:";
   ASSERT_TRUE(line.starts_with(before)) << line;
@@ -192,6 +203,11 @@ TEST(EpollCounter, ServesTwoHundredVisitorsThroughAnOutageOfTenSeconds) {
   std::cout << "the slowest answer took " << slowest.count() << " ms, of /health "
             << health.slowest.count() << " ms\n";
 }
+
+INSTANTIATE_TEST_SUITE_P(Is, CounterOfOneThread, ::testing::ValuesIn(counters()),
+                         [](const auto& program) {
+                           return program.param.substr(program.param.rfind('/') + 1);
+                         });
 
 }  // namespace
 }  // namespace websession::testing
