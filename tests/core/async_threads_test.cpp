@@ -215,6 +215,46 @@ TEST_F(OnThreads, WaitingForALoopThatEndsIsAnError) {
   waits.join();
 }
 
+// The answer comes to a loop that has ended, so the thread that made the call drops what waits for
+// it, and with that the last manager: the store then ends on one of its own threads.
+TEST_F(OnThreads, AStoreMayEndOnOneOfItsOwnThreads) {
+  std::optional<IoThread> ends = IoThread::start().value();
+  auto store = on_threads(gate, {ends->reactor()}).value();
+  const std::weak_ptr<AsyncSessionStore> known = store;
+  std::optional<AsyncSessionManager> on_it = AsyncSessionManager::make(std::move(store)).value();
+  on_it->open(request()).start([kept = *on_it](const auto&) { FAIL() << "nobody is told"; });
+  gate->wait_for(1);
+  on_it.reset();
+  ends.reset();
+  EXPECT_FALSE(known.expired());
+  gate->open();
+  while (!known.expired()) std::this_thread::yield();
+}
+
+// What a loop has been given to begin must not keep that loop.
+TEST_F(OnThreads, AnOperationThatResumesOnItsOwnLoopGoesWithIt) {
+  const auto counted = std::make_shared<int>(0);
+  for (const bool is_own : {true, false}) {
+    auto one = EpollReactor::make().value();
+    auto other = EpollReactor::make().value();
+    const std::weak_ptr<EpollReactor> known = one;
+    std::optional<AsyncSessionManager> on_one =
+        AsyncSessionManager::make(immediate(std::make_shared<MemoryStore>(), {one}).value())
+            .value();
+    std::optional<AsyncSessionManager> on_other =
+        AsyncSessionManager::make(immediate(std::make_shared<MemoryStore>(), {other}).value())
+            .value();
+    on_one->open({}).resume_on(is_own ? one : other).start([counted](const auto&) {});
+    on_other->open({}).resume_on(one).start([counted](const auto&) {});
+    on_one.reset();
+    on_other.reset();
+    one.reset();
+    other.reset();
+    EXPECT_TRUE(known.expired());
+    EXPECT_EQ(counted.use_count(), 1);
+  }
+}
+
 TEST_F(OnThreads, WaitingForALoopThatHasEndedIsAnError) {
   std::optional<IoThread> ends = IoThread::start().value();
   const auto on_it = AsyncSessionManager::make(

@@ -399,6 +399,28 @@ TEST(StopTest, ACallbackMayDestroyItselfAndOthers) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST(StopTest, ACallbackMayDestroyTheLastThatKnowsOfTheStop) {
+  auto source = std::make_unique<StopSource>();
+  std::optional<StopCallback> callback;
+  int calls = 0;
+  callback.emplace(source->token(), [&] {
+    ++calls;
+    callback.reset();
+    source.reset();
+  });
+  source->request_stop();
+  EXPECT_EQ(calls, 1);
+#if defined(__cpp_lib_jthread)
+  std::stop_source standard;
+  callback.emplace(StopToken(standard.get_token()), [&] {
+    ++calls;
+    callback.reset();
+  });
+  standard.request_stop();
+  EXPECT_EQ(calls, 2);
+#endif
+}
+
 #if defined(__cpp_lib_jthread)
 TEST(StopTest, TheStandardsTokenIsOne) {
   std::stop_source source;

@@ -254,6 +254,32 @@ TEST_P(ReactorContract, ATimerMayGoInItsOwnCallbackAndInAnothers) {
   EXPECT_TRUE(comes([&] { return fired.use_count() == 2; }));
 }
 
+TEST_P(ReactorContract, ATimerThatIsDisarmedByAnotherOfTheSameTurnDoesNotFire) {
+  std::string fired;
+  std::unique_ptr<Timer> one;
+  std::unique_ptr<Timer> other;
+  on_loop([&] {
+    one = loop()->timer([&] {
+      fired += '1';
+      other->disarm();
+    });
+    other = loop()->timer([&] {
+      fired += '2';
+      one->disarm();
+    });
+    const SteadyTime at = loop()->now();
+    one->arm(at);
+    other->arm(at);
+  });
+  EXPECT_TRUE(comes([&] { return !fired.empty(); }));
+  turns();
+  on_loop([&] {
+    EXPECT_EQ(fired.size(), 1U) << fired;
+    one.reset();
+    other.reset();
+  });
+}
+
 TEST_P(ReactorContract, PostedFunctionsRunInOrderOnTheLoopAndNeverInside) {
   std::string order;
   bool was_here = false;

@@ -137,6 +137,35 @@ TEST_F(AsyncLeaks, LoopsThatEndLeaveNothing) {
   });
 }
 
+// Two answers come at once; whoever has the first one destroys everything, and the second one is of
+// a verb that would go on: it follows what a new id leads to.
+TEST_F(AsyncLeaks, WhoeverIsToldMayDestroyStoreAndLoopBetweenTheAnswers) {
+  for (int round = 0; round < 20; ++round) {
+    auto mine = EpollReactor::make().value();
+    std::optional<AsyncSessionManager> on_it = make_manager(mine);
+    const auto done = [&mine]<class T>(Op<T> op) {
+      std::optional<T> result;
+      std::move(op).start([&](auto given) { result.emplace(*std::move(given)); });
+      while (!result) mine->run_once();
+      return *std::move(result);
+    };
+    AsyncSession first = done(on_it->create(Fields{{"a", "1"}}));
+    AsyncSession second = done(on_it->create(Fields{{"a", "1"}}));
+    const SessionId old = *second.id();
+    second.regenerate();
+    static_cast<void>(done(on_it->commit(second)));
+    on_it->find(*first.id()).start([&](const auto& found) {
+      EXPECT_TRUE(found.has_value());
+      on_it.reset();
+      mine.reset();
+    });
+    on_it->find(old).start([](const auto&) {});
+    on_it->erase(old).start([](const auto&) {});
+    EpollReactor* const running = mine.get();
+    while (mine != nullptr) running->run_once();
+  }
+}
+
 // Stores are made and destroyed elsewhere than on their loop, which others are busy on.
 TEST_F(AsyncLeaks, StoresAreMadeAndDestroyedOnAnyThread) {
   const IoThread io = IoThread::start().value();

@@ -167,7 +167,8 @@ class EventLineTest : public ::testing::Test {
   void make() {
     auto made = std::make_unique<FakeLoopConnector>(server, loop);
     connector = made.get();
-    line = std::make_shared<EventLine>(loop, std::move(made), redis::Login{}, options);
+    const std::shared_ptr<Reactor> its_loop(&loop, [](Reactor*) {});
+    line = std::make_shared<EventLine>(its_loop, std::move(made), redis::Login{}, options);
   }
   void close() {
     if (line != nullptr) line->close();

@@ -76,7 +76,8 @@ class [[nodiscard]] Op {
   ~Op() = default;
 
   // By this time (of SessionOptions::clock), or after SessionOptions::operation_timeout, whichever
-  // comes first.
+  // comes first. What a call of the store is given: one that takes longer all the same is waited
+  // for, as it is with that option.
   Op by(SteadyTime time) && {
     terms_.by = time;
     return std::move(*this);

@@ -66,6 +66,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     Callback<void()> fired{};
     Timers::iterator place{};
     bool armed = false;
+    bool due = false;
     bool alive = true;
   };
 
@@ -198,6 +199,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
   void disarm(TimerNode& node) {
     if (closed_) return;
     if (std::exchange(node.armed, false)) armed_.erase(node.place);
+    node.due = false;
   }
 
  private:
@@ -240,10 +242,11 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     while (!armed_.empty() && armed_.begin()->first <= now) {
       TimerNode* const node = armed_.begin()->second;
       disarm(*node);
+      node->due = true;
       due.push_back(node);
     }
     for (TimerNode* const node : due) {
-      if (node->alive && !node->armed && !closing_) node->fired();
+      if (node->alive && std::exchange(node->due, false) && !closing_) node->fired();
     }
     if (!armed_.empty()) set_clock(armed_.begin()->first);
   }

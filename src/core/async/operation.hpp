@@ -42,10 +42,12 @@ class StoreOperation final : public Operation<T>, public StoreRun<T, Make> {
       : Run(home->store, std::move(make)), context_(std::move(context)), home_(std::move(home)) {}
 
   void start(OpTerms terms, Done<T> done) override {
-    terms_ = std::move(terms);
-    done_ = std::move(done);
     const AsyncHome::Loop loop = home_->loop();
     if (loop.reactor == nullptr) return;  // nobody is there to be told
+    done_ = std::move(done);
+    by_ = terms.by;
+    stop_ = std::move(terms.stop);
+    if (terms.resume_on != nullptr) resume_on_ = terms.resume_on;
     if (loop.is_here) return begin_on(loop.reactor, loop.index);
     loop.reactor->post([this, keep = this->shared_from_this()] {
       const AsyncHome::Loop here = home_->loop();
@@ -57,31 +59,30 @@ class StoreOperation final : public Operation<T>, public StoreRun<T, Make> {
  private:
   // Why it does not begin.
   [[nodiscard]] std::optional<Error> refused() const {
-    if (terms_.stop.stop_requested()) return canceled();
-    if (terms_.by && *terms_.by <= context_->clock->steady()) return StoreFlow::timed_out();
+    if (stop_.stop_requested()) return canceled();
+    if (by_ && *by_ <= context_->clock->steady()) return StoreFlow::timed_out();
     return std::nullopt;
   }
 
   void begin_on(const std::shared_ptr<Reactor>& reactor, std::size_t loop) {
-    if (terms_.resume_on == reactor) terms_.resume_on.reset();
     if (std::optional<Error> error = refused()) {
       refused_ = std::move(error);
       reactor->post([this, keep = this->shared_from_this()] { finish(*std::move(refused_)); });
       return;
     }
     std::chrono::milliseconds timeout = context_->options.operation_timeout;
-    if (terms_.by) {
-      const auto left = *terms_.by - context_->clock->steady();
+    if (by_) {
+      const auto left = *by_ - context_->clock->steady();
       timeout = std::min(timeout, std::chrono::ceil<std::chrono::milliseconds>(left));
     }
-    if (terms_.stop.stop_possible()) watch_for_stop(reactor);
+    if (stop_.stop_possible()) watch_for_stop(reactor);
     Run::begin(*reactor, loop, timeout, [this](Result<T> result) { finish(std::move(result)); });
   }
 
   void watch_for_stop(const std::weak_ptr<Reactor>& reactor) {
     const std::weak_ptr<Run> weak = this->weak_from_this();
     // On any thread.
-    on_stop_.emplace(terms_.stop, [weak, reactor] {
+    on_stop_.emplace(stop_, [weak, reactor] {
       const std::shared_ptr<Reactor> loop = reactor.lock();
       if (loop == nullptr) return;
       loop->post([weak] {
@@ -92,17 +93,22 @@ class StoreOperation final : public Operation<T>, public StoreRun<T, Make> {
 
   void finish(Result<T> result) {
     on_stop_.reset();
-    const std::shared_ptr<Reactor> elsewhere = std::move(terms_.resume_on);
     Done<T> done = std::move(done_);
-    if (elsewhere == nullptr) return done(std::move(result));
-    elsewhere->post([done = std::move(done), result = std::move(result)]() mutable {
+    if (!resume_on_) return done(std::move(result));
+    const std::shared_ptr<Reactor> there = resume_on_->lock();
+    if (there == nullptr) return;  // it has ended
+    if (there->here()) return done(std::move(result));
+    there->post([done = std::move(done), result = std::move(result)]() mutable {
       done(std::move(result));
     });
   }
 
   const ContextPtr context_;
   const std::shared_ptr<const AsyncHome> home_;
-  OpTerms terms_{};
+  std::optional<SteadyTime> by_{};
+  StopToken stop_{};
+  // Not kept: it may hold what holds this.
+  std::optional<std::weak_ptr<Reactor>> resume_on_{};
   Done<T> done_{};
   std::optional<Error> refused_{};
   std::optional<StopCallback> on_stop_{};

@@ -50,7 +50,7 @@ class Finishing final : public internal::Operation<Finished>,
         failed_(std::move(failed)) {}
 
   void start(internal::OpTerms terms, Done<Finished> done) override {
-    resume_on_ = terms.resume_on;
+    if (terms.resume_on != nullptr) resume_on_ = terms.resume_on;
     done_ = std::move(done);
     if (failed_) {
       internal::report_error(*failed_, SessionAccess::state(session_));
@@ -59,7 +59,7 @@ class Finishing final : public internal::Operation<Finished>,
     Op<Commit> commit =
         internal::make_operation<Commit>(context_, home_, committing(context_, session_))
             .stop_on(terms.stop)
-            .resume_on(resume_on_);
+            .resume_on(terms.resume_on);
     if (terms.by) commit = std::move(commit).by(*terms.by);
     std::move(commit).start([self = shared_from_this()](Result<Commit> committed) {
       if (committed) return self->done_(Finished{std::nullopt, *std::move(committed)});
@@ -72,8 +72,10 @@ class Finishing final : public internal::Operation<Finished>,
  private:
   // Nothing stops this, and it has a time of its own: logging out does not depend on the rest.
   void abandon() {
+    const std::shared_ptr<Reactor> there = resume_on_ ? resume_on_->lock() : nullptr;
+    if (resume_on_ && there == nullptr) return;  // it has ended
     abandoning(context_, home_, session_)
-        .resume_on(resume_on_)
+        .resume_on(there)
         .start([self = shared_from_this()](Result<Commit> abandoned) {
           const SessionState& state = SessionAccess::state(self->session_);
           self->done_(internal::failed(state, *self->failed_, std::move(abandoned)));
@@ -84,7 +86,8 @@ class Finishing final : public internal::Operation<Finished>,
   const std::shared_ptr<const internal::AsyncHome> home_;
   const AsyncSession session_;
   std::optional<Error> failed_;
-  std::shared_ptr<Reactor> resume_on_{};
+  // Not kept: it may hold what holds this.
+  std::optional<std::weak_ptr<Reactor>> resume_on_{};
   Done<Finished> done_{};
 };
 

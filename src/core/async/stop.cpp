@@ -1,13 +1,14 @@
 #include "websession/async/stop.hpp"
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
 
 namespace websession {
 
-class internal::StopState {
+class internal::StopState : public std::enable_shared_from_this<StopState> {
  public:
   [[nodiscard]] bool is_requested() const noexcept {
     const std::lock_guard lock(mutex_);
@@ -15,6 +16,10 @@ class internal::StopState {
   }
 
   void request() noexcept {
+    // A callback may destroy the last that has it. (It is on its way out already when a standard
+    // token requests it so late: then nobody waits for it.)
+    const std::shared_ptr<StopState> keep = weak_from_this().lock();
+    if (keep == nullptr) return;
     std::unique_lock lock(mutex_);
     if (std::exchange(requested_, true)) return;
     by_ = std::this_thread::get_id();

@@ -104,14 +104,15 @@ class CallJob final : public Job {
   std::unique_ptr<Timer> deadline_{};
 };
 
-class Pool {
+// Its threads share it, as the last of its store's owners may be what one of them drops.
+class Pool : public std::enable_shared_from_this<Pool> {
  public:
   Pool(std::shared_ptr<SessionStore> store, std::size_t pending_max)
       : store_(std::move(store)), pending_max_(pending_max) {}
 
   void start(std::size_t threads) {
     for (std::size_t i = 0; i < threads; ++i) {
-      threads_.emplace_back([this] { work(); });
+      threads_.emplace_back([self = shared_from_this()] { self->work(); });
     }
   }
   void end() {
@@ -123,7 +124,13 @@ class Pool {
     }
     some_.notify_all();
     for (std::shared_ptr<Job>& job : refused) Job::refuse(std::move(job));
-    for (std::thread& thread : threads_) thread.join();
+    for (std::thread& thread : threads_) {
+      if (thread.get_id() == std::this_thread::get_id()) {
+        thread.detach();  // it ends when it has dropped what it is dropping
+      } else {
+        thread.join();
+      }
+    }
   }
   // False: too many wait already.
   bool add(std::shared_ptr<Job> job) {
@@ -178,14 +185,14 @@ class OwnLifetime {
 
 class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalIndex {
  public:
-  ThreadedStore(Reactors reactors, std::unique_ptr<Pool> pool, const ThreadOptions& options)
+  ThreadedStore(Reactors reactors, std::shared_ptr<Pool> pool, const ThreadOptions& options)
       : AsyncSessionStore(std::move(reactors)), pool_(std::move(pool)), options_(options) {}
   ~ThreadedStore() override {
     // A child of a fork has none of the threads, and its mutex may be locked for ever.
     if (owner_ == ::getpid()) {
       pool_->end();
     } else {
-      static_cast<void>(pool_.release());
+      static_cast<void>(new std::shared_ptr<Pool>(std::move(pool_)));
     }
   }
 
@@ -273,7 +280,7 @@ class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalInde
     loop.post([job, error = std::move(error)]() mutable { job->give_up(std::move(error)); });
   }
 
-  std::unique_ptr<Pool> pool_;
+  std::shared_ptr<Pool> pool_;
   const ThreadOptions options_;
   const pid_t owner_ = ::getpid();
 };
@@ -295,7 +302,7 @@ Result<std::shared_ptr<AsyncSessionStore>> on_threads(std::shared_ptr<SessionSto
   if (store == nullptr) return invalid("store: must not be null");
   if (auto valid = websession::validate(reactors); !valid) return std::move(valid).error();
   if (auto valid = validate(options); !valid) return std::move(valid).error();
-  auto pool = std::make_unique<Pool>(std::move(store), options.pending_max);
+  auto pool = std::make_shared<Pool>(std::move(store), options.pending_max);
   try {
     pool->start(options.threads);
   } catch (const std::system_error& error) {

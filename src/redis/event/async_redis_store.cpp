@@ -96,7 +96,7 @@ std::shared_ptr<AsyncSessionStore> connected(std::shared_ptr<Store> store,
                                              const RedisOptions& options) {
   for (const std::shared_ptr<Reactor>& loop : store->reactors()) {
     store->lines().add(std::make_shared<redis::EventLine>(
-        *loop, redis::make_loop_connector(endpoint.url, endpoint.tls, loop), endpoint.login,
+        loop, redis::make_loop_connector(endpoint.url, endpoint.tls, loop), endpoint.login,
         redis::engine_options(options)));
   }
   return store;

@@ -42,9 +42,10 @@ void EventRequests::remove(EventRequest& request) noexcept {
   --size_;
 }
 
-EventLine::EventLine(Reactor& loop, std::unique_ptr<LoopConnector> connector, Login login,
-                     EngineOptions options)
-    : loop_(loop),
+EventLine::EventLine(const std::shared_ptr<Reactor>& loop, std::unique_ptr<LoopConnector> connector,
+                     Login login, EngineOptions options)
+    : loop_(*loop),
+      kept_loop_(loop),
       connector_(std::move(connector)),
       login_(std::move(login)),
       options_(options),
@@ -167,7 +168,7 @@ void EventLine::forget(EventRequest& request) noexcept {
 // while the others are answered. Four rounds of what is in flight keep both busy; what was
 // measured: docs/decisions.md#on-an-event-loop.
 void EventLine::give_answers() {
-  const auto keep = shared_from_this();
+  const auto keep = keep_all();
   const std::size_t between_writes =
       std::clamp<std::size_t>((in_flight_.size() + answered_.size()) / 4, 4, 32);
   for (std::size_t given = 1; EventRequest* const request = answered_.first(); ++given) {
@@ -305,14 +306,14 @@ void EventLine::came(EventConnection& connection, std::vector<Reply> replies,
 
 void EventLine::worked(EventConnection& connection, bool heard) {
   if (heard) silence_.end();
-  const auto keep = shared_from_this();
+  const auto keep = keep_all();
   working_ = &connection;
   give_answers();
   working_ = nullptr;
 }
 
 void EventLine::lost(EventConnection& connection, const Error& error) {
-  const auto keep = shared_from_this();
+  const auto keep = keep_all();
   if (&connection == connection_.get()) leave_connection(error);
   give_answers();
 }
@@ -389,7 +390,7 @@ void EventLine::wake_by(SteadyTime time) {
 }
 
 void EventLine::ring() {
-  const auto keep = shared_from_this();
+  const auto keep = keep_all();
   wakes_at_.reset();
   const SteadyTime now = loop_.now();
   const bool is_said = state_ == State::greeting || state_ == State::asking;

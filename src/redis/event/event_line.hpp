@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "breaker.hpp"
@@ -64,8 +65,8 @@ class EventLine final : public std::enable_shared_from_this<EventLine>,
                         private EventConnection::Host {
  public:
   // On any thread. The loop outlives all calls on it.
-  EventLine(Reactor& loop, std::unique_ptr<LoopConnector> connector, Login login,
-            EngineOptions options);
+  EventLine(const std::shared_ptr<Reactor>& loop, std::unique_ptr<LoopConnector> connector,
+            Login login, EngineOptions options);
   EventLine(const EventLine&) = delete;
   EventLine& operator=(const EventLine&) = delete;
   ~EventLine() = default;
@@ -101,6 +102,9 @@ class EventLine final : public std::enable_shared_from_this<EventLine>,
   class Ring;
   class Giving;
 
+  // Whoever is told may destroy the store, and with it the line and the loop.
+  [[nodiscard]] auto keep_all() { return std::pair(shared_from_this(), kept_loop_.lock()); }
+
   void give_answers();
   void give_answers_soon();
   void give(EventRequest& request);
@@ -127,6 +131,7 @@ class EventLine final : public std::enable_shared_from_this<EventLine>,
   bool expire(EventRequest& request);
 
   Reactor& loop_;
+  const std::weak_ptr<Reactor> kept_loop_;
   const std::unique_ptr<LoopConnector> connector_;
   const Login login_;
   const EngineOptions options_;

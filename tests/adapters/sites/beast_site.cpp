@@ -94,7 +94,7 @@ template <class Wrap>
 Pages pages(const AsyncSessionManager& manager, const Wrap& wrap) {
   Options hooks;
   hooks.on_error = [](const Error& error, const Request&, Response& res) {
-    res.result(418U);
+    res.result(502U);
     res.body() = error.detail;
   };
   hooks.on_gone = [](const Request&, Response& res) {

@@ -27,7 +27,7 @@ class HttplibSite final : public Site {
     };
     Options hooks;
     hooks.on_error = [](const Error& error, const Request&, Response& res) {
-      res.status = 418;
+      res.status = 502;
       res.set_content(error.detail, "text/plain");
     };
     hooks.on_gone = [](const Request&, Response& res) { res.set_redirect("/", 303); };

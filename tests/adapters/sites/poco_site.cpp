@@ -77,7 +77,7 @@ class PocoSite final : public Site {
     };
     Options hooks;
     hooks.on_error = [](const Error& error, const Request&, Response& res) {
-      res.head.setStatus(static_cast<HTTPServerResponse::HTTPStatus>(418));
+      res.head.setStatus(static_cast<HTTPServerResponse::HTTPStatus>(502));
       res.body << error.detail;
     };
     hooks.on_gone = [](const Request&, Response& res) {

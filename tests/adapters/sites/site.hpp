@@ -63,7 +63,7 @@ class Deeds {
 constexpr const char* half_an_answer = "half of an answer";
 constexpr const char* other_cookie = "theme=dark";
 
-// The pages: `/` as it comes; `/hooks` with on_error (418, and the error's detail) and on_gone (303
+// The pages: `/` as it comes; `/hooks` with on_error (502, and the error's detail) and on_gone (303
 // to /); `/proxied` with trust_forwarded_proto. A request with `X-Do: end` ends its own session
 // first, as another request would.
 class Site {
@@ -89,6 +89,8 @@ struct SiteParts {
 struct SiteKind {
   const char* name;
   std::unique_ptr<Site> (*make)(const SiteParts& parts);
+  // Of a response that the framework makes of an exception.
+  bool keeps_headers = true;
 };
 
 // Each is in a file of its framework's name; a program has those of the frameworks that are there.
@@ -97,9 +99,7 @@ extern const SiteKind beast_site;
 extern const SiteKind beast_callback_site;
 extern const SiteKind poco_site;
 extern const SiteKind crow_site;
-extern const SiteKind crow_async_site;
 extern const SiteKind drogon_site;
 extern const SiteKind drogon_task_site;
-extern const SiteKind drogon_middleware_site;
 
 }  // namespace websession::testing
