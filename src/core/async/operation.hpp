@@ -65,6 +65,7 @@ class StoreOperation final : public Operation<T>, public StoreRun<T, Make> {
   }
 
   void begin_on(const std::shared_ptr<Reactor>& reactor, std::size_t loop) {
+    if (resume_on_ && resume_on_->lock() == reactor) resume_on_.reset();
     if (std::optional<Error> error = refused()) {
       refused_ = std::move(error);
       reactor->post([this, keep = this->shared_from_this()] { finish(*std::move(refused_)); });
@@ -97,7 +98,6 @@ class StoreOperation final : public Operation<T>, public StoreRun<T, Make> {
     if (!resume_on_) return done(std::move(result));
     const std::shared_ptr<Reactor> there = resume_on_->lock();
     if (there == nullptr) return;  // it has ended
-    if (there->here()) return done(std::move(result));
     there->post([done = std::move(done), result = std::move(result)]() mutable {
       done(std::move(result));
     });
