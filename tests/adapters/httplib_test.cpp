@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "listening.hpp"
@@ -76,6 +77,46 @@ TEST_F(HttplibTest, AStreamedResponseThatIsDiscardedIsReleased) {
   EXPECT_EQ(released, 1);
   EXPECT_EQ(get()->body, "abc");
 }
+
+// For a version that has what it needs: this distribution's has not.
+template <class Server>
+void serve_all(const SessionManager& manager, FaultStore& store) {
+  if constexpr (requires(Server & server) { server.set_pre_request_handler({}); }) {
+    Server server;
+    ServerSessions sessions(server, manager);
+    server.Get("/", [&](const Request& req, Response& res) {
+      Session& session = sessions.of(req);
+      session.set("n", session.value("n", 0) + 1);
+      if (req.has_header("X-Throw")) throw std::runtime_error("handler");
+      if (req.has_header("X-Count")) (void)session.increment("count").value();
+      res.set_content(std::to_string(session.value("n", 0)), "text/plain");
+    });
+    const Listening listening(server);
+    const auto get = [&](const std::string& path, const ::httplib::Headers& headers) {
+      return ::httplib::Client("127.0.0.1", listening.port()).Get(path, headers);
+    };
+    const auto first = get("/", {});
+    EXPECT_EQ(first->body, "1");
+    const std::string line = first->get_header_value("Set-Cookie");
+    const std::string cookie = line.substr(0, line.find(';'));
+    EXPECT_EQ(get("/", {{"Cookie", cookie}})->body, "2");
+    EXPECT_EQ(get("/", {{"Cookie", cookie}, {"X-Throw", "1"}})->status, 500);
+    EXPECT_EQ(get("/", {{"Cookie", cookie}})->body, "3") << "nothing was committed";
+    EXPECT_EQ(get("/nowhere", {{"Cookie", cookie}})->status, 404);
+    store.fail_call(1, make_error(Errc::unavailable, "down"));
+    EXPECT_EQ(get("/", {{"Cookie", cookie}})->status, 503) << "at open";
+    for (const char* header : {"X-Commit", "X-Count"}) {
+      store.fail_call(2, make_error(Errc::unavailable, "down"));
+      const auto failed = get("/", {{"Cookie", cookie}, {header, "1"}});
+      EXPECT_EQ(failed->status, 503) << header;
+      EXPECT_EQ(failed->body, http_text(make_error(Errc::unavailable, ""))) << header;
+    }
+    EXPECT_EQ(get("/", {{"Cookie", cookie}})->body, "4");
+  } else {
+    GTEST_SKIP() << "cpp-httplib " << CPPHTTPLIB_VERSION << " has no pre-request handler";
+  }
+}
+TEST_F(HttplibTest, AWholeServerHasSessions) { serve_all<::httplib::Server>(manager, *store); }
 
 // A key and a certificate for it, made on the spot.
 struct Certificate {

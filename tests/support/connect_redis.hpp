@@ -1,5 +1,6 @@
 // Stores in Redis, on the engine that is tested: lanes, or with WEBSESSION_TEST_ENGINE=loop an
-// event loop. ctest runs what is common to both on each.
+// event loop, or that of another library by its name (host_loop.hpp). ctest runs what is common to
+// all on each.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,7 +10,9 @@
 #include <string_view>
 #include <utility>
 
+#include "host_loop.hpp"
 #include "loop_store.hpp"
+#include "websession/async/epoll_reactor.hpp"
 #include "websession/async/redis_json_store.hpp"
 #include "websession/async/redis_store.hpp"
 #include "websession/redis_json_store.hpp"
@@ -19,9 +22,20 @@ namespace websession::testing {
 
 using StorePtr = std::shared_ptr<SessionStore>;
 
-inline bool on_a_loop() {
+inline std::string_view tested_engine() {
   const char* engine = std::getenv("WEBSESSION_TEST_ENGINE");
-  return engine != nullptr && std::string_view(engine) == "loop";
+  return engine != nullptr ? engine : "lanes";
+}
+inline bool on_a_loop() { return tested_engine() != "lanes"; }
+
+// A thread that runs the loop, and its reactor.
+inline std::pair<std::shared_ptr<void>, std::shared_ptr<Reactor>> start_loop() {
+  if (tested_engine() == "loop") {
+    const auto thread = std::make_shared<IoThread>(IoThread::start().value());
+    return {thread, thread->reactor()};
+  }
+  const auto thread = std::make_shared<HostThread>(tested_engine());
+  return {thread, thread->reactor()};
 }
 
 // `Blocking` and `Async` are the two kinds of one store.
@@ -32,10 +46,10 @@ Result<StorePtr> connect_later_as(std::string_view url, Options options) {
     if (!store) return std::move(store).error();
     return StorePtr(*std::move(store));
   }
-  auto thread = std::make_unique<IoThread>(IoThread::start().value());
-  auto store = Async::connect_later(url, {thread->reactor()}, std::move(options));
+  const auto [thread, loop] = start_loop();
+  auto store = Async::connect_later(url, {loop}, std::move(options));
   if (!store) return std::move(store).error();
-  return StorePtr(std::make_shared<LoopStore>(std::move(thread), *std::move(store)));
+  return StorePtr(std::make_shared<LoopStore>(thread, *std::move(store)));
 }
 
 // Connects, or says why it cannot.

@@ -37,6 +37,7 @@ struct HostKind {
 const std::vector<HostKind>& host_kinds();
 
 // Runs one, on a thread of its own, until it goes and a little longer: for what is told at the end.
+// Nobody else has its reactor by then.
 class HostThread {
  public:
   explicit HostThread(std::string_view name);

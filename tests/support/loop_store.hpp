@@ -18,7 +18,7 @@ namespace websession::testing {
 class LoopStore final : public SessionStore, public PrincipalIndex {
  public:
   // The loop's thread ends with this.
-  LoopStore(std::unique_ptr<IoThread> thread, std::shared_ptr<AsyncSessionStore> store)
+  LoopStore(std::shared_ptr<void> thread, std::shared_ptr<AsyncSessionStore> store)
       : thread_(std::move(thread)), store_(std::move(store)) {}
 
   [[nodiscard]] PrincipalIndex* index() noexcept override {
@@ -87,7 +87,7 @@ class LoopStore final : public SessionStore, public PrincipalIndex {
     return *std::move(answer);
   }
 
-  std::unique_ptr<IoThread> thread_;  // outlives the store
+  std::shared_ptr<void> thread_;  // outlives the store
   std::shared_ptr<AsyncSessionStore> store_;
 };
 

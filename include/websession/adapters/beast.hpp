@@ -6,6 +6,8 @@
 //   co_await page(req, res);      // then write res
 #pragma once
 
+#include <utility>  // Boost 1.74 uses it, and does not include it
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -25,7 +27,6 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 
 #include "websession/adapters/async_with_session.hpp"
 #include "websession/async/boost_asio.hpp"

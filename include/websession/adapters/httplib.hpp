@@ -5,8 +5,13 @@
 
 #include <httplib.h>
 
+#include <exception>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <utility>
 
 #include "websession/adapters/with_session.hpp"
 
@@ -66,5 +71,95 @@ auto with_session(SessionManager manager, Handler handler, Options options = {})
                            [&](Session& session) { handler(req, res, session); });
   };
 }
+
+// A session for every handler of a server (cpp-httplib 0.21 and newer):
+//
+//   ServerSessions sessions(server, manager);
+//   server.Get("/", [&](const Request& req, Response& res) {
+//     Session& session = sessions.of(req);
+//
+// It sets the server's pre-request, post-routing and exception handlers, and outlives the server's
+// work. An Exception of ours is answered like an error of the commit; any other one is a 500, and a
+// response of 500 or more commits nothing. Files and paths without a handler have no session.
+template <class Server>
+class ServerSessions {
+ public:
+  using Pages = AdapterOptions<Request, Response>;
+
+  ServerSessions(Server& server, SessionManager manager, Pages options = {})
+      : manager_(std::move(manager)), options_(std::move(options)) {
+    server.set_pre_request_handler([this](const Request& req, Response& res) {
+      return begin(req, res) ? Server::HandlerResponse::Unhandled
+                             : Server::HandlerResponse::Handled;
+    });
+    server.set_exception_handler(
+        [this](const Request& req, Response& res, std::exception_ptr what) {
+          auto rethrow = [&] { std::rethrow_exception(what); };
+          res.status = 500;
+          if (Visit* const visit = find(req)) visit->failed = internal::thrown_by(rethrow).error;
+        });
+    server.set_post_routing_handler([this](const Request& req, Response& res) { end(req, res); });
+  }
+  ServerSessions(const ServerSessions&) = delete;
+  ServerSessions& operator=(const ServerSessions&) = delete;
+
+  // That of the request which is being handled.
+  [[nodiscard]] Session& of(const Request& req) {
+    if (Visit* const visit = find(req)) return *visit->session;
+    websession::internal::raise(
+        make_error(Errc::invalid_argument, "this request has no session: it has no handler"));
+  }
+
+ private:
+  struct Visit {
+    Exchange exchange;
+    std::optional<Session> session{};
+    std::optional<Error> failed{};
+  };
+
+  bool begin(const Request& req, Response& res) {
+    auto visit = std::make_unique<Visit>(Visit{Exchange{options_, req, res}});
+    Result<Session> session = adapters::begin(manager_, visit->exchange);
+    if (!session) return false;
+    visit->session.emplace(*std::move(session));
+    const std::lock_guard lock(mutex_);
+    visits_[&req] = std::move(visit);
+    return true;
+  }
+  void end(const Request& req, Response& res) {
+    std::unique_ptr<Visit> visit;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = visits_.find(&req);
+      if (found == visits_.end()) return;
+      visit = std::move(found->second);
+      visits_.erase(found);
+    }
+    if (res.status >= 500 && !visit->failed) {
+      const auto failed = make_error(Errc::canceled, "the handler has failed");
+      return put(visit->exchange, manager_.finish(*visit->session, failed).commit);
+    }
+    // The server has prepared a response already, of which an error keeps what is about the
+    // connection.
+    const ::httplib::Headers prepared = res.headers;
+    adapters::finish(manager_, visit->exchange, *visit->session, visit->failed);
+    if (res.has_header("Content-Length")) return;
+    for (const char* name : {"Connection", "Keep-Alive"}) {
+      const auto line = prepared.find(name);
+      if (line != prepared.end()) res.headers.insert(*line);
+    }
+    res.headers.emplace("Content-Length", std::to_string(res.body.size()));
+  }
+  Visit* find(const Request& req) {
+    const std::lock_guard lock(mutex_);
+    const auto found = visits_.find(&req);
+    return found != visits_.end() ? found->second.get() : nullptr;
+  }
+
+  const SessionManager manager_;
+  const Pages options_;
+  std::mutex mutex_;
+  std::unordered_map<const Request*, std::unique_ptr<Visit>> visits_;
+};
 
 }  // namespace websession::adapters::httplib

@@ -104,7 +104,7 @@ inline std::shared_ptr<Reactor> asio_reactor_of_one_thread(boost::asio::io_conte
 // use_future, deferred… It completes on the token's executor, or without one on the operation's
 // loop. A cancellation slot (Asio 1.19, Boost 1.77) takes the place of Op::stop_on, for every type
 // of cancellation: what has not begun to write ends with `canceled`, and the rest goes on to its
-// end. A function must not throw.
+// end. cancel_after (Boost 1.86) needs its overload that takes a timer. A function must not throw.
 template <class T, class Token>
 auto async_run(Op<T> op, Token&& token) {
   return boost::asio::async_initiate<Token, void(Result<T>)>(

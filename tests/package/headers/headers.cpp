@@ -1,4 +1,5 @@
 // All public headers, and what of their templates an application makes use of.
+#include <websession/adapters/async_with_session.hpp>
 #include <websession/adapters/with_session.hpp>
 #include <websession/async/encrypted_store.hpp>
 #include <websession/async/epoll_reactor.hpp>
