@@ -23,7 +23,7 @@
 #include <memory>
 #include <utility>
 
-#include "websession/async/asio_of.hpp"
+#include "websession/async/internal/asio_of.hpp"
 #include "websession/async/op.hpp"
 #include "websession/async/reactor.hpp"
 
@@ -69,6 +69,7 @@ struct StandaloneAsio {
 
 inline namespace with_asio {
 
+// On a strand, or on a new one of an executor.
 template <class Executor>
 std::shared_ptr<Reactor> asio_reactor(const ::asio::strand<Executor>& strand) {
   return internal::asio_reactor_on<internal::StandaloneAsio>(strand);
@@ -78,10 +79,12 @@ std::shared_ptr<Reactor> asio_reactor(const Executor& executor) {
   return asio_reactor(::asio::make_strand(executor));
 }
 
+// For a context that one thread runs.
 inline std::shared_ptr<Reactor> asio_reactor_of_one_thread(::asio::io_context& context) {
   return internal::asio_reactor_on<internal::StandaloneAsio>(context.get_executor());
 }
 
+// Runs an operation for a completion token.
 template <class T, class Token>
 auto async_run(Op<T> op, Token&& token) {
   return ::asio::async_initiate<Token, void(Result<T>)>(

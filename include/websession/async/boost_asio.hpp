@@ -32,7 +32,7 @@
 #include <memory>
 #include <utility>
 
-#include "websession/async/asio_of.hpp"
+#include "websession/async/internal/asio_of.hpp"
 #include "websession/async/op.hpp"
 #include "websession/async/reactor.hpp"
 

@@ -19,7 +19,7 @@
 #include <memory>
 #include <utility>
 
-#include "websession/async/loop_parts.hpp"
+#include "websession/async/internal/loop_parts.hpp"
 #include "websession/async/reactor.hpp"
 #include "websession/clock.hpp"
 #include "websession/result.hpp"

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "websession/async/loop_parts.hpp"
+#include "websession/async/internal/loop_parts.hpp"
 
 namespace websession {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "websession/async/loop_parts.hpp"
+#include "websession/async/internal/loop_parts.hpp"
 #include "websession/async/op.hpp"
 #include "websession/async/reactor.hpp"
 #include "websession/async/stop.hpp"
