@@ -95,7 +95,7 @@ class Exchange {
 // `handler` is called as handler(const request&, response&, Session&), on a thread of Crow's, which
 // waits for the store. It does not call end().
 template <class Handler>
-auto with_session(SessionManager manager, Handler handler, Options options = {}) {
+auto with_session(const SessionManager& manager, Handler handler, const Options& options = {}) {
   return [=](const Request& request, Response& response) {
     adapters::with_session(manager, Exchange(options, request, response),
                            [&](Session& session) { handler(request, response, session); });

@@ -88,7 +88,7 @@ class Exchange {
 // `handler` is called as handler(Request&, Response&, Session&). Gives what handleRequest needs; it
 // sends the response.
 template <class Handler>
-auto with_session(SessionManager manager, Handler handler, Options options = {}) {
+auto with_session(const SessionManager& manager, Handler handler, const Options& options = {}) {
   return [=](Request& request, Poco::Net::HTTPServerResponse& head) {
     Response response{head};
     adapters::with_session(manager, Exchange(options, request, response), [&](Session& session) {

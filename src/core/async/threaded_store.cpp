@@ -186,18 +186,20 @@ class OwnLifetime {
 class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalIndex {
  public:
   ThreadedStore(Reactors reactors, std::shared_ptr<Pool> pool, const ThreadOptions& options)
-      : AsyncSessionStore(std::move(reactors)), pool_(std::move(pool)), options_(options) {}
+      : AsyncSessionStore(std::move(reactors)),
+        pool_(std::make_unique<std::shared_ptr<Pool>>(std::move(pool))),
+        options_(options) {}
   ~ThreadedStore() override {
     // A child of a fork has none of the threads, and its mutex may be locked for ever.
     if (owner_ == ::getpid()) {
-      pool_->end();
+      (*pool_)->end();
     } else {
-      static_cast<void>(new std::shared_ptr<Pool>(std::move(pool_)));
+      static_cast<void>(pool_.release());
     }
   }
 
   [[nodiscard]] AsyncPrincipalIndex* index() noexcept override {
-    return pool_->store().index() != nullptr ? this : nullptr;
+    return (*pool_)->store().index() != nullptr ? this : nullptr;
   }
 
   void load(const StoreKey& key, AsyncCall& call, Done<std::optional<Record>> done) override {
@@ -261,7 +263,7 @@ class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalInde
     if (owner_ != ::getpid()) {
       return later(*loop, job, internal::inherited());
     }
-    if (!pool_->add(job)) {
+    if (!(*pool_)->add(job)) {
       return later(*loop, job,
                    make_error(Errc::overloaded, std::to_string(options_.pending_max) +
                                                     " calls are waiting for a thread already "
@@ -280,7 +282,7 @@ class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalInde
     loop.post([job, error = std::move(error)]() mutable { job->give_up(std::move(error)); });
   }
 
-  std::shared_ptr<Pool> pool_;
+  std::unique_ptr<std::shared_ptr<Pool>> pool_;
   const ThreadOptions options_;
   const pid_t owner_ = ::getpid();
 };
