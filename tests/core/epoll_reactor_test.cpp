@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "stream_pair.hpp"
 #include "websession/async/stop.hpp"
 
 namespace websession::testing {
@@ -22,148 +23,18 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Two ends of a stream.
-class Pair {
- public:
-  Pair() { EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends_.data()), 0); }
-  ~Pair() {
-    close_far();
-    ::close(ends_[0]);
-  }
-  Pair(const Pair&) = delete;
-  Pair& operator=(const Pair&) = delete;
-  [[nodiscard]] int near() const { return ends_[0]; }
-  void write(const std::string& text) const {
-    EXPECT_EQ(::write(ends_[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
-  }
-  [[nodiscard]] std::string read() const {
-    std::array<char, 64> buffer{};
-    const ssize_t size = ::read(ends_[0], buffer.data(), buffer.size());
-    return {buffer.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
-  }
-  void close_far() {
-    if (ends_[1] >= 0) ::close(std::exchange(ends_[1], -1));
-  }
-
- private:
-  std::array<int, 2> ends_{-1, -1};
-};
-
 class EpollReactorTest : public ::testing::Test {
  protected:
   void rounds(int count) {
     for (int i = 0; i < count; ++i) loop->run_once(milliseconds(0));
   }
   const std::shared_ptr<EpollReactor> loop = EpollReactor::make().value();
-  Pair pair;
+  StreamPair pair;
 };
-
-TEST_F(EpollReactorTest, TellsOnlyWhatIsWanted) {
-  std::vector<unsigned> told;
-  const auto watch =
-      loop->watch(pair.near(), [&](unsigned events) { told.push_back(events); }).value();
-  pair.write("x");
-  rounds(2);
-  EXPECT_TRUE(told.empty());
-  watch->want(Reactor::readable);
-  rounds(2);
-  EXPECT_EQ(told, (std::vector<unsigned>{Reactor::readable, Reactor::readable})) << "by level";
-  told.clear();
-  watch->want(Reactor::writable);
-  rounds(1);
-  EXPECT_EQ(told, std::vector<unsigned>{Reactor::writable});
-  told.clear();
-  watch->want(Reactor::readable | Reactor::writable);
-  rounds(1);
-  EXPECT_EQ(told, std::vector<unsigned>{Reactor::readable | Reactor::writable});
-  told.clear();
-  watch->want(Reactor::none);
-  pair.close_far();
-  rounds(2);
-  EXPECT_TRUE(told.empty()) << "not even an end";
-  watch->want(Reactor::writable);
-  rounds(1);
-  EXPECT_EQ(told, std::vector<unsigned>{Reactor::writable}) << "an end is both";
-}
-
-TEST_F(EpollReactorTest, AWatchMayGoInItsOwnCallbackAndInAnothersOfTheSameRound) {
-  Pair second;
-  std::unique_ptr<Watch> one;
-  std::unique_ptr<Watch> other;
-  int calls = 0;
-  const auto both_go = [&](unsigned) {
-    ++calls;
-    one.reset();
-    other.reset();
-  };
-  one = loop->watch(pair.near(), both_go).value();
-  other = loop->watch(second.near(), both_go).value();
-  one->want(Reactor::readable);
-  other->want(Reactor::readable);
-  pair.write("x");
-  second.write("x");
-  rounds(2);
-  EXPECT_EQ(calls, 1);
-  const auto again = loop->watch(pair.near(), [&](unsigned) { ++calls; }).value();
-  again->want(Reactor::readable);
-  rounds(1);
-  EXPECT_EQ(calls, 2);
-}
-
-TEST_F(EpollReactorTest, TimersFireOnceInOrderAndMayBeArmedAnew) {
-  std::string fired;
-  std::unique_ptr<Timer> second;
-  const auto first = loop->timer([&] { fired += '1'; });
-  second = loop->timer([&] {
-    fired += '2';
-    if (fired.size() < 4) second->arm(loop->now());
-  });
-  const auto never = loop->timer([&] { fired += 'n'; });
-  const auto gone = loop->timer([&] { fired += 'g'; });
-  second->arm(loop->now() + milliseconds(2));
-  first->arm(loop->now() + milliseconds(1));
-  never->arm(loop->now() + milliseconds(1));
-  never->disarm();
-  while (fired.size() < 4) loop->run_once();
-  rounds(3);
-  EXPECT_EQ(fired, "1222");
-}
-
-TEST_F(EpollReactorTest, ATimerMayGoInItsOwnCallbackAndInAnothers) {
-  int fired = 0;
-  std::unique_ptr<Timer> one;
-  std::unique_ptr<Timer> other;
-  const auto both_go = [&] {
-    ++fired;
-    one.reset();
-    other.reset();
-  };
-  one = loop->timer(both_go);
-  other = loop->timer(both_go);
-  one->arm(loop->now());
-  other->arm(loop->now());
-  for (int i = 0; i < 5; ++i) loop->run_once(milliseconds(1));
-  EXPECT_EQ(fired, 1);
-}
-
-TEST_F(EpollReactorTest, PostedFunctionsRunInOrderAndNeverInside) {
-  std::string order;
-  loop->post([&] {
-    order += 'a';
-    loop->post([&] { order += 'c'; });
-    EXPECT_EQ(order, "a");
-    EXPECT_TRUE(loop->here());
-  });
-  loop->post([&] { order += 'b'; });
-  EXPECT_FALSE(loop->here());
-  EXPECT_TRUE(order.empty());
-  rounds(2);
-  EXPECT_EQ(order, "abc");
-}
 
 // One that goes holds another, and that a timer.
 TEST_F(EpollReactorTest, WhatGoesMayHoldOthers) {
-  Pair second;
+  StreamPair second;
   struct Held {
     std::unique_ptr<Watch> watch{};
     std::unique_ptr<Timer> timer{};
@@ -204,24 +75,6 @@ TEST_F(EpollReactorTest, ItsDescriptorIsReadableWhenThereIsWork) {
   const auto timer = loop->timer([&] { ++calls; });
   timer->arm(loop->now());
   EXPECT_TRUE(has_work());
-}
-
-TEST_F(EpollReactorTest, ManyThreadsPost) {
-  std::atomic<int> calls = 0;
-  constexpr int each = 2000;
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&] {
-      for (int i = 0; i < each; ++i) {
-        loop->post([&] {
-          if (++calls == 4 * each) loop->stop();
-        });
-      }
-    });
-  }
-  loop->run();
-  EXPECT_EQ(calls, 4 * each);
-  for (std::thread& thread : threads) thread.join();
 }
 
 TEST_F(EpollReactorTest, AStopBeforeTheRunCounts) {

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "host_loop.hpp"
+#include "stream_pair.hpp"
 #include "websession/async/reactor.hpp"
 
 namespace websession::testing {
@@ -30,29 +31,6 @@ void PrintTo(const HostKind& kind, std::ostream* out) { *out << kind.name; }
 namespace {
 
 using std::chrono::milliseconds;
-
-// Two ends of a stream.
-class Pair {
- public:
-  Pair() { EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends_.data()), 0); }
-  ~Pair() {
-    close_far();
-    if (ends_[0] >= 0) ::close(ends_[0]);
-  }
-  Pair(const Pair&) = delete;
-  Pair& operator=(const Pair&) = delete;
-  [[nodiscard]] int near() const { return ends_[0]; }
-  void write(const std::string& text) const {
-    EXPECT_EQ(::write(ends_[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
-  }
-  void close_near() { ::close(std::exchange(ends_[0], -1)); }
-  void close_far() {
-    if (ends_[1] >= 0) ::close(std::exchange(ends_[1], -1));
-  }
-
- private:
-  std::array<int, 2> ends_{-1, -1};
-};
 
 class ReactorContract : public ::testing::TestWithParam<HostKind> {
  protected:
@@ -81,7 +59,7 @@ class ReactorContract : public ::testing::TestWithParam<HostKind> {
 };
 
 TEST_P(ReactorContract, TellsOnlyWhatIsWantedAndByLevel) {
-  Pair pair;
+  StreamPair pair;
   unsigned told = 0;
   int count = 0;
   std::unique_ptr<Watch> one;
@@ -152,8 +130,8 @@ TEST_P(ReactorContract, TellsErrorsAgainAndAgain) {
 }
 
 TEST_P(ReactorContract, AWatchMayGoInItsOwnCallbackAndInAnothersOfTheSameTurn) {
-  Pair pair;
-  Pair second;
+  StreamPair pair;
+  StreamPair second;
   std::unique_ptr<Watch> one;
   std::unique_ptr<Watch> other;
   const auto held = std::make_shared<int>(0);
@@ -180,7 +158,7 @@ TEST_P(ReactorContract, ADescriptorMayBeClosedAndItsNumberUsedAgain) {
   std::unique_ptr<Watch> one;
   int told = 0;
   for (int round = 0; round < 3; ++round) {
-    Pair pair;
+    StreamPair pair;
     pair.write("x");
     on_loop([&] {
       one = watch(pair.near(), [&](unsigned) { ++told; });
@@ -191,7 +169,7 @@ TEST_P(ReactorContract, ADescriptorMayBeClosedAndItsNumberUsedAgain) {
       one.reset();
       pair.close_near();
       told = 0;
-      Pair again;  // of the same number
+      StreamPair again;  // of the same number
       auto second = watch(again.near(), [&](unsigned) { ++told; });
       second->want(Reactor::readable);
       second.reset();
@@ -315,7 +293,7 @@ TEST_P(ReactorContract, ManyThreadsPost) {
 
 // As a connection does that has more to read than one turn is for.
 TEST_P(ReactorContract, WhatPostsItselfLeavesTimeForOthers) {
-  Pair pair;
+  StreamPair pair;
   pair.write("x");
   bool told = false;
   bool fired = false;
@@ -346,7 +324,7 @@ TEST_P(ReactorContract, ALoopThatEndsDropsWhatItWasGivenAndWhatIsLeftDoesNoHarm)
   if (!GetParam().may_end_first) GTEST_SKIP() << "this loop does not end before what uses it";
   const auto held = std::make_shared<int>(0);
   const auto count = [held] { ++*held; };
-  Pair pair;
+  StreamPair pair;
   const auto reactor = loop();
   std::unique_ptr<Watch> one;
   std::unique_ptr<Timer> timer;
@@ -374,7 +352,7 @@ TEST_P(ReactorContract, ALoopThatEndsDropsWhatItWasGivenAndWhatIsLeftDoesNoHarm)
 
 // The child of a fork has its parent's epoll, and must take nothing out of it.
 TEST_P(ReactorContract, AChildLeavesTheParentsLoopAlone) {
-  Pair pair;
+  StreamPair pair;
   bool told = false;
   std::unique_ptr<Watch> one;
   std::unique_ptr<Timer> timer;
