@@ -109,6 +109,28 @@ TEST_F(AsioTokens, CompletesOnTheHandlersExecutor) {
   EXPECT_EQ(told, here);
 }
 
+// A message does not tell, so the server says so.
+TEST_F(AsioTokens, HttpsOfTheServerItselfMakesTheCookieSecure) {
+  for (const bool https : {true, false}) {
+    adapters::beast::Options options;
+    options.https = https;
+    const auto page = with_session(
+        manager,
+        [](const Request&, Response&, AsyncSession session) -> awaitable<void> {
+          session.set("a", 1);
+          co_return;
+        },
+        options);
+    const Request req(http::verb::get, "/", 11);
+    Response res;
+    co_spawn(context, page(req, res), asio::detached);
+    context.restart();
+    context.run();
+    const std::string line(res[http::field::set_cookie]);
+    EXPECT_EQ(line.find("; Secure") != std::string::npos, https) << line;
+  }
+}
+
 TEST_F(AsioTokens, AContextThatEndsDropsWhatWaits) {
   const auto held = std::make_shared<int>(0);
   {
