@@ -9,6 +9,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_future.hpp>
 #include <boost/system/system_error.hpp>
@@ -107,6 +108,44 @@ TEST_F(AsioTokens, CompletesOnTheHandlersExecutor) {
   other.run();  // it has work for as long as the operation runs
   thread.join();
   EXPECT_EQ(told, here);
+}
+
+TEST_F(AsioTokens, ABodyOfAHooksOwnHasItsLengthAndOneForAHeadIsNotSent) {
+  adapters::beast::Options options;
+  options.on_gone = [](const Request&, Response& res) { res.body() = std::string(67, 'x'); };
+  const auto serve = [&](http::verb method, const std::string& cookie, auto handler) {
+    const auto page = with_session(manager, handler, options);
+    Request req(method, "/", 11);
+    if (!cookie.empty()) req.set(http::field::cookie, cookie);
+    Response res;
+    co_spawn(context, page(req, res), asio::detached);
+    context.restart();
+    context.run();
+    return res;
+  };
+  const auto sets = [](const Request&, Response& res, AsyncSession session) -> awaitable<void> {
+    session.set("a", session.value("a", 0) + 1);
+    res.body() = "ok";
+    res.prepare_payload();
+    co_return;
+  };
+  const std::string line(serve(http::verb::get, "", sets)[http::field::set_cookie]);
+  const std::string cookie = line.substr(0, line.find(';'));
+  const auto ends = [&](const Request& req, Response& res, AsyncSession session) {
+    EXPECT_TRUE(SessionManager::make(memory).value().erase(*session.id()).value());
+    return sets(req, res, session);
+  };
+  const Response gone = serve(http::verb::get, cookie, ends);
+  EXPECT_EQ(gone.body().size(), 67U);
+  EXPECT_EQ(gone[http::field::content_length], "67");
+  const auto fails = [](const Request&, Response&, AsyncSession) -> awaitable<void> {
+    throw Exception(make_error(Errc::timeout, "late"));
+    co_return;
+  };
+  const Response head = serve(http::verb::head, "", fails);
+  EXPECT_EQ(head.result_int(), 503U);
+  EXPECT_EQ(head.body(), "");
+  EXPECT_NE(head[http::field::content_length], "0");
 }
 
 // A message does not tell, so the server says so.
@@ -273,6 +312,27 @@ TEST(BeastCancellation, ALogoutThatHasBegunIsCarriedOut) {
     }
     EXPECT_TRUE(visit.has_ended);
     EXPECT_FALSE(visit.blocking.find(*visit.old).value().has_value());
+  }
+}
+
+TEST(BeastCancellation, ALogoutBeforeAnAwaitOfTheHandlersOwnIsCarriedOut) {
+  for (const bool swallows : {true, false}) {
+    Visit visit([swallows](const Request&, Response&, AsyncSession session) -> awaitable<void> {
+      session.sign_out();
+      asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::hours(1));
+      boost::system::error_code error;
+      if (swallows) {
+        co_await timer.async_wait(asio::redirect_error(use_awaitable, error));
+      } else {
+        co_await timer.async_wait(use_awaitable);
+      }
+    });
+    EXPECT_TRUE(visit.answer());
+    visit.cancel();
+    while (visit.answer()) {
+    }
+    EXPECT_TRUE(visit.has_ended);
+    EXPECT_FALSE(visit.blocking.find(*visit.old).value().has_value()) << swallows;
   }
 }
 

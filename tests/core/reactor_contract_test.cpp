@@ -22,6 +22,9 @@
 #include "host_loop.hpp"
 #include "stream_pair.hpp"
 #include "websession/async/reactor.hpp"
+#include "websession/async/session_manager.hpp"
+#include "websession/async/stores.hpp"
+#include "websession/memory_store.hpp"
 
 namespace websession::testing {
 
@@ -348,6 +351,27 @@ TEST_P(ReactorContract, ALoopThatEndsDropsWhatItWasGivenAndWhatIsLeftDoesNoHarm)
   timer.reset();
   EXPECT_EQ(held.use_count(), 2) << "only `count` has it still";
   EXPECT_EQ(*held, 0);
+}
+
+// Its loop goes on, so what the store's end leaves to be told is told.
+TEST_P(ReactorContract, AStoreMayBeTheLastToHaveItsReactor) {
+  for (const bool elsewhere : {false, true}) {
+    int told = 0;
+    std::optional<AsyncSessionManager> manager =
+        AsyncSessionManager::make(immediate(std::make_shared<MemoryStore>(), {loop()}).value())
+            .value();
+    host->let_go();
+    on_loop([&] { manager->create().start([&](const auto&) { ++told; }); });
+    if (elsewhere) {
+      std::thread([&] { manager.reset(); }).join();
+    } else {
+      on_loop([&] { manager.reset(); });
+    }
+    EXPECT_TRUE(comes([&] { return told > 0; }));
+    turns();
+    on_loop([&] { EXPECT_EQ(told, 1); });
+    host = GetParam().make();
+  }
 }
 
 // The child of a fork has its parent's epoll, and must take nothing out of it.

@@ -7,10 +7,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "handler.hpp"
+#include "host_loop.hpp"
 #include "possessions.hpp"
 #include "redis_fixture.hpp"
 #include "websession/async/epoll_reactor.hpp"
@@ -135,6 +138,37 @@ TEST_F(AsyncLeaks, LoopsThatEndLeaveNothing) {
     }
     mine->run_once();
   });
+}
+
+// On loops of others, which go on without the reactor: whatever is in flight is told.
+TEST_F(AsyncLeaks, TheLastToHaveAReactorMayEndAtAnyTurnOnAnyThread) {
+  for (const HostKind& kind : host_kinds()) {
+    if (!kind.may_end_first && std::string_view(kind.name) != "uv") continue;
+    for (int turns = 0; turns < 6; ++turns) {
+      for (const bool elsewhere : {true, false}) {
+        SCOPED_TRACE(std::string(kind.name) + " " + std::to_string(turns));
+        int told = 0;
+        const std::unique_ptr<HostLoop> host = kind.make();
+        auto store =
+            AsyncRedisStore::connect_later(server->unix_url(), {host->reactor()}, patient());
+        std::optional<AsyncSessionManager> mine =
+            AsyncSessionManager::make(*std::move(store)).value();
+        host->let_go();
+        host->on_loop([&] {
+          for (int i = 0; i < 3; ++i)
+            mine->open({cookie, true}).start([&](const auto&) { ++told; });
+        });
+        for (int i = 0; i < turns; ++i) host->turn();
+        if (elsewhere) {
+          std::thread([&] { mine.reset(); }).join();
+        } else {
+          host->on_loop([&] { mine.reset(); });
+        }
+        for (int i = 0; i < 2000 && told < 3; ++i) host->turn();
+        EXPECT_EQ(told, 3);
+      }
+    }
+  }
 }
 
 // Two answers come at once; whoever has the first one destroys everything, and the second one is of

@@ -43,12 +43,13 @@ template <class Context, auto make>
 class AsioHost final : public HostLoop {
  public:
   [[nodiscard]] std::shared_ptr<Reactor> reactor() const override { return loop_; }
+  void let_go() override { loop_.reset(); }
   void turn() override { context_.run_for(moment); }
 
  private:
   Context context_{};
   const decltype(make_work_guard(std::declval<Context&>())) work_ = make_work_guard(context_);
-  const std::shared_ptr<Reactor> loop_ = make(context_);
+  std::shared_ptr<Reactor> loop_ = make(context_);
 };
 
 #if __has_include(<boost/asio.hpp>)
@@ -84,6 +85,7 @@ class UvHost final : public HostLoop {
     if (uv_loop_close(&loop_) != 0) std::terminate();
   }
   [[nodiscard]] std::shared_ptr<Reactor> reactor() const override { return reactor_; }
+  void let_go() override { reactor_.reset(); }
   void turn() override {
     uv_update_time(&loop_);
     uv_timer_start(
@@ -109,6 +111,7 @@ class TrantorHost final : public HostLoop {
     thread_.wait();
   }
   [[nodiscard]] std::shared_ptr<Reactor> reactor() const override { return reactor_; }
+  void let_go() override { reactor_.reset(); }
   void turn() override { std::this_thread::sleep_for(moment); }
   void on_loop(const std::function<void()>& function) override {
     std::promise<void> done;
@@ -121,7 +124,7 @@ class TrantorHost final : public HostLoop {
 
  private:
   trantor::EventLoopThread thread_{};
-  const std::shared_ptr<Reactor> reactor_ = trantor_reactor(*thread_.getLoop()).value();
+  std::shared_ptr<Reactor> reactor_ = trantor_reactor(*thread_.getLoop()).value();
 };
 #endif
 

@@ -20,6 +20,9 @@ class HostLoop {
   HostLoop& operator=(const HostLoop&) = delete;
   virtual ~HostLoop() = default;
   [[nodiscard]] virtual std::shared_ptr<Reactor> reactor() const = 0;
+  // From now on only those have the reactor who have taken it. (Not of the library's own, which is
+  // the loop.)
+  virtual void let_go() {}
   // Does what there is to do, or waits for it for a moment.
   virtual void turn() = 0;
   // Calls the function where the loop runs: on this thread, between two turns, or on its own.

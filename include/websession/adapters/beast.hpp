@@ -20,6 +20,7 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/status.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/verb.hpp>
 
 #include <exception>
 #include <memory>
@@ -69,13 +70,20 @@ class Exchange {
       response_.set(boost::beast::http::field::content_type, "text/plain");
       response_.body() = http_text(error);
     }
-    response_.prepare_payload();
+    prepare();
   }
   void session_gone() {
-    if (options.on_gone) options.on_gone(request_, response_);
+    if (!options.on_gone) return;
+    options.on_gone(request_, response_);
+    prepare();
   }
 
  private:
+  // The length of the body; that itself is not for who has asked for the head.
+  void prepare() {
+    response_.prepare_payload();
+    if (request_.method() == boost::beast::http::verb::head) response_.body().clear();
+  }
   template <class Fields>
   static std::string joined(const Fields& fields, std::string_view name,
                             std::string_view separator) {
@@ -144,27 +152,22 @@ class Page {
       thrown.other = std::current_exception();
     }
     auto finishing = parts->manager.finish(*session, thrown.failure());
-    const Finished finished = co_await whatever_happens(std::move(finishing));
+#if BOOST_ASIO_VERSION >= 101900
+    // Also in a coroutine that has been cancelled, where any await would throw.
+    const bool throws = co_await boost::asio::this_coro::throw_if_cancelled();
+    co_await boost::asio::this_coro::throw_if_cancelled(false);
+    const Result<Finished> result = co_await async_run(
+        std::move(finishing), boost::asio::bind_cancellation_slot(boost::asio::cancellation_slot(),
+                                                                  boost::asio::use_awaitable));
+    co_await boost::asio::this_coro::throw_if_cancelled(throws);
+#else
+    const Result<Finished> result =
+        co_await async_run(std::move(finishing), boost::asio::use_awaitable);
+#endif
+    const Finished finished = result ? *result : Finished{result.error(), {}};
     if (!thrown.other) co_return answer(exchange, finished);
     adapters::put(exchange, finished.commit);
     std::rethrow_exception(thrown.other);
-  }
-
-  // In a coroutine that has been cancelled, too.
-  static boost::asio::awaitable<Finished> whatever_happens(Op<Finished> finishing) {
-#if BOOST_ASIO_VERSION >= 101900
-    namespace this_coro = boost::asio::this_coro;
-    const bool throws = co_await this_coro::throw_if_cancelled();
-    co_await this_coro::throw_if_cancelled(false);
-    const Result<Finished> finished = co_await async_run(
-        std::move(finishing), boost::asio::bind_cancellation_slot(boost::asio::cancellation_slot(),
-                                                                  boost::asio::use_awaitable));
-    co_await this_coro::throw_if_cancelled(throws);
-#else
-    const Result<Finished> finished =
-        co_await async_run(std::move(finishing), boost::asio::use_awaitable);
-#endif
-    co_return finished ? *finished : Finished{finished.error(), {}};
   }
 
   std::shared_ptr<const Parts> parts_;

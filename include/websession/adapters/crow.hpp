@@ -63,12 +63,19 @@ class Exchange {
     response_.code = code_;
     response_.headers = headers_;
     response_.body = body_;
-    const bool gone = error.code == Errc::gone;
-    if (gone && options.on_gone) return options.on_gone(request_, response_);
-    if (!gone && options.on_error) return options.on_error(error, request_, response_);
-    response_.code = http_status(error);
-    response_.set_header("Content-Type", "text/plain");
-    response_.body = http_text(error);
+    if (error.code == Errc::gone && options.on_gone) {
+      options.on_gone(request_, response_);
+    } else if (error.code != Errc::gone && options.on_error) {
+      options.on_error(error, request_, response_);
+    } else {
+      response_.code = http_status(error);
+      response_.set_header("Content-Type", "text/plain");
+      response_.body = http_text(error);
+    }
+    if (!response_.manual_length_header) return;
+    // A middleware's, after the response to a HEAD was made.
+    response_.set_header("Content-Length", std::to_string(response_.body.size()));
+    response_.body.clear();
   }
   void session_gone() {
     if (options.on_gone) options.on_gone(request_, response_);
@@ -124,7 +131,10 @@ class Sessions {
   void before_handle(Request& request, Response& response, context& its) {
     its.exchange = std::make_unique<Exchange>(options_, request, response);
     Result<Session> session = begin(manager_, *its.exchange);
-    if (!session) return response.end();
+    if (!session) {
+      response.skip_body = request.method == ::crow::HTTPMethod::Head;
+      return response.end();
+    }
     its.session.emplace(*std::move(session));
   }
   void after_handle(Request&, Response& response, context& its) {

@@ -22,6 +22,7 @@
 #include <drogon/HttpMiddleware.h>
 #endif
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -119,13 +120,17 @@ class Exchange {
     if (options.on_gone) options.on_gone(request_, response_);
   }
 
-  // What the handler answers. A response may be everybody's: Drogon's own page of a 404 is, and one
-  // that an application keeps. The session's cookie must not go on that, so it is copied.
+  // What the handler answers. A response may be everybody's: Drogon's own page of a 404 is, one
+  // that an application keeps, and one that Drogon is to cache. The session's cookie must not go on
+  // that, so it is copied, and never cached (but for a stream, which answers one request anyway,
+  // and a custom status code, which cannot be read).
   void respond(HttpResponsePtr response) {
     const bool is_ours = response.use_count() == 1 && response->expiredTime() < 0;
-    const bool has_body = response->sendfileName().empty() && !is_stream(*response);
-    response_ = is_ours || !has_body ? std::move(response) : copy(*response);
+    response_ = is_ours || is_stream(*response) ? std::move(response) : copy(*response);
+    response_->setExpiredTime(-1);
   }
+  // True once: who is first answers.
+  [[nodiscard]] bool claim() noexcept { return !is_claimed_.exchange(true); }
   [[nodiscard]] const HttpRequestPtr& request() const noexcept { return request_; }
   [[nodiscard]] HttpResponsePtr take() { return std::move(response_); }
 
@@ -154,18 +159,34 @@ class Exchange {
     return is;
   }
   static HttpResponsePtr copy(const ::drogon::HttpResponse& response) {
-    HttpResponsePtr mine = ::drogon::HttpResponse::newHttpResponse();
+    HttpResponsePtr mine;
+    if (response.sendfileName().empty()) {
+      mine = ::drogon::HttpResponse::newHttpResponse();
+      mine->setBody(std::string(response.getBody()));
+    } else {
+      mine = copy_of_file(response);
+    }
     mine->setStatusCode(response.statusCode());
     mine->setContentTypeString(std::string(response.contentTypeString()));
-    mine->setBody(std::string(response.getBody()));
+    mine->setCloseConnection(response.ifCloseConnection());
     for (const auto& [name, value] : response.headers()) mine->addHeader(name, value);
     for (const auto& [name, cookie] : response.cookies()) mine->addCookie(cookie);
     return mine;
+  }
+  template <class Response>
+  static HttpResponsePtr copy_of_file(const Response& response) {
+    const std::string& path = response.sendfileName();
+    if constexpr (requires { response.sendfileRange(); }) {
+      const auto [offset, length] = response.sendfileRange();
+      if (length > 0) return Response::newFileResponse(path, offset, length, false);
+    }
+    return Response::newFileResponse(path);
   }
 
   const std::shared_ptr<const Options> kept_;
   const HttpRequestPtr request_;
   HttpResponsePtr response_{};
+  std::atomic<bool> is_claimed_ = false;
 };
 
 // What a handler of callbacks answers with, once. When nobody does, the request fails.
@@ -174,11 +195,14 @@ class Reply {
   Reply(std::shared_ptr<Exchange> exchange, Finish finish)
       : exchange_(std::move(exchange)), finish_(std::move(finish)) {}
   void operator()(HttpResponsePtr response) const {
+    if (!exchange_->claim()) return;
     exchange_->respond(std::move(response));
     finish_();
   }
   // Nothing is committed, and the response is that of the error.
-  void operator()(const Error& error) const { finish_(error); }
+  void operator()(const Error& error) const {
+    if (exchange_->claim()) finish_(error);
+  }
 
  private:
   std::shared_ptr<Exchange> exchange_;
@@ -248,7 +272,8 @@ auto with_session(const Sessions& sessions, Handler handler, Options options = {
 //   app().registerMiddleware(std::make_shared<SessionMiddleware>(sessions));
 //   app().registerHandler("/", handler, {"websession::adapters::drogon::SessionMiddleware"});
 //
-// A response of 500 or more, such as Drogon makes of an exception, commits nothing.
+// A response of 500 or more, such as Drogon makes of any exception (on_error does not hear of
+// those), commits nothing.
 class SessionMiddleware : public ::drogon::HttpCoroMiddleware<SessionMiddleware, false> {
  public:
   explicit SessionMiddleware(Sessions sessions, Options options = {})

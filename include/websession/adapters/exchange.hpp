@@ -21,7 +21,8 @@
 WEBSESSION_API_BEGIN
 namespace websession::adapters {
 
-// What an application can decide, with its framework's request and response.
+// What an application can decide, with its framework's request and response. The hooks must not
+// throw: in an asynchronous adapter nobody would catch it.
 template <class Request, class Response>
 struct AdapterOptions {
   // Believe X-Forwarded-Proto. Only for a server that nobody reaches but through a proxy that sets

@@ -139,15 +139,16 @@ class ServerSessions {
       const auto failed = make_error(Errc::canceled, "the handler has failed");
       return put(visit->exchange, manager_.finish(*visit->session, failed).commit);
     }
-    // The server has prepared a response already, of which an error keeps what is about the
-    // connection.
+    // The server has prepared a response already: an error keeps what is about the connection, and
+    // a body that a hook has made has a length of its own.
     const ::httplib::Headers prepared = res.headers;
     adapters::finish(manager_, visit->exchange, *visit->session, visit->failed);
-    if (res.has_header("Content-Length")) return;
     for (const char* name : {"Connection", "Keep-Alive"}) {
       const auto line = prepared.find(name);
-      if (line != prepared.end()) res.headers.insert(*line);
+      if (line != prepared.end() && !res.has_header(name)) res.headers.insert(*line);
     }
+    if (res.content_provider_) return;
+    res.headers.erase("Content-Length");
     res.headers.emplace("Content-Length", std::to_string(res.body.size()));
   }
   Visit* find(const Request& req) {

@@ -73,13 +73,15 @@ class TrantorLoop : public std::enable_shared_from_this<TrantorLoop> {
 
   // From any thread.
 
-  void post(Callback<void()> function) {
+  void post(Callback<void()> function, std::shared_ptr<Reactor> reactor) {
     const std::uint64_t one = 1;
-    if (posted_.add(std::move(function))) static_cast<void>(::write(wake_, &one, sizeof one));
+    if (posted_.add(std::move(function), std::move(reactor))) {
+      static_cast<void>(::write(wake_, &one, sizeof one));
+    }
   }
-  // When the reactor goes: what was posted is called before.
+  // When the reactor goes, after all that was posted.
   void close() {
-    post([self = shared_from_this()] { self->end(); });
+    post([self = shared_from_this()] { self->end(); }, nullptr);
   }
   [[nodiscard]] bool here() const { return parts.is_open() && loop_.isInLoopThread(); }
 
@@ -223,7 +225,7 @@ class TrantorTimer final : public Timer {
   const std::shared_ptr<TrantorAlarm> alarm_;
 };
 
-class TrantorReactor final : public Reactor {
+class TrantorReactor final : public Reactor, public std::enable_shared_from_this<TrantorReactor> {
  public:
   explicit TrantorReactor(std::shared_ptr<TrantorLoop> loop) : loop_(std::move(loop)) {}
   ~TrantorReactor() override { loop_->close(); }
@@ -234,7 +236,10 @@ class TrantorReactor final : public Reactor {
   std::unique_ptr<Timer> timer(Callback<void()> fired) override {
     return std::make_unique<TrantorTimer>(std::make_shared<TrantorAlarm>(loop_, std::move(fired)));
   }
-  void post(Callback<void()> function) override { loop_->post(std::move(function)); }
+  // As Asio's: what is posted keeps it.
+  void post(Callback<void()> function) override {
+    loop_->post(std::move(function), shared_from_this());
+  }
   [[nodiscard]] bool here() const noexcept override { return loop_->here(); }
 
  private:

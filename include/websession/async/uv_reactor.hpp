@@ -50,17 +50,20 @@ class UvLoop {
 
   // From any thread.
 
-  void post(Callback<void()> function) {
-    if (posted_.add(std::move(function)) && !is_inherited()) uv_async_send(wake_);
+  void post(Callback<void()> function, std::shared_ptr<Reactor> reactor) {
+    if (posted_.add(std::move(function), std::move(reactor)) && !is_inherited()) {
+      uv_async_send(wake_);
+    }
   }
-  // When the reactor goes: what was posted is called before.
+  // When the reactor goes, after all that was posted.
   void close() {
-    post([this] {
+    const auto end = [this] {
       const std::unique_ptr<std::shared_ptr<UvLoop>> self(
           static_cast<std::shared_ptr<UvLoop>*>(std::exchange(wake_->data, nullptr)));
       close_uv(wake_);
       posted_.close();
-    });
+    };
+    post(end, nullptr);
   }
   [[nodiscard]] bool here() const noexcept { return std::this_thread::get_id() == thread_; }
 
@@ -192,7 +195,7 @@ class UvTimer final : public Timer {
   const std::shared_ptr<UvAlarm> alarm_;
 };
 
-class UvReactor final : public Reactor {
+class UvReactor final : public Reactor, public std::enable_shared_from_this<UvReactor> {
  public:
   explicit UvReactor(std::shared_ptr<UvLoop> loop) : loop_(std::move(loop)) {}
   ~UvReactor() override { loop_->close(); }
@@ -204,7 +207,10 @@ class UvReactor final : public Reactor {
   std::unique_ptr<Timer> timer(Callback<void()> fired) override {
     return std::make_unique<UvTimer>(std::make_shared<UvAlarm>(loop_, std::move(fired)));
   }
-  void post(Callback<void()> function) override { loop_->post(std::move(function)); }
+  // As Asio's: what is posted keeps it.
+  void post(Callback<void()> function) override {
+    loop_->post(std::move(function), shared_from_this());
+  }
   [[nodiscard]] bool here() const noexcept override { return loop_->here(); }
 
  private:

@@ -1,5 +1,7 @@
 #include "async/async_driver.hpp"
 
+#include "async/errors.hpp"
+
 #include <type_traits>
 
 #include "websession/principal_index.hpp"
@@ -20,7 +22,7 @@ bool AsyncDriver::ask(Kind kind, Answer<Result<T>>& answer, const AtOnce& at_onc
   }
   const std::shared_ptr<AsyncSessionStore> store = store_.lock();
   if (store == nullptr) {
-    answer.put(make_error(Errc::unavailable, "the store has been destroyed"));
+    answer.put(store_gone());
     return true;
   }
   if (kind == Kind::write) has_written_ = true;

@@ -18,6 +18,10 @@ namespace websession::internal {
   return make_error(Errc::canceled, "a stop was requested before anything was written");
 }
 
+[[nodiscard]] inline Error store_gone() {
+  return make_error(Errc::unavailable, "the store has been destroyed");
+}
+
 [[nodiscard]] inline Error inherited() {
   return make_error(Errc::unavailable, "after a fork, a child needs a store of its own");
 }

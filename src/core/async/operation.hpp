@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "async/errors.hpp"
 #include "async/store_run.hpp"
 #include "session_context.hpp"
 #include "websession/async/op.hpp"
@@ -51,6 +52,8 @@ class StoreOperation final : public Operation<T>, public StoreRun<T, Make> {
     if (loop.is_here) return begin_on(loop.reactor, loop.index);
     loop.reactor->post([this, keep = this->shared_from_this()] {
       const AsyncHome::Loop here = home_->loop();
+      // The store went meanwhile, and its loops with it, but whoever runs this is one.
+      if (here.reactor == nullptr) return finish(store_gone());
       begin_on(here.reactor, here.index);
     });
   }

@@ -51,13 +51,15 @@ class AsioLoop final : public LoopPart {
 
   // From any thread.
 
-  void post(Callback<void()> function) {
+  // `reactor` lives until the function has been called.
+  void post(Callback<void()> function, std::shared_ptr<Reactor> reactor) {
     const std::lock_guard lock(mutex_);
     if (!executor_) return;
-    Library::post(*executor_, [function = std::move(function)]() mutable {
-      auto once = std::move(function);  // what it holds goes with it
-      once();
-    });
+    Library::post(*executor_,
+                  [reactor = std::move(reactor), function = std::move(function)]() mutable {
+                    auto once = std::move(function);  // what it holds goes with it
+                    once();
+                  });
   }
   [[nodiscard]] bool here() const noexcept {
     return parts.is_open() && executor_->running_in_this_thread();
@@ -210,7 +212,8 @@ class AsioTimer final : public Timer {
 };
 
 template <class Library, class Executor>
-class AsioReactor final : public Reactor {
+class AsioReactor final : public Reactor,
+                          public std::enable_shared_from_this<AsioReactor<Library, Executor>> {
  public:
   explicit AsioReactor(const Executor& executor)
       : loop_(std::make_shared<AsioLoop<Library, Executor>>(executor)) {
@@ -231,7 +234,11 @@ class AsioReactor final : public Reactor {
     return std::make_unique<AsioTimer<Library, Executor>>(
         std::make_shared<AsioAlarm<Library, Executor>>(loop_, std::move(fired)));
   }
-  void post(Callback<void()> function) override { loop_->post(std::move(function)); }
+  // What is posted may be the end of a store that was the last to have this reactor: the loop goes
+  // on, and with it the reactor until then.
+  void post(Callback<void()> function) override {
+    loop_->post(std::move(function), this->shared_from_this());
+  }
   [[nodiscard]] bool here() const noexcept override { return loop_->here(); }
 
  private:

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <unordered_set>
 #include <utility>
@@ -18,11 +19,12 @@ namespace websession::internal {
 // Safe to use from many threads at once.
 class Posted {
  public:
-  // True: the loop has to be woken. Once it was, it is not again until it has taken them.
-  bool add(Callback<void()> function) {
+  // True: the loop has to be woken. Once it was, it is not again until it has taken them. `keep`
+  // lives until the function has been called.
+  bool add(Callback<void()> function, std::shared_ptr<void> keep = nullptr) {
     const std::lock_guard lock(mutex_);
     if (is_closed_) return false;
-    functions_.push_back(std::move(function));
+    functions_.push_back({std::move(keep), std::move(function)});
     return !std::exchange(is_woken_, true);
   }
   [[nodiscard]] bool is_empty() {
@@ -34,10 +36,10 @@ class Posted {
   // time for others.
   template <class Predicate>
   void call(const Predicate& goes_on) {
-    std::vector<Callback<void()>> functions = take();
-    for (Callback<void()>& function : functions) {
-      auto once = std::exchange(function, {});  // what it holds goes with it
-      if (goes_on()) once();
+    std::vector<Kept> functions = take();
+    for (Kept& function : functions) {
+      Kept once = std::exchange(function, {});  // what it holds goes with it
+      if (goes_on()) once.call();
     }
   }
   void call() {
@@ -45,21 +47,25 @@ class Posted {
   }
   // Drops them, and from now on whatever comes.
   void close() {
-    std::vector<Callback<void()>> functions;
+    std::vector<Kept> functions;
     const std::lock_guard lock(mutex_);
     is_closed_ = true;
     functions.swap(functions_);
   }
 
  private:
-  std::vector<Callback<void()>> take() {
+  struct Kept {
+    std::shared_ptr<void> keep{};
+    Callback<void()> call{};
+  };
+  std::vector<Kept> take() {
     const std::lock_guard lock(mutex_);
     is_woken_ = false;
     return std::exchange(functions_, {});
   }
 
   std::mutex mutex_;
-  std::vector<Callback<void()>> functions_;
+  std::vector<Kept> functions_;
   bool is_woken_ = false;
   bool is_closed_ = false;
 };
