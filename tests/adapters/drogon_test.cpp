@@ -7,6 +7,7 @@
 #include <httplib.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <future>
 #include <memory>
 #include <stdexcept>
@@ -82,6 +83,25 @@ class DrogonTest : public ::testing::Test {
                                                     session.set("seen", 1);
                                                   co_return kept;
                                                 }));
+    // One that is sent by the system, from where it lies.
+    std::ofstream(file) << std::string(300'000, 'f');
+    static const HttpResponsePtr kept_file = HttpResponse::newFileResponse(file);
+    app().registerHandler("/file", with_session(sessions,
+                                                [](HttpRequestPtr req,
+                                                   AsyncSession session) -> Task<HttpResponsePtr> {
+                                                  if (!req->getHeader("X-Set").empty())
+                                                    session.set("seen", 1);
+                                                  co_return kept_file;
+                                                }));
+    // One that Drogon is to keep.
+    app().registerHandler(
+        "/cached",
+        with_session(sessions, [](HttpRequestPtr, AsyncSession session) -> Task<HttpResponsePtr> {
+          session.set("seen", 1);
+          HttpResponsePtr response = HttpResponse::newFileResponse(file);
+          response->setExpiredTime(30);
+          co_return response;
+        }));
     reserved = reserve_port(port);
     app().setThreadNum(2).setLogLevel(trantor::Logger::kFatal);
     app().addListener("127.0.0.1", static_cast<std::uint16_t>(port)).disableSigtermHandling();
@@ -93,6 +113,7 @@ class DrogonTest : public ::testing::Test {
     app().quit();
     thread.join();
     ::close(reserved);
+    ::unlink(file.c_str());
   }
   static httplib::Result get(const std::string& path, const httplib::Headers& headers = {}) {
     return httplib::Client("127.0.0.1", port).Get(path, headers);
@@ -102,6 +123,8 @@ class DrogonTest : public ::testing::Test {
     return line.substr(0, line.find(';'));
   }
 
+  static inline const std::string file =
+      "/tmp/websession_drogon_test." + std::to_string(::getpid());
   static inline int port = 0;
   static inline int reserved = -1;
   static inline std::thread thread;
@@ -135,6 +158,11 @@ TEST_F(DrogonTest, AResponseOfEverybodysGetsNobodysCookie) {
     EXPECT_EQ(plain->body, "the same for all");
     EXPECT_FALSE(plain->has_header("Set-Cookie"));
     EXPECT_EQ(plain->get_header_value_count("Vary"), 1U);
+    EXPECT_NE(cookie_of(get("/file", {{"X-Set", "1"}})), "");
+    const auto file_of_all = get("/file");
+    EXPECT_EQ(file_of_all->body.size(), 300'000U);
+    EXPECT_FALSE(file_of_all->has_header("Set-Cookie"));
+    EXPECT_NE(cookie_of(get("/cached")), cookie_of(get("/cached")));
   }
 }
 
