@@ -1,5 +1,5 @@
-// Sessions for Crow (1.0 and newer): wrap a handler that takes a Session& or an AsyncSession, or
-// use a middleware for all of them.
+// Sessions for Crow (1.0 and newer): wrap a handler that takes a Session&, or use a middleware for
+// all of them.
 //
 //   CROW_ROUTE(app, "/")(with_session(manager, [](const auto& req, auto& res, Session& session) {
 //     res.body = "Hello " + session.value("name", "stranger");
@@ -116,8 +116,8 @@ auto with_session(const SessionManager& manager, Handler handler, const Options&
 //   CROW_ROUTE(app, "/")([&](const crow::request& req) {
 //     Session& session = *app.get_context<Sessions>(req).session;
 //
-// A response of 500 or more, such as Crow makes of an exception, commits nothing, nor does a
-// request that becomes a WebSocket.
+// A response of 500 or more, such as Crow makes of any exception (on_error does not hear of those),
+// commits nothing, nor does a request that becomes a WebSocket.
 class Sessions {
  public:
   struct context {
@@ -140,8 +140,7 @@ class Sessions {
   void after_handle(Request&, Response& response, context& its) {
     if (!its.session) return;
     if (response.code < 500) return finish(manager_, *its.exchange, *its.session);
-    const auto failure = make_error(Errc::canceled, "the handler has failed");
-    put(*its.exchange, manager_.finish(*its.session, failure).commit);
+    put(*its.exchange, manager_.finish(*its.session, adapters::internal::handler_failed()).commit);
   }
 
  private:

@@ -8,8 +8,9 @@
 //   app().registerHandler("/", with_session(sessions, [](HttpRequestPtr, AsyncSession session)
 //                                                         -> Task<HttpResponsePtr> {…}));
 //
-// Drogon keeps of a request the cookies and not their header: of several with one name the last
-// one.
+// Drogon keeps of a request the cookies and not their header, of several with one name the last
+// one; and of each header the first line only, X-Forwarded-Proto as well: the proxy must replace
+// what a client has sent, as it should anyway.
 #pragma once
 
 #include <drogon/Cookie.h>
@@ -295,7 +296,7 @@ class SessionMiddleware : public ::drogon::HttpCoroMiddleware<SessionMiddleware,
     const bool failed = response->statusCode() >= ::drogon::k500InternalServerError;
     exchange.respond(std::move(response));
     std::optional<Error> failure;
-    if (failed) failure = make_error(Errc::canceled, "the handler has failed");
+    if (failed) failure = adapters::internal::handler_failed();
     auto finishing = manager.finish(*session, failure);
     const Result<Finished> finished = co_await std::move(finishing);
     if (finished && failed) {

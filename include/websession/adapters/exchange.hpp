@@ -158,13 +158,18 @@ void refuse(const Manager& manager, E& exchange, const Error& error) {
 }
 
 namespace internal {
+// What a session is told of a handler that has failed for a reason of its own.
+[[nodiscard]] inline Error handler_failed() {
+  return make_error(Errc::canceled, "the handler has failed");
+}
+
 // What came out of a handler that did not return.
 struct Thrown {
   std::optional<Error> error{};  // that of an Exception of ours
   std::exception_ptr other{};
   // Why nothing is committed; nullopt: it did return.
   [[nodiscard]] std::optional<Error> failure() const {
-    if (other) return make_error(Errc::canceled, "the handler has thrown");
+    if (other) return handler_failed();
     return error;
   }
 };

@@ -136,8 +136,8 @@ class ServerSessions {
       visits_.erase(found);
     }
     if (res.status >= 500 && !visit->failed) {
-      const auto failed = make_error(Errc::canceled, "the handler has failed");
-      return put(visit->exchange, manager_.finish(*visit->session, failed).commit);
+      return put(visit->exchange,
+                 manager_.finish(*visit->session, internal::handler_failed()).commit);
     }
     // The server has prepared a response already: an error keeps what is about the connection, and
     // a body that a hook has made has a length of its own.

@@ -120,7 +120,6 @@ class EndingCallback {
     has_ended_ = true;
     if (!is_called_) function_ = {};
   }
-  [[nodiscard]] bool has_ended() const noexcept { return has_ended_; }
 
  private:
   Callback<void(Args...)> function_;
