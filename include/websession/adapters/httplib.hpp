@@ -93,7 +93,7 @@ class ServerSessions {
                              : Server::HandlerResponse::Handled;
     });
     server.set_exception_handler(
-        [this](const Request& req, Response& res, std::exception_ptr what) {
+        [this](const Request& req, Response& res, const std::exception_ptr& what) {
           auto rethrow = [&] { std::rethrow_exception(what); };
           res.status = 500;
           if (Visit* const visit = find(req)) visit->failed = internal::thrown_by(rethrow).error;
