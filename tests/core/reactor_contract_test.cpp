@@ -353,6 +353,30 @@ TEST_P(ReactorContract, ALoopThatEndsDropsWhatItWasGivenAndWhatIsLeftDoesNoHarm)
   EXPECT_EQ(*held, 0);
 }
 
+// As stores do: what is to be called keeps all that it needs, and goes with the loop at the latest.
+TEST_P(ReactorContract, WhatEndsWithTheLoopMayHoldItsOwnTimerAndWatch) {
+  if (!GetParam().may_end_first) GTEST_SKIP() << "this loop does not end before what uses it";
+  struct Holds {
+    std::unique_ptr<Timer> timer{};
+    std::unique_ptr<Watch> watch{};
+  };
+  StreamPair pair;
+  std::weak_ptr<Holds> last;
+  on_loop([&] {
+    for (const bool armed : {false, true}) {
+      const auto holds = std::make_shared<Holds>();
+      holds->timer = loop()->timer([holds] {});
+      if (armed) holds->timer->arm(loop()->now() + std::chrono::hours(1));
+      last = holds;
+    }
+    const auto watches = std::make_shared<Holds>();
+    watches->watch = watch(pair.near(), [watches](unsigned) {});
+  });
+  turns();
+  host.reset();
+  EXPECT_TRUE(last.expired());
+}
+
 // Its loop goes on, so what the store's end leaves to be told is told.
 TEST_P(ReactorContract, AStoreMayBeTheLastToHaveItsReactor) {
   for (const bool elsewhere : {false, true}) {

@@ -138,6 +138,7 @@ class TrantorDescriptor final : public LoopPart,
     end();
   }
   void end() override {
+    const auto self = shared_from_this();  // what ends may have held the last other one
     if (loop_->parts.is_inherited()) static_cast<void>(channel_.release());  // for good
     channel_.reset();
     ready_.end();
@@ -203,6 +204,7 @@ class TrantorAlarm final : public LoopPart, public std::enable_shared_from_this<
     end();
   }
   void end() override {
+    const auto self = shared_from_this();  // as above
     ++turn_;
     fired_.end();
   }

@@ -105,6 +105,7 @@ class AsioDescriptor final
     end();
   }
   void end() override {
+    const auto self = this->shared_from_this();  // what ends may have held the last other one
     if (descriptor_) {
       if (loop_->parts.is_inherited()) {
         static_cast<void>(descriptor_.release());  // for good
@@ -174,6 +175,7 @@ class AsioAlarm final : public LoopPart,
     end();
   }
   void end() override {
+    const auto self = this->shared_from_this();  // as above
     timer_.reset();
     fired_.end();
   }
