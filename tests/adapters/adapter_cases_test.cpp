@@ -2,12 +2,16 @@
 // (sites/). What is one framework's own is in a file of its name.
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "reserved_port.hpp"
 #include "sites/site.hpp"
 #include "websession/adapters/exchange.hpp"
 #include "websession/memory_store.hpp"
@@ -252,6 +256,46 @@ TEST_P(AdapterCases, SecureFollowsTheProxyOnlyWhenItIsTrusted) {
   EXPECT_TRUE(is_secure("/proxied", {{"X-Forwarded-Proto", "https"}}));
   EXPECT_FALSE(is_secure("/proxied", {{"X-Forwarded-Proto", "http"}}));
   EXPECT_FALSE(is_secure("/proxied", {}));
+}
+
+// Says it all at once, and gives what comes until the server hangs up.
+std::string talk(int port, const std::string& bytes) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_in address = local_address(port);
+  EXPECT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_EQ(::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(bytes.size()));
+  std::string all;
+  char buffer[4096];
+  for (ssize_t size = 0; (size = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+    all.append(buffer, static_cast<std::size_t>(size));
+  }
+  ::close(fd);
+  return all;
+}
+
+// Else whoever can have a page sent a body could have a request made of it.
+TEST_P(AdapterCases, ABodyThatNobodyHasReadIsNotTheNextRequest) {
+  const std::string cookie = visitor();
+  const std::string hidden = "GET / HTTP/1.1\r\nHost: hidden\r\nX-Do: set\r\n\r\n";
+  const std::string sized =
+      "Content-Length: " + std::to_string(hidden.size()) + "\r\n\r\n" + hidden;
+  std::ostringstream chunked;
+  chunked << "Transfer-Encoding: chunked\r\n\r\n"
+          << std::hex << hidden.size() << "\r\n"
+          << hidden << "\r\n0\r\n\r\n";
+  for (const std::string& body : {sized, chunked.str()}) {
+    if (body == sized) fail_call(1);
+    const std::string answers =
+        talk(site->port(), "POST / HTTP/1.1\r\nHost: x\r\nX-Do: throw_ours\r\nCookie: " + cookie +
+                               "\r\n" + body +
+                               "GET /proxied HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = answers.find("HTTP/1.1 ", at)) != std::string::npos; ++at) {
+      ++count;
+    }
+    EXPECT_LE(count, 2U) << answers;
+  }
 }
 
 TEST_P(AdapterCases, ManyVisitorsAtOnceMeetTheirOwnSessions) {

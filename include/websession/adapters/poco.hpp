@@ -85,6 +85,38 @@ class Exchange {
   const Poco::Net::HTTPResponse before_;  // as it was before the handler
 };
 
+namespace internal {
+
+inline bool has_unread_body(Request& request) {
+  const bool has_body = request.getChunkedTransferEncoding() ||
+                        (request.hasContentLength() && request.getContentLength64() > 0);
+  return has_body && !request.stream().eof();
+}
+
+// However the handler ends.
+class SentEarly {
+ public:
+  SentEarly(const SessionManager& manager, const Poco::Net::HTTPServerResponse& head,
+            const Session& session) noexcept
+      : manager_(manager), head_(head), session_(session) {}
+  SentEarly(const SentEarly&) = delete;
+  SentEarly& operator=(const SentEarly&) = delete;
+  ~SentEarly() {
+    if (!head_.sent()) return;
+    manager_.report(make_error(Errc::invalid_argument,
+                               "the handler has sent the response itself, so the session's cookie "
+                               "is not on it: write to Response::body instead"),
+                    session_);
+  }
+
+ private:
+  const SessionManager& manager_;
+  const Poco::Net::HTTPServerResponse& head_;
+  const Session& session_;
+};
+
+}  // namespace internal
+
 // `handler` is called as handler(Request&, Response&, Session&). Gives what handleRequest needs; it
 // sends the response.
 template <class Handler>
@@ -92,14 +124,12 @@ auto with_session(const SessionManager& manager, Handler handler, const Options&
   return [=](Request& request, Poco::Net::HTTPServerResponse& head) {
     Response response{head};
     adapters::with_session(manager, Exchange(options, request, response), [&](Session& session) {
+      const internal::SentEarly told(manager, head, session);
       handler(request, response, session);
-      if (!head.sent()) return;
-      manager.report(make_error(Errc::invalid_argument,
-                                "the handler has sent the response itself, so the session's cookie "
-                                "is not on it: write to Response::body instead"),
-                     session);
     });
     if (head.sent()) return;
+    // What nobody has read of this request would be read as the next one, whoever has written it.
+    if (internal::has_unread_body(request)) head.setKeepAlive(false);
     const std::string body = response.body.str();
     head.sendBuffer(body.data(), body.size());
   };

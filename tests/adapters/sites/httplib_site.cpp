@@ -36,6 +36,7 @@ class HttplibSite final : public Site {
     server_.Get("/", with_session(manager, page));
     server_.Get("/hooks", with_session(manager, page, hooks));
     server_.Get("/proxied", with_session(manager, page, proxied));
+    server_.set_keep_alive_timeout(1);
     listening_.emplace(server_);
   }
   [[nodiscard]] int port() const override { return listening_->port(); }
