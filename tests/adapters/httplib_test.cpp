@@ -78,6 +78,77 @@ TEST_F(HttplibTest, AStreamedResponseThatIsDiscardedIsReleased) {
   EXPECT_EQ(get()->body, "abc");
 }
 
+// The server has prepared a part of the handler's response, or a compressed one, when a hook
+// answers in its place.
+template <class Server>
+void answer_anew(const SessionManager& manager, FaultStore& store) {
+  AdapterOptions<Request, Response> hooks;
+  hooks.on_gone = [](const Request&, Response& res) { res.set_redirect("/", 303); };
+  hooks.on_error = [](const Error&, const Request& req, Response& res) {
+    res.status = 502;
+    if (req.has_header("X-Stream")) {
+      res.set_content_provider(4, "text/plain", [](std::size_t, std::size_t, auto& sink) {
+        return sink.write("late", 4);
+      });
+    } else {
+      res.set_content("hook", "text/plain");
+    }
+  };
+  Server server;
+  ServerSessions sessions(server, manager, hooks);
+  server.Get("/", [&](const Request& req, Response& res) {
+    Session& session = sessions.of(req);
+    session.set("n", session.value("n", 0) + 1);
+    const std::string text(1000, 'x');
+    if (req.has_header("X-Streams")) {
+      res.set_content_provider(1000, "text/plain",
+                               [text](std::size_t at, std::size_t size, auto& sink) {
+                                 return sink.write(text.data() + at, size);
+                               });
+    } else {
+      res.set_content(text, "text/plain");
+    }
+    if (req.has_header("X-Gone")) (void)manager.erase(*session.id());
+  });
+  const Listening listening(server);
+  ::httplib::Client client("127.0.0.1", listening.port());
+  client.set_keep_alive(true);
+  const std::string line = client.Get("/")->get_header_value("Set-Cookie");
+  const std::string cookie = line.substr(0, line.find(';'));
+  for (const char* kind : {"X-Streams", "X-Whole"}) {
+    for (const ::httplib::Headers& asked : {::httplib::Headers{{"Range", "bytes=0-9"}},
+                                            {{"Range", "bytes=0-9,20-29"}},
+                                            {{"Accept-Encoding", "gzip"}}}) {
+      ::httplib::Headers headers = asked;
+      headers.emplace(kind, "1");
+      const auto fails = [&](::httplib::Headers all) {
+        all.emplace("Cookie", cookie);
+        store.fail_call(2, make_error(Errc::unavailable, "down"));
+        return client.Get("/", all);
+      };
+      const auto failed = fails(headers);
+      EXPECT_EQ(failed->status, 502);
+      EXPECT_EQ(failed->body, "hook");
+      EXPECT_FALSE(failed->has_header("Content-Encoding"));
+      EXPECT_FALSE(failed->has_header("Content-Range"));
+      headers.emplace("X-Stream", "1");
+      const auto streamed = fails(headers);
+      EXPECT_EQ(streamed->status, 502);
+      EXPECT_EQ(streamed->body, http_text(make_error(Errc::unavailable, "")));
+
+      ::httplib::Headers ends = headers;
+      const std::string own = client.Get("/")->get_header_value("Set-Cookie");
+      ends.emplace("Cookie", own.substr(0, own.find(';')));
+      ends.emplace("X-Gone", "1");
+      const auto gone = client.Get("/", ends);
+      EXPECT_EQ(gone->status, 303);
+      EXPECT_EQ(gone->get_header_value("Location"), "/");
+      EXPECT_EQ(gone->body, "");
+      EXPECT_FALSE(gone->has_header("Content-Encoding"));
+    }
+  }
+}
+
 // For a version that has what it needs: this distribution's has not.
 template <class Server>
 void serve_all(const SessionManager& manager, FaultStore& store) {
@@ -112,6 +183,7 @@ void serve_all(const SessionManager& manager, FaultStore& store) {
       EXPECT_EQ(failed->body, http_text(make_error(Errc::unavailable, ""))) << header;
     }
     EXPECT_EQ(get("/", {{"Cookie", cookie}})->body, "4");
+    answer_anew<Server>(manager, store);
   } else {
     GTEST_SKIP() << "cpp-httplib " << CPPHTTPLIB_VERSION << " has no pre-request handler";
   }

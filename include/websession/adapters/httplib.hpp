@@ -81,6 +81,10 @@ auto with_session(SessionManager manager, Handler handler, Options options = {})
 // It sets the server's pre-request, post-routing and exception handlers, and outlives the server's
 // work. An Exception of ours is answered like an error of the commit; any other one is a 500, and a
 // response of 500 or more commits nothing. Files and paths without a handler have no session.
+//
+// The commit comes when the server has prepared the response (ranges, compression). So a hook of
+// Pages begins with the response as it was before the handler, and its body is a text
+// (set_content): one that is streamed or a file is left out.
 template <class Server>
 class ServerSessions {
  public:
@@ -135,21 +139,40 @@ class ServerSessions {
       visit = std::move(found->second);
       visits_.erase(found);
     }
-    if (res.status >= 500 && !visit->failed) {
-      return put(visit->exchange,
-                 manager_.finish(*visit->session, internal::handler_failed()).commit);
-    }
-    // The server has prepared a response already: an error keeps what is about the connection, and
-    // a body that a hook has made has a length of its own.
+    const bool has_failed = res.status >= 500 && !visit->failed;
+    Finished finished =
+        manager_.finish(*visit->session, has_failed ? internal::handler_failed() : visit->failed);
+    if (has_failed) finished.error.reset();  // it has its response
+    const bool gone = finished.commit.status == Commit::Status::gone && options_.on_gone;
+    if (!finished.error && !gone) return put(visit->exchange, finished.commit);
+    answer_anew(visit->exchange, finished, res);
+  }
+  // The server has prepared the handler's response to the last byte: what is answered in its place
+  // has nothing of it but what is about the connection.
+  void answer_anew(Exchange& exchange, const Finished& finished, Response& res) {
     const ::httplib::Headers prepared = res.headers;
-    adapters::finish(manager_, visit->exchange, *visit->session, visit->failed);
+    if (!finished.error) std::swap(res, exchange.before);
+    answer(exchange, finished);
     for (const char* name : {"Connection", "Keep-Alive"}) {
       const auto line = prepared.find(name);
       if (line != prepared.end() && !res.has_header(name)) res.headers.insert(*line);
     }
-    if (res.content_provider_) return;
-    res.headers.erase("Content-Length");
+    if (is_streamed(res)) {  // by a hook, which comes too late for that
+      Response plain;
+      plain.status = res.status;
+      plain.headers = res.headers;
+      if (finished.error) plain.body = http_text(*finished.error);
+      std::swap(res, plain);
+    }
+    for (const char* name : {"Content-Length", "Transfer-Encoding"}) res.headers.erase(name);
     res.headers.emplace("Content-Length", std::to_string(res.body.size()));
+  }
+  template <class AnyResponse>
+  static bool is_streamed(const AnyResponse& res) {
+    if constexpr (requires { res.file_content_path_; }) {
+      if (!res.file_content_path_.empty()) return true;
+    }
+    return static_cast<bool>(res.content_provider_);
   }
   Visit* find(const Request& req) {
     const std::lock_guard lock(mutex_);
