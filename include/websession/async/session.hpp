@@ -25,7 +25,9 @@ struct AsyncHome;
 //
 // A handle: copies are the same session, which lives as long as one of them, or an operation on it.
 // So a handler may go away at any time. One thread at a time, as it is on the loop of its request.
-// It does not keep its store: when that is gone, its operations are `unavailable`.
+// It does not keep its store: when that is gone, its operations are `unavailable`. (If nobody but
+// the store has kept the reactor of the loop, as the helpers for other libraries' loops give one,
+// that has ended with it: then they are dropped, as with any loop that ends.)
 //
 // While an operation on it is running, another one is invalid_argument, and so is what changes it:
 // the next commit of this handle says so, and each after it, as with any bad call.

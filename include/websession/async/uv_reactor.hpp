@@ -222,8 +222,9 @@ class UvReactor final : public Reactor, public std::enable_shared_from_this<UvRe
 // A reactor on a loop. Make it on the thread that runs the loop.
 //
 // It keeps the loop running for as long as it, or a store that has it, is there: uv_run() returns
-// when both are gone, or after uv_stop(). Then run the loop once more before uv_loop_close(), as
-// always when handles were closed. No other thread begins anything while the loop ends. After a
+// when both are gone, or after uv_stop(). Before uv_loop_close(), run the loop until
+// uv_loop_alive() says no, as always when handles were closed; they are the reactor's, and nobody
+// else closes them (uv_walk). No other thread begins anything while the loop ends. After a
 // fork, the child leaves alone what is the parent's.
 //
 // Error: unavailable, the process has too many descriptors.
