@@ -88,8 +88,9 @@ class UvHost final : public HostLoop {
   void let_go() override { reactor_.reset(); }
   void turn() override {
     uv_update_time(&loop_);
+    // Again and again: libuv may fire it before it waits, and would then wait for ever.
     uv_timer_start(
-        &timer_, [](uv_timer_t*) {}, moment.count(), 0);
+        &timer_, [](uv_timer_t*) {}, moment.count(), moment.count());
     uv_run(&loop_, UV_RUN_ONCE);
     uv_timer_stop(&timer_);
   }
