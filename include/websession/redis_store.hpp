@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,17 @@ struct TlsOptions {
   bool operator==(const TlsOptions&) const = default;
 };
 
+// Of the Sentinels that a redis-sentinel:// URL names. What else the URL holds (user, password,
+// database) is for the Redis that they watch.
+struct SentinelOptions {
+  std::string user{};      // empty: the default user
+  std::string password{};  // empty: they ask for none
+  // With rediss-sentinel://, how to connect to them; none: as to Redis.
+  std::optional<TlsOptions> tls{};
+
+  bool operator==(const SentinelOptions&) const = default;
+};
+
 // How to use a Redis. The URL says where it is.
 struct RedisOptions {
   std::string prefix = "sid_";  // of every key
@@ -54,6 +66,7 @@ struct RedisOptions {
   // Takes hashes that other programs wrote, without `@created`, as sessions. Off, they are none.
   bool adopt_foreign_hashes = false;
   TlsOptions tls{};                      // with a rediss:// URL only
+  SentinelOptions sentinel{};            // with a redis-sentinel:// URL only
   std::shared_ptr<const Clock> clock{};  // none: system_clock()
 };
 
@@ -72,6 +85,8 @@ class RedisStore final : public SessionStore, public PrincipalIndex {
   // URLs: redis://[[user]:password@]host[:port][/database]
   //       rediss://…  the same over TLS, see TlsOptions
   //       unix://[[user]:password@]/path/to/socket[?db=database]
+  //       redis-sentinel://[[user]:password@]sentinel[:port][,sentinel[:port]…][/database]#name
+  //       rediss-sentinel://…  the same over TLS
   // Percent-encode special characters of user and password.
   //
   // Errors: invalid_argument (URL, options), unavailable, timeout, rejected (password, rights,

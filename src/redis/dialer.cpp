@@ -1,10 +1,10 @@
 #include "dialer.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "call_errors.hpp"
+#include "exchange_io.hpp"
 #include "greeting.hpp"
 
 namespace websession::redis {
@@ -12,36 +12,9 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// Reads until `count` replies have come. The error, if any, comes beside what had come before it.
-std::optional<Error> read_replies(Connection& connection, std::size_t count, SteadyTime deadline,
-                                  std::vector<Reply>& replies) {
-  std::array<char, 4096> buffer;
-  while (replies.size() < count) {
-    const Result<std::size_t> received = connection.transport->read_some(buffer, deadline);
-    if (!received) return received.error();
-    Result<void> parsed = connection.parser.feed({buffer.data(), *received}, replies);
-    if (!parsed) return std::move(parsed).error();
-  }
-  if (replies.size() == count) return std::nullopt;
-  return make_error(Errc::corrupt, "Redis sent a reply nobody asked for");
-}
-
-std::optional<Error> write_all(Transport& transport, std::string_view bytes, SteadyTime deadline) {
-  while (!bytes.empty()) {
-    const Result<std::size_t> written = transport.write_some(bytes, deadline);
-    if (!written) return written.error();
-    bytes.remove_prefix(*written);
-  }
-  return std::nullopt;
-}
-
-// Sends the commands, and reads all their replies, or those that come before the error. What a
-// server says before it closes is read even when writing has failed.
 std::optional<Error> run(Connection& connection, const Exchange& exchange, SteadyTime deadline,
                          std::vector<Reply>& replies) {
-  std::optional<Error> failed = write_all(*connection.transport, exchange.bytes(), deadline);
-  std::optional<Error> cut = read_replies(connection, exchange.size(), deadline, replies);
-  return failed ? failed : cut;
+  return run(*connection.transport, connection.parser, exchange, deadline, replies);
 }
 
 }  // namespace
@@ -50,7 +23,13 @@ Dialer::Dialer(std::shared_ptr<Connector> connector, Login login, EngineOptions 
     : connector_(std::move(connector)),
       login_(std::move(login)),
       options_(options),
-      breaker_(std::min(options.connect_timeout, options.operation_timeout)) {}
+      breaker_(std::min(options.connect_timeout, options.operation_timeout), options.retry_pause) {}
+
+void Dialer::look_for_move() noexcept {
+  if (!connector_->has_moved()) return;
+  ++generation_;
+  retry_at_ = SteadyTime();  // what failed was another server
+}
 
 bool Dialer::may_dial() const noexcept { return SteadyClock::now() >= retry_at_.load(); }
 
@@ -98,6 +77,7 @@ Result<std::shared_ptr<Connection>> Dialer::connect(SteadyTime deadline) noexcep
         greeting.reopened();
         break;
       case Greeting::Next::failed:
+        if (greeting.is_replica()) connector_->forget_address();
         return greeting.error();
       case Greeting::Next::done:
         connection.is_near = greeting.is_near();

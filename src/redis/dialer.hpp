@@ -32,6 +32,8 @@ struct EngineOptions {
   // A connection that was idle for so long may have been forgotten on the way (a stateful
   // firewall), and is asked before it is used. Shorter than any firewall waits.
   std::chrono::milliseconds ask_after = std::chrono::seconds(10);
+  // Between attempts to connect that fail at once: where each asks somebody else first.
+  std::chrono::milliseconds retry_pause{};
 };
 
 // What belongs to one connection. Threads that do I/O keep it alive, so that its descriptor is
@@ -57,6 +59,9 @@ class Dialer {
   // Whether the server is still at the other end of a connection that nobody uses: one round trip.
   // The error otherwise; the connection is of no use then.
   static std::optional<Error> ask(Connection& connection, SteadyTime deadline);
+
+  // When the server is another one by now, this generation ends. Costs little.
+  void look_for_move() noexcept;
 
   // False: dial() would give the last error, without trying.
   [[nodiscard]] bool may_dial() const noexcept;

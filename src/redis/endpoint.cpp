@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "invalid.hpp"
-#include "socket_transport.hpp"
-#include "tls_transport.hpp"
+#include "place_connector.hpp"
+#include "sentinel_connector.hpp"
 
 namespace websession::redis {
 namespace {
@@ -14,6 +14,9 @@ namespace {
 using std::chrono::milliseconds;
 
 using internal::invalid;
+
+// While a failover goes on, each attempt to connect is a question to a Sentinel.
+constexpr milliseconds ask_sentinels_after{50};
 
 Result<void> validate(const RedisOptions& options) {
   const auto out_of_range = [](milliseconds time) {
@@ -35,6 +38,41 @@ Result<void> validate(const RedisOptions& options) {
   return {};
 }
 
+Result<void> load_tls(Endpoint& endpoint, const RedisOptions& options) {
+  const std::optional<TlsOptions>& of_sentinels = options.sentinel.tls;
+  if (!endpoint.url.tls) {
+    // Whoever asks for TLS must not get plain text.
+    const bool asked = options.tls != TlsOptions() || of_sentinels;
+    if (asked) return invalid("tls: is for rediss:// URLs, and this one is none");
+    return {};
+  }
+  for (const Place& place : endpoint.url.places) {
+    if (!is_host(place.host)) return invalid("Redis URL: a host is no name, and no address");
+  }
+  const Place& first = endpoint.url.places.front();
+  auto context = TlsContext::load(options.tls, first);
+  if (!context) return std::move(context).error();
+  endpoint.tls = *std::move(context);
+  if (!endpoint.url.by_sentinel()) return {};
+  endpoint.sentinel_tls = endpoint.tls;
+  if (!of_sentinels) return {};
+  auto another = TlsContext::load(*of_sentinels, first);
+  if (!another) return std::move(another).error();
+  endpoint.sentinel_tls = *std::move(another);
+  return {};
+}
+
+Result<void> take_sentinel_login(Endpoint& endpoint, const SentinelOptions& options) {
+  if (!endpoint.url.by_sentinel() && options != SentinelOptions()) {
+    return invalid("sentinel: is for redis-sentinel:// URLs, and this one is none");
+  }
+  if (options.password.empty() && !options.user.empty()) {
+    return invalid("sentinel.password: must be given with sentinel.user");
+  }
+  endpoint.sentinel_login = {options.user, options.password};
+  return {};
+}
+
 }  // namespace
 
 Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options,
@@ -43,28 +81,32 @@ Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options
   Result<RedisUrl> parsed = parse_redis_url(url);
   if (!parsed) return std::move(parsed).error();
   Endpoint endpoint{*std::move(parsed)};
-  // Whoever asks for TLS must not get plain text.
-  if (!endpoint.url.tls && options.tls != TlsOptions()) {
-    return invalid("tls: is for rediss:// URLs, and this one is none");
-  }
-  if (endpoint.url.tls) {
-    auto context = TlsContext::load(options.tls, endpoint.url.host, endpoint.url.display());
-    if (!context) return std::move(context).error();
-    endpoint.tls = *std::move(context);
+  if (auto loaded = load_tls(endpoint, options); !loaded) return std::move(loaded).error();
+  if (auto taken = take_sentinel_login(endpoint, options.sentinel); !taken) {
+    return std::move(taken).error();
   }
   endpoint.login = Login{endpoint.url.user,   endpoint.url.password, endpoint.url.database,
                          options.client_name, std::move(scripts),    std::move(prefix)};
+  endpoint.login.must_be_primary = endpoint.url.by_sentinel();
   return endpoint;
 }
 
-std::shared_ptr<Connector> make_connector(const Endpoint& endpoint) {
-  if (endpoint.tls != nullptr) return make_tls_connector(endpoint.url, endpoint.tls);
-  return make_socket_connector(endpoint.url);
+MakeConnector make_connector(const Endpoint& endpoint) {
+  if (endpoint.url.by_sentinel()) {
+    return [endpoint] { return make_sentinel_connector(endpoint); };
+  }
+  return [place = endpoint.url.places.front(), tls = endpoint.tls] {
+    return std::shared_ptr<Connector>(make_place_connector(place, tls));
+  };
 }
 
-EngineOptions engine_options(const RedisOptions& options) {
-  return {options.connect_timeout, options.operation_timeout, options.pending_max,
-          options.record_bytes_max, options.connections};
+EngineOptions engine_options(const Login& login, const RedisOptions& options) {
+  return {.connect_timeout = options.connect_timeout,
+          .operation_timeout = options.operation_timeout,
+          .pending_max = options.pending_max,
+          .reply_bytes_max = options.record_bytes_max,
+          .connections = options.connections,
+          .retry_pause = login.must_be_primary ? ask_sentinels_after : milliseconds(0)};
 }
 
 }  // namespace websession::redis

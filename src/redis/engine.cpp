@@ -9,10 +9,10 @@
 
 namespace websession::redis {
 
-Engine::Engine(std::shared_ptr<Connector> connector, Login login, const RedisOptions& options)
-    : connector_(std::move(connector)),
+Engine::Engine(MakeConnector connector, Login login, const RedisOptions& options)
+    : make_connector_(std::move(connector)),
       login_(std::move(login)),
-      options_(engine_options(options)),
+      options_(engine_options(login_, options)),
       current_(make_lanes(nullptr)) {}
 
 Engine::~Engine() {
@@ -22,7 +22,7 @@ Engine::~Engine() {
 }
 
 Engine::OwnedLanes* Engine::make_lanes(OwnedLanes* inherited) const {
-  return new OwnedLanes{::getpid(), Lanes(connector_, login_, options_), inherited};
+  return new OwnedLanes{::getpid(), Lanes(make_connector_(), login_, options_), inherited};
 }
 
 Lanes& Engine::lanes() {

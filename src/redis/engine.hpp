@@ -22,7 +22,7 @@ namespace websession::redis {
 // Safe to use from many threads at once, and on both sides of a fork.
 class Engine {
  public:
-  Engine(std::shared_ptr<Connector> connector, Login login, const RedisOptions& options);
+  Engine(MakeConnector connector, Login login, const RedisOptions& options);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -70,7 +70,7 @@ class Engine {
   // By when a verb that begins now returns.
   [[nodiscard]] SteadyTime deadline() const;
 
-  const std::shared_ptr<Connector> connector_;
+  const MakeConnector make_connector_;
   const Login login_;
   const EngineOptions options_;
   std::atomic<OwnedLanes*> current_;

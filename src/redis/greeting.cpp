@@ -71,8 +71,14 @@ bool is_error(const Reply& reply) { return reply.type() == Reply::Type::error; }
 
 Error sentinel() {
   return make_error(Errc::rejected,
-                    "this is a Redis Sentinel, which keeps no data: connect to the Redis that it "
-                    "watches (SENTINEL GET-MASTER-ADDR-BY-NAME tells where)");
+                    "this is a Redis Sentinel, which keeps no data: it is asked for the Redis that "
+                    "it watches by a URL like redis-sentinel://host:26379#mymaster");
+}
+
+Error replica() {
+  return make_error(Errc::unavailable,
+                    "the Redis that the Sentinels name is no primary (any more, or yet): they are "
+                    "asked again");
 }
 
 // A proxy in front of Redis may know some commands only.
@@ -159,6 +165,7 @@ void Greeting::begin_login() {
   if (login_.database != 0) login.add({"SELECT", std::to_string(login_.database)}, "SELECT");
   // Tells whether the server is willing to serve us at all.
   login.add({"PING"}, "PING");
+  if (login_.must_be_primary) login.add({"ROLE"}, "ROLE");
   decisive_ = login.size();
   // The rest is convenience: a user who may not do it is served all the same. But a Cluster refuses
   // a command on two keys, as those of the store are.
@@ -195,12 +202,21 @@ void Greeting::judge_login(const std::vector<Reply>& replies, std::optional<Erro
   for (std::size_t i = 0; i < std::min(decisive_, replies.size()); ++i) {
     if (is_error(replies[i])) return fail(refusal(login_exchange_.name(i), replies[i].text()));
   }
+  if (login_.must_be_primary && replies.size() >= decisive_ && !is_primary(replies)) {
+    is_replica_ = true;
+    return fail(replica());
+  }
   if (!failed) return probes_ ? begin_probes() : begin_pings();
   if (failed->code == Errc::timeout) {
     failed->detail = "Redis took the connection but does not answer";
   }
   const std::size_t last = login_exchange_.size() - 1;
   fail(hung_up(*std::move(failed), login_exchange_.name(std::min(replies.size(), last))));
+}
+
+bool Greeting::is_primary(const std::vector<Reply>& replies) const {
+  const auto role = replies[decisive_ - 1].elements();
+  return !role.empty() && role[0].text == "master";
 }
 
 // What an error reply to a step of the login means.

@@ -25,6 +25,7 @@ struct Login {
   std::string prefix{};                // of the store's keys; empty: none are tried
   bool guarded = false;                // which of its abilities are wanted, and tried
   bool transactions = false;
+  bool must_be_primary = false;  // whoever named this server may have been wrong
 };
 
 // Commands that are sent in one go, while nobody else uses the connection.
@@ -70,6 +71,8 @@ class Greeting {
 
   // When it has failed.
   [[nodiscard]] const Error& error() const noexcept { return *error_; }
+  // It has failed because the primary is elsewhere.
+  [[nodiscard]] bool is_replica() const noexcept { return is_replica_; }
   // When it is done.
   [[nodiscard]] const Abilities& abilities() const noexcept { return abilities_; }
   // The answer to a PING came so fast that giving the processor away beats sleeping.
@@ -81,6 +84,7 @@ class Greeting {
   void begin_login();
   void after_login(std::vector<Reply> replies, std::optional<Error> failed);
   void judge_login(const std::vector<Reply>& replies, std::optional<Error> failed);
+  [[nodiscard]] bool is_primary(const std::vector<Reply>& replies) const;
   void begin_probes();
   void begin_pings();
   void after_ping(std::chrono::nanoseconds took);
@@ -103,6 +107,7 @@ class Greeting {
   std::optional<Error> error_{};
   Abilities abilities_{};
   bool is_near_ = false;
+  bool is_replica_ = false;
 };
 
 }  // namespace websession::redis

@@ -46,6 +46,7 @@ Result<Replies> Lanes::execute(const Commands& commands, SteadyTime deadline) {
   const std::size_t callers = ++callers_;
   const AtExit leave([this] { --callers_; });
   if (callers > options_.pending_max) return overloaded(options_.pending_max);
+  dialer_.look_for_move();
   const Choice choice = choose(callers);
   if (!choice.is_spare) return stay(*choice.lane, commands, deadline, deadline);
 

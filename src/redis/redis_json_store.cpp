@@ -32,7 +32,7 @@ Result<void> validate(const RedisJsonOptions& options) {
 using redis::CallFlow;
 
 struct RedisJsonStore::Impl {
-  Impl(std::shared_ptr<redis::Connector> connector, redis::Login login, RedisJsonOptions options)
+  Impl(redis::MakeConnector connector, redis::Login login, RedisJsonOptions options)
       : engine(std::move(connector), std::move(login), options.redis), verbs(std::move(options)) {}
 
   redis::Engine engine;
@@ -93,8 +93,8 @@ Result<bool> RedisJsonStore::erase(const StoreKey& key, Grace grace) {
   return impl_->engine.run([&](CallFlow& flow) { return impl_->verbs.erase(flow, key, grace); });
 }
 
-std::shared_ptr<RedisJsonStore> redis::make_json_store(std::shared_ptr<Connector> connector,
-                                                       Login login, RedisJsonOptions options) {
+std::shared_ptr<RedisJsonStore> redis::make_json_store(MakeConnector connector, Login login,
+                                                       RedisJsonOptions options) {
   return std::make_shared<RedisJsonStore>(std::make_unique<RedisJsonStore::Impl>(
       std::move(connector), std::move(login), std::move(options)));
 }

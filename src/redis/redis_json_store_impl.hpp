@@ -14,7 +14,7 @@ namespace websession::redis {
 // Error: invalid_argument.
 Result<Endpoint> json_endpoint(std::string_view url, const RedisJsonOptions& options);
 
-std::shared_ptr<RedisJsonStore> make_json_store(std::shared_ptr<Connector> connector, Login login,
+std::shared_ptr<RedisJsonStore> make_json_store(MakeConnector connector, Login login,
                                                 RedisJsonOptions options);
 
 }  // namespace websession::redis

@@ -12,7 +12,7 @@ namespace websession {
 using redis::CallFlow;
 
 struct RedisStore::Impl {
-  Impl(std::shared_ptr<redis::Connector> connector, redis::Login login, RedisOptions options)
+  Impl(redis::MakeConnector connector, redis::Login login, RedisOptions options)
       : engine(std::move(connector), std::move(login), options), verbs(std::move(options)) {}
 
   redis::Engine engine;
@@ -91,7 +91,7 @@ Result<void> RedisStore::end_frozen(const StoreKey& key) {
   return impl_->engine.run([&](CallFlow& flow) { return impl_->verbs.end_frozen(flow, key); });
 }
 
-std::shared_ptr<RedisStore> redis::make_store(std::shared_ptr<Connector> connector, Login login,
+std::shared_ptr<RedisStore> redis::make_store(MakeConnector connector, Login login,
                                               RedisOptions options) {
   return std::make_shared<RedisStore>(std::make_unique<RedisStore::Impl>(
       std::move(connector), std::move(login), std::move(options)));

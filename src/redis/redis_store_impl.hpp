@@ -14,7 +14,6 @@ namespace websession::redis {
 // Error: invalid_argument.
 Result<Endpoint> hash_endpoint(std::string_view url, const RedisOptions& options);
 
-std::shared_ptr<RedisStore> make_store(std::shared_ptr<Connector> connector, Login login,
-                                       RedisOptions options);
+std::shared_ptr<RedisStore> make_store(MakeConnector connector, Login login, RedisOptions options);
 
 }  // namespace websession::redis

@@ -1,8 +1,10 @@
 #include "redis_url.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
+#include <utility>
 
 namespace websession::redis {
 namespace {
@@ -88,17 +90,9 @@ Result<void> take_database(std::string_view text, RedisUrl& url) {
   return {};
 }
 
-Result<RedisUrl> parse_tcp(std::string_view rest) {
-  RedisUrl url;
-  if (auto taken = take_credentials(rest, url); !taken) return std::move(taken).error();
-  const std::size_t slash = rest.find('/');
-  if (slash != std::string_view::npos && rest.find('@', slash) != std::string_view::npos) {
-    return invalid(std::string(bare_slash));
-  }
-  std::string_view host = rest.substr(0, slash);
-  const std::string_view database =
-      slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
-
+Result<Place> parse_place(std::string_view host, std::string default_port) {
+  Place place;
+  place.port = std::move(default_port);
   const bool bracketed = host.starts_with('[');
   const std::size_t bracket = bracketed ? host.find(']') : std::string_view::npos;
   if (bracketed && bracket == std::string_view::npos) return invalid("a '[' without its ']'");
@@ -106,7 +100,7 @@ Result<RedisUrl> parse_tcp(std::string_view rest) {
   if (colon != std::string_view::npos) {
     const std::optional<int> port = number(host.substr(colon + 1), 65535);
     if (!port || *port == 0) return invalid("the port must be 1 to 65535");
-    url.port = std::to_string(*port);
+    place.port = std::to_string(*port);
     host = host.substr(0, colon);
   }
   if (bracketed) {
@@ -114,15 +108,65 @@ Result<RedisUrl> parse_tcp(std::string_view rest) {
     host = host.substr(1, bracket - 1);
   }
   const auto decoded = percent_decoded(host);
-  if (!decoded || decoded->empty() || decoded->find_first_of(" ?#@") != std::string::npos ||
+  if (!decoded || decoded->empty() || decoded->find_first_of(" ?#@,") != std::string::npos ||
       has_control(*decoded)) {
     return invalid("the host is missing or malformed, as in redis://127.0.0.1:6379");
   }
-  url.host = *decoded;
+  place.host = *decoded;
+  return place;
+}
+
+// Takes the credentials off the front, and the database off the end. What is left is where.
+Result<RedisUrl> take_all_but_places(std::string_view& rest) {
+  RedisUrl url;
+  if (auto taken = take_credentials(rest, url); !taken) return std::move(taken).error();
+  const std::size_t slash = rest.find('/');
+  if (slash != std::string_view::npos && rest.find('@', slash) != std::string_view::npos) {
+    return invalid(std::string(bare_slash));
+  }
+  const std::string_view database =
+      slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
   if (!database.empty()) {
     if (auto taken = take_database(database, url); !taken) return std::move(taken).error();
   }
+  rest = rest.substr(0, slash);
   return url;
+}
+
+Result<RedisUrl> parse_tcp(std::string_view rest) {
+  Result<RedisUrl> url = take_all_but_places(rest);
+  if (!url) return url;
+  if (rest.find(',') != std::string_view::npos) {
+    return invalid("several hosts are for redis-sentinel://, with Redis' name behind a '#'");
+  }
+  Result<Place> place = parse_place(rest, "6379");
+  if (!place) return std::move(place).error();
+  url->places.push_back(*std::move(place));
+  return url;
+}
+
+Result<RedisUrl> parse_sentinel(std::string_view rest) {
+  // A '#' of the credentials is a %23, as elsewhere.
+  const std::size_t hash = rest.rfind('#');
+  const auto name =
+      hash == std::string_view::npos ? std::string() : percent_decoded(rest.substr(hash + 1));
+  if (!name || name->empty() || has_control(*name)) {
+    return invalid(
+        "the name that the Sentinels have for Redis is missing or malformed, as in "
+        "redis-sentinel://host1:26379,host2:26379#mymaster");
+  }
+  rest = rest.substr(0, hash);
+  Result<RedisUrl> url = take_all_but_places(rest);
+  if (!url) return url;
+  url->primary = *name;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    Result<Place> place = parse_place(rest.substr(0, comma), "26379");
+    if (!place) return std::move(place).error();
+    url->places.push_back(*std::move(place));
+    if (comma == std::string_view::npos) return url;
+    rest.remove_prefix(comma + 1);
+  }
 }
 
 Result<RedisUrl> parse_unix(std::string_view rest) {
@@ -138,7 +182,7 @@ Result<RedisUrl> parse_unix(std::string_view rest) {
         "the socket must be an absolute path without control bytes, as in "
         "unix:///run/redis/redis.sock");
   }
-  url.socket_path = *path;
+  url.places.emplace_back().socket_path = *path;
   if (query != std::string_view::npos) {
     std::string_view parameters = rest.substr(query + 1);
     if (!parameters.starts_with("db=")) return invalid("the only parameter is ?db=<number>");
@@ -150,23 +194,28 @@ Result<RedisUrl> parse_unix(std::string_view rest) {
 
 }  // namespace
 
-std::string RedisUrl::display() const {
-  if (host.empty()) return socket_path;
-  return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + port;
-}
-
 Result<RedisUrl> parse_redis_url(std::string_view url) {
-  constexpr std::string_view tcp = "redis://";
-  constexpr std::string_view tls = "rediss://";
-  constexpr std::string_view unix_socket = "unix://";
-  if (url.starts_with(tcp)) return parse_tcp(url.substr(tcp.size()));
-  if (url.starts_with(unix_socket)) return parse_unix(url.substr(unix_socket.size()));
-  if (url.starts_with(tls)) {
-    Result<RedisUrl> parsed = parse_tcp(url.substr(tls.size()));
-    if (parsed) parsed->tls = true;
+  struct Scheme {
+    std::string_view prefix;
+    Result<RedisUrl> (*parse)(std::string_view rest);
+    bool tls = false;
+  };
+  constexpr std::array schemes = {
+      Scheme{"redis://", parse_tcp},
+      Scheme{"rediss://", parse_tcp, true},
+      Scheme{"unix://", parse_unix},
+      Scheme{"redis-sentinel://", parse_sentinel},
+      Scheme{"rediss-sentinel://", parse_sentinel, true},
+  };
+  for (const Scheme& scheme : schemes) {
+    if (!url.starts_with(scheme.prefix)) continue;
+    Result<RedisUrl> parsed = scheme.parse(url.substr(scheme.prefix.size()));
+    if (parsed) parsed->tls = scheme.tls;
     return parsed;
   }
-  return invalid("must start with redis://, rediss:// or unix://, as in redis://127.0.0.1:6379");
+  return invalid(
+      "must start with redis://, rediss://, unix://, redis-sentinel:// or rediss-sentinel://, as "
+      "in redis://127.0.0.1:6379");
 }
 
 }  // namespace websession::redis

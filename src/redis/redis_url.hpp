@@ -1,25 +1,26 @@
-// redis://, rediss:// and unix:// URLs.
+// redis://, rediss://, unix://, redis-sentinel:// and rediss-sentinel:// URLs.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "place.hpp"
 #include "websession/result.hpp"
 
 namespace websession::redis {
 
 struct RedisUrl {
-  std::string host{};  // empty: a unix socket
-  std::string port = "6379";
-  std::string socket_path{};
-  std::string user{};  // empty: the default user
+  // Where to connect: one place, or where the Sentinels are that know it.
+  std::vector<Place> places{};
+  std::string primary{};  // what the Sentinels call it; empty: there are none
+  std::string user{};     // empty: the default user
   std::optional<std::string> password{};
   int database = 0;
   bool tls = false;
 
-  // What may be shown to people: "127.0.0.1:6379". Never the password.
-  [[nodiscard]] std::string display() const;
+  [[nodiscard]] bool by_sentinel() const noexcept { return !primary.empty(); }
 };
 
 // Error: invalid_argument, without any part of the URL.

@@ -53,9 +53,9 @@ void* create_string(const redisReadTask* task, char* text, std::size_t size) {
 }
 
 void* create_array(const redisReadTask* task, ElementCount count) {
-  if (task->parent != nullptr) return nullptr;
   if (static_cast<std::size_t>(count) > elements_max) draft_of(task).oversized = true;
-  return add(task, Type::array, 0, {});
+  const bool is_root = task->parent == nullptr;
+  return add(task, Type::array, is_root ? 0 : static_cast<std::int64_t>(count), {});
 }
 
 void* create_integer(const redisReadTask* task, long long value) {

@@ -51,8 +51,8 @@ void append_command(std::string& out, const WriteWords& write_words) {
 }
 void append_command(std::string& out, std::initializer_list<std::string_view> words);
 
-// A reply, in at most one block of memory. An array holds no arrays: none of our commands is
-// answered so.
+// A reply, in at most one block of memory. Arrays in an array lie flat: each is an element that
+// says how many of the next ones are its own, and those follow it.
 class Reply {
  public:
   enum class Type {
@@ -66,7 +66,7 @@ class Reply {
   };
   struct Element {
     Type type = Type::nil;
-    std::int64_t integer = 0;
+    std::int64_t integer = 0;  // of an array in an array: how many elements it has
     std::string_view text{};
   };
 

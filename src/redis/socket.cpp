@@ -92,8 +92,8 @@ int error_of(const Descriptor& socket) noexcept {
   return error;
 }
 
-Error cannot_connect(const RedisUrl& url, Error last) {
-  last.detail = "cannot connect to Redis at " + url.display() + ": " + last.detail +
+Error cannot_connect(const Place& place, Error last) {
+  last.detail = "cannot connect to Redis at " + place.display() + ": " + last.detail +
                 "; is it running, and is the URL right?";
   return last;
 }
@@ -154,38 +154,38 @@ Result<Descriptor> SocketDialer::dial(SteadyTime deadline) {
     }
     last = std::move(socket).error();
   }
-  return cannot_connect(url_, std::move(last));
+  return cannot_connect(place_, std::move(last));
 }
 
 Result<std::vector<Address>> SocketDialer::find_addresses() const {
-  if (!url_.host.empty()) return resolve(url_);
-  Result<Address> address = unix_address(url_);
+  if (!place_.host.empty()) return resolve(place_);
+  Result<Address> address = unix_address(place_);
   if (!address) return std::move(address).error();
   return std::vector<Address>{*address};
 }
 
-Result<Address> unix_address(const RedisUrl& url) {
+Result<Address> unix_address(const Place& place) {
   sockaddr_un path{};
   path.sun_family = AF_UNIX;
-  if (url.socket_path.size() >= sizeof path.sun_path) {
+  if (place.socket_path.size() >= sizeof path.sun_path) {
     return make_error(Errc::unavailable, "the path of the Redis socket is too long");
   }
-  std::memcpy(path.sun_path, url.socket_path.c_str(), url.socket_path.size() + 1);
+  std::memcpy(path.sun_path, place.socket_path.c_str(), place.socket_path.size() + 1);
   Address address;
   std::memcpy(&address.storage, &path, sizeof path);
   address.size = sizeof path;
   return address;
 }
 
-Result<std::vector<Address>> resolve(const RedisUrl& url, bool only_literal) {
+Result<std::vector<Address>> resolve(const Place& place, bool only_literal) {
   addrinfo hints{};
   if (only_literal) hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
-  const int error = ::getaddrinfo(url.host.c_str(), url.port.c_str(), &hints, &list);
+  const int error = ::getaddrinfo(place.host.c_str(), place.port.c_str(), &hints, &list);
   if (error != 0) {
-    return make_error(Errc::unavailable, "cannot resolve the Redis host \"" + url.host +
+    return make_error(Errc::unavailable, "cannot resolve the Redis host \"" + place.host +
                                              "\": " + ::gai_strerror(error));
   }
   std::vector<Address> addresses;

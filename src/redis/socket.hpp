@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "redis_url.hpp"
+#include "place.hpp"
 #include "websession/clock.hpp"
 #include "websession/result.hpp"
 
@@ -55,10 +55,10 @@ struct Address {
   socklen_t size = 0;
 };
 // Errors: unavailable.
-Result<Address> unix_address(const RedisUrl& url);
+Result<Address> unix_address(const Place& place);
 // Asks the system's resolver, for as long as that takes. `only_literal`: takes no time, and none is
 // found for a name.
-Result<std::vector<Address>> resolve(const RedisUrl& url, bool only_literal = false);
+Result<std::vector<Address>> resolve(const Place& place, bool only_literal = false);
 
 // An attempt that has begun, on a socket that does not block and is closed by exec.
 struct Begun {
@@ -70,13 +70,13 @@ Result<Begun> begin_connect(const Address& address);
 // What became of it; 0: it is connected.
 int error_of(const Descriptor& socket) noexcept;
 // With what a user can do about it.
-Error cannot_connect(const RedisUrl& url, Error last);
+Error cannot_connect(const Place& place, Error last);
 
 // Makes connected sockets: non-blocking, and closed by exec. Resolves the host each time, and tries
 // the address that worked last time first.
 class SocketDialer {
  public:
-  explicit SocketDialer(RedisUrl url) : url_(std::move(url)) {}
+  explicit SocketDialer(Place place) : place_(std::move(place)) {}
 
   // Errors: unavailable, timeout.
   Result<Descriptor> dial(SteadyTime deadline);
@@ -87,7 +87,7 @@ class SocketDialer {
   static Result<Descriptor> connect_to_unix(const Address& address, SteadyTime deadline);
   [[nodiscard]] Result<std::vector<Address>> find_addresses() const;
 
-  RedisUrl url_;
+  Place place_;
   std::optional<Address> last_good_{};
 };
 

@@ -83,7 +83,7 @@ class SocketTransport final : public Transport {
 
 class SocketConnector final : public Connector {
  public:
-  explicit SocketConnector(RedisUrl url) : dialer_(std::move(url)) {}
+  explicit SocketConnector(Place place) : dialer_(std::move(place)) {}
 
   Result<std::unique_ptr<Transport>> connect(SteadyTime deadline) override {
     Result<Descriptor> socket = dialer_.dial(deadline);
@@ -103,8 +103,8 @@ std::unique_ptr<Transport> make_socket_transport(Descriptor socket) {
   return std::make_unique<SocketTransport>(std::move(socket));
 }
 
-std::unique_ptr<Connector> make_socket_connector(RedisUrl url) {
-  return std::make_unique<SocketConnector>(std::move(url));
+std::unique_ptr<Connector> make_socket_connector(Place place) {
+  return std::make_unique<SocketConnector>(std::move(place));
 }
 
 }  // namespace websession::redis

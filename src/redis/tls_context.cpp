@@ -15,8 +15,6 @@
 namespace websession::redis {
 namespace {
 
-constexpr std::size_t name_bytes_max = 253;  // of DNS
-
 Error invalid(std::string detail) {
   ERR_clear_error();
   return make_error(Errc::invalid_argument, std::move(detail));
@@ -77,25 +75,34 @@ Result<void> load_identity(SSL_CTX* context, const TlsOptions& options) {
 void FreeSsl::operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
 void FreeSsl::operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
 
+void TlsContext::set_server(const Place& server) {
+  server_name_ = only_name_.empty() ? server.host : only_name_;
+  // A name written with its root, "redis.example.", stands in certificates without the dot.
+  if (server_name_.ends_with('.')) server_name_.pop_back();
+  address_ = server.display();
+}
+
+std::shared_ptr<const TlsContext> TlsContext::at(const Place& server) const {
+  std::shared_ptr<TlsContext> made(new TlsContext(*this));
+  made->set_server(server);
+  return made;
+}
+
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& options,
-                                                           const std::string& host,
-                                                           std::string address) {
+                                                           const Place& server) {
   ERR_clear_error();
   std::shared_ptr<TlsContext> made(new TlsContext);
-  made->server_name_ = options.server_name.empty() ? host : options.server_name;
-  // A name written with its root, "redis.example.", stands in certificates without the dot.
-  if (made->server_name_.ends_with('.')) made->server_name_.pop_back();
-  if (made->server_name_.empty() || made->server_name_.size() > name_bytes_max ||
-      made->server_name_.find('\0') != std::string::npos || made->server_name_.starts_with('.')) {
-    // OpenSSL would take a leading dot for "any name below".
+  made->only_name_ = options.server_name;
+  made->set_server(server);
+  if (!is_host(made->server_name_)) {
     return invalid("tls.server_name: is no host name, and no address");
   }
-  made->address_ = std::move(address);
   made->has_certificate_ = !options.certificate_file.empty();
 
-  made->context_.reset(SSL_CTX_new(TLS_client_method()));
-  SSL_CTX* context = made->context_.get();
-  if (context == nullptr) throw std::bad_alloc();
+  std::unique_ptr<SSL_CTX, FreeSsl> owned(SSL_CTX_new(TLS_client_method()));
+  if (!owned) throw std::bad_alloc();
+  SSL_CTX* context = owned.get();
+  made->context_ = std::move(owned);
   // The system's configuration may ask for more.
   if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);

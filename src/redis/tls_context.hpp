@@ -1,4 +1,4 @@
-// What all connections to one server over TLS have in common: whom to trust, and who we are.
+// What all connections over TLS have in common: whom to trust, and who we are; for one server.
 #pragma once
 
 #include <openssl/types.h>
@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "place.hpp"
 #include "websession/redis_store.hpp"
 #include "websession/result.hpp"
 
@@ -21,11 +22,12 @@ using SslPointer = std::unique_ptr<SSL, FreeSsl>;
 class TlsContext {
  public:
   // Reads the files of the options; a folder of CAs is looked into later, when a certificate is
-  // checked. `host` and `address`: the server's, for people and for its certificate.
+  // checked.
   // Error: invalid_argument, which names the option and shows nothing of a file.
   static Result<std::shared_ptr<const TlsContext>> load(const TlsOptions& options,
-                                                        const std::string& host,
-                                                        std::string address);
+                                                        const Place& server);
+  // The same for another server. Precondition: is_host(server.host), or the options name one.
+  [[nodiscard]] std::shared_ptr<const TlsContext> at(const Place& server) const;
 
   // The client's side of a new connection. It reads and writes in memory only.
   [[nodiscard]] SslPointer open() const;
@@ -37,8 +39,10 @@ class TlsContext {
 
  private:
   TlsContext() = default;
+  void set_server(const Place& server);
 
-  std::unique_ptr<SSL_CTX, FreeSsl> context_{};
+  std::shared_ptr<SSL_CTX> context_{};
+  std::string only_name_{};  // of the options; empty: each server's own
   std::string server_name_{};
   std::string address_{};
   bool has_certificate_ = false;

@@ -297,8 +297,8 @@ Error TlsTransport::silent() const {
 
 class TlsConnector final : public Connector {
  public:
-  TlsConnector(RedisUrl url, std::shared_ptr<const TlsContext> context)
-      : dialer_(std::move(url)), context_(std::move(context)) {}
+  TlsConnector(Place place, std::shared_ptr<const TlsContext> context)
+      : dialer_(std::move(place)), context_(std::move(context)) {}
 
   Result<std::unique_ptr<Transport>> connect(SteadyTime deadline) override {
     Result<Descriptor> socket = dialer_.dial(deadline);
@@ -344,9 +344,9 @@ Result<std::unique_ptr<Transport>> start_tls(std::shared_ptr<const TlsContext> c
   }
 }
 
-std::unique_ptr<Connector> make_tls_connector(RedisUrl url,
+std::unique_ptr<Connector> make_tls_connector(Place place,
                                               std::shared_ptr<const TlsContext> context) {
-  return std::make_unique<TlsConnector>(std::move(url), std::move(context));
+  return std::make_unique<TlsConnector>(std::move(place), std::move(context));
 }
 
 }  // namespace websession::redis

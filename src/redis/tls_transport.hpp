@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "redis_url.hpp"
+#include "place.hpp"
 #include "socket.hpp"
 #include "tls_context.hpp"
 #include "transport.hpp"
@@ -11,7 +11,7 @@
 namespace websession::redis {
 
 // As make_socket_connector(); each connection is made with its handshake.
-std::unique_ptr<Connector> make_tls_connector(RedisUrl url,
+std::unique_ptr<Connector> make_tls_connector(Place place,
                                               std::shared_ptr<const TlsContext> context);
 
 // The handshake on a connected socket that does not block, step by step.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -63,6 +64,13 @@ class Connector {
   virtual Result<std::unique_ptr<Transport>> connect(SteadyTime deadline) = 0;
   // The server at the address that worked is not the right one any more: look it up again.
   virtual void forget_address() noexcept {}
+  // Whether the server is another one by now, as far as that is known without asking. Any thread
+  // may call it, at any time, and often.
+  virtual bool has_moved() noexcept { return false; }
 };
+
+// Each process has one of its own: what belongs to the other side of a fork may be in the midst of
+// something.
+using MakeConnector = std::function<std::shared_ptr<Connector>()>;
 
 }  // namespace websession::redis

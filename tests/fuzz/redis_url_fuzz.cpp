@@ -14,6 +14,7 @@ namespace {
 using websession::fuzz::Input;
 using websession::fuzz::require;
 using websession::redis::parse_redis_url;
+using websession::redis::Place;
 using websession::redis::RedisUrl;
 
 bool is_printable(std::string_view text) {
@@ -22,8 +23,8 @@ bool is_printable(std::string_view text) {
 }
 
 bool same(const RedisUrl& a, const RedisUrl& b) {
-  return a.host == b.host && a.port == b.port && a.socket_path == b.socket_path &&
-         a.user == b.user && a.password == b.password && a.database == b.database && a.tls == b.tls;
+  return a.places == b.places && a.primary == b.primary && a.user == b.user &&
+         a.password == b.password && a.database == b.database && a.tls == b.tls;
 }
 
 std::string encoded(std::string_view text) {
@@ -38,32 +39,52 @@ std::string encoded(std::string_view text) {
 
 // A URL of these parts in which nothing is left to interpretation.
 std::string written(const RedisUrl& url) {
-  std::string text = url.host.empty() ? "unix://" : url.tls ? "rediss://" : "redis://";
+  const Place& first = url.places.front();
+  std::string text = first.host.empty() ? "unix://" : url.tls ? "rediss" : "redis";
+  if (!first.host.empty()) text += url.by_sentinel() ? "-sentinel://" : "://";
   if (url.password) text += encoded(url.user) + ":" + encoded(*url.password) + "@";
-  if (url.host.empty()) {
-    return text + encoded(url.socket_path) + "?db=" + std::to_string(url.database);
+  if (first.host.empty()) {
+    return text + encoded(first.socket_path) + "?db=" + std::to_string(url.database);
   }
-  return text + "[" + encoded(url.host) + "]:" + url.port + "/" + std::to_string(url.database);
+  for (const Place& place : url.places) {
+    if (&place != &first) text += ",";
+    text += "[" + encoded(place.host) + "]:" + place.port;
+  }
+  text += "/" + std::to_string(url.database);
+  return url.by_sentinel() ? text + "#" + encoded(url.primary) : text;
+}
+
+void check_place(const Place& place) {
+  require(place.host.empty() != place.socket_path.empty(), "there is a host or a socket");
+  require(place.socket_path.empty() || place.socket_path[0] == '/', "a socket's path is absolute");
+  int port = 0;
+  std::from_chars(place.port.data(), place.port.data() + place.port.size(), port);
+  require(port >= 1 && port <= 65535 && std::to_string(port) == place.port, "a port is a port");
+  const std::string all = place.host + place.socket_path;
+  require(all.find('\0') == std::string::npos, "no part holds a NUL: it would end it in C");
+  require(is_printable(place.display()), "what is shown to people holds no control byte");
 }
 
 void check_parts(const RedisUrl& url) {
-  require(url.host.empty() != url.socket_path.empty(), "there is a host or a socket");
-  require(url.socket_path.empty() || url.socket_path[0] == '/', "a socket's path is absolute");
-  require(!url.tls || url.socket_path.empty(), "a socket has no TLS");
-  int port = 0;
-  std::from_chars(url.port.data(), url.port.data() + url.port.size(), port);
-  require(port >= 1 && port <= 65535 && std::to_string(port) == url.port, "a port is a port");
+  require(!url.places.empty(), "there is a place");
+  require(url.places.size() == 1 || url.by_sentinel(), "only Sentinels are several");
+  for (const Place& place : url.places) {
+    check_place(place);
+    const bool is_socket = !place.socket_path.empty();
+    require(!is_socket || !(url.tls || url.by_sentinel()),
+            "a socket has neither TLS nor Sentinels");
+  }
   require(url.database >= 0 && url.database <= 1'000'000, "a database is in range");
   require(url.user.empty() || url.password, "a user has a password");
-  const std::string all = url.host + url.socket_path + url.user + url.password.value_or("");
+  const std::string all = url.user + url.password.value_or("");
   require(all.find('\0') == std::string::npos, "no part holds a NUL: it would end it in C");
-  require(is_printable(url.display()), "what is shown to people holds no control byte");
+  require(is_printable(url.primary), "a name holds no control byte");
 }
 
 // What follows the credentials must be the host, a port and a database, in that order, with nothing
 // between them that is passed over.
 void check_nothing_is_lost(std::string_view text, const RedisUrl& url) {
-  if (url.host.empty()) return;
+  if (url.places.front().host.empty() || url.by_sentinel()) return;
   text.remove_prefix(text.find("://") + 3);
   if (url.password) text.remove_prefix(text.substr(0, text.find('/')).rfind('@') + 1);
   const std::size_t slash = text.find('/');
@@ -82,7 +103,8 @@ void check_nothing_is_lost(std::string_view text, const RedisUrl& url) {
     require(text.ends_with(']'), "nothing stands between ']' and the port");
     text = text.substr(1, text.size() - 2);
   }
-  if (text.find('%') == std::string_view::npos) require(text == url.host, "the host is all of it");
+  if (text.find('%') == std::string_view::npos)
+    require(text == url.places.front().host, "the host is all of it");
 }
 
 // Wherever in the URL a secret stands, an error does not repeat it.
@@ -99,8 +121,10 @@ void check_secrecy(const std::string& text, std::size_t at) {
     return;
   }
   // The host is shown; so a word that stands there is none.
-  const bool in_public = holds_secret(parsed->host) || holds_secret(parsed->socket_path);
-  require(in_public || !holds_secret(parsed->display()), "the display tells no secret");
+  for (const Place& place : parsed->places) {
+    const bool in_public = holds_secret(place.host) || holds_secret(place.socket_path);
+    require(in_public || !holds_secret(place.display()), "the display tells no secret");
+  }
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ class EncryptedRedisStoreConformance : public RedisTest,
                                        public ::testing::WithParamInterface<ConformanceCase> {};
 
 TEST_P(EncryptedRedisStoreConformance, Conforms) {
-  RedisHarness redis(connect_redis(server->url(), patient_options(clock)).value(), clock);
+  RedisHarness redis(connect_redis(url(), patient_options(clock)).value(), clock);
   EncryptedHarness harness(redis, GetParam());
   expect_conformance(GetParam(), harness);
 }

@@ -66,7 +66,10 @@ class FakeLoopConnector final : public redis::LoopConnector {
     return std::make_unique<Held>(std::move(steps));
   }
   void forget_address() noexcept override { ++forgotten; }
+  void when_moved(Callback<void()> its_told) override { told = std::move(its_told); }
+  void close() noexcept override { told = {}; }
   int forgotten = 0;
+  Callback<void()> told{};
 
  private:
   struct Steps {
@@ -403,6 +406,36 @@ TEST_F(EventLineTest, AServerThatRefersElsewhereGetsNothingMore) {
   loop.turns(6);
   expect_echo(next, "next");
   EXPECT_EQ(server->connects, 2);
+}
+
+// As Sentinels tell of a failover: what is in flight goes on where it is.
+TEST_F(EventLineTest, AServerThatHasMovedGetsNothingMore) {
+  connector->told();
+  EXPECT_EQ(server->connects, 0) << "nobody has asked yet";
+  const AskedPtr before = ask("before");
+  loop.turns(6);
+  expect_echo(before, "before");
+  const AskedPtr in_flight = ask("in_flight");
+  loop.turns(1);
+  connector->told();
+  const AskedPtr after = ask("after");
+  loop.turns(6);
+  expect_echo(in_flight, "in_flight");
+  expect_echo(after, "after");
+  EXPECT_EQ(server->connects, 2);
+  EXPECT_EQ(connector->forgotten, 0) << "who tells of it knows the new one";
+
+  // A breaker that the old one has opened is no reason not to try the new one.
+  connector->told();
+  server->silent_connects = true;
+  const AskedPtr silent = ask("silent", milliseconds(200));
+  loop.advance(milliseconds(150));
+  expect_error(silent, Errc::timeout, false);
+  server->silent_connects = false;
+  connector->told();
+  const AskedPtr last = ask("last");
+  loop.turns(6);
+  expect_echo(last, "last");
 }
 
 TEST_F(EventLineTest, GarbageEndsTheConnectionAndIsTheFaultOfWhoeverItWasFor) {

@@ -220,6 +220,41 @@ TEST(Greeting, ASilentProbeOrPingFails) {
   EXPECT_EQ(cut.next(), Next::failed);
 }
 
+// Whoever named the server may have been wrong.
+TEST(Greeting, OnlyAPrimaryIsTaken) {
+  const auto role = [](std::string_view word) {
+    const Reply::Element elements[] = {{Reply::Type::string, 0, word},
+                                       {Reply::Type::integer, 3, {}}};
+    return Reply({Reply::Type::array, 0, {}}, elements);
+  };
+  const Login login{.must_be_primary = true};
+  const auto answered = [&](Reply reply) {
+    Greeting greeting(login, 65536, false);
+    EXPECT_EQ(asked(greeting), (std::vector<std::string>{"PING", "ROLE"}));
+    std::vector<Reply> all = replies(1);
+    all.push_back(std::move(reply));
+    greeting.came(std::move(all), {}, at_once);
+    return greeting;
+  };
+  EXPECT_EQ(answered(role("master")).next(), Next::done);
+  for (const char* word : {"slave", "sentinel", ""}) {
+    const Greeting other = answered(role(word));
+    ASSERT_EQ(other.next(), Next::failed) << word;
+    EXPECT_TRUE(other.is_replica());
+    EXPECT_EQ(other.error().code, Errc::unavailable);
+  }
+  EXPECT_TRUE(answered(status("master")).is_replica()) << "no list";
+  const Greeting forbidden = answered(error("NOPERM no permissions to run the 'role' command"));
+  ASSERT_EQ(forbidden.next(), Next::failed);
+  EXPECT_FALSE(forbidden.is_replica());
+  EXPECT_EQ(forbidden.error().code, Errc::rejected);
+  EXPECT_NE(forbidden.error().detail.find("'role'"), std::string::npos);
+  Greeting cut(login, 65536);
+  cut.came(replies(1), lost(), at_once);
+  EXPECT_FALSE(cut.is_replica());
+  EXPECT_EQ(cut.error().code, Errc::unavailable);
+}
+
 TEST(Greeting, AbilitiesThatNobodyWantsAreNotTried) {
   Login login = full;
   login.transactions = false;

@@ -157,9 +157,9 @@ TEST_F(LoginTest, ASentinelIsNamed) {
         "-ERR unknown command '" + std::string(word) + "', with args beginning with:\r\n";
   }
   answers["INFO"] = info("sentinel");
-  expect_refused(Errc::rejected, "Sentinel");
+  expect_refused(Errc::rejected, "redis-sentinel://");
   login.database = 1;
-  expect_refused(Errc::rejected, "GET-MASTER-ADDR-BY-NAME");
+  expect_refused(Errc::rejected, "redis-sentinel://");
 }
 
 TEST_F(LoginTest, ANodeOfAClusterIsNamed) {

@@ -43,8 +43,7 @@ class RedisStoreWithHints : public RedisStoreConformance {};
 
 TEST_P(RedisStoreWithHints, Conforms) {
   const auto connect = [&] {
-    return std::make_shared<HintingStore>(
-        connect_redis(server->url(), patient_options(clock)).value());
+    return std::make_shared<HintingStore>(connect_redis(url(), patient_options(clock)).value());
   };
   run(connect(), connect());
 }
@@ -60,7 +59,7 @@ TEST_F(RedisStoreOutage, Conforms) {
   }
 }
 
-TEST_P(RedisStoreConformance, Conforms) { run(server->url(), patient_options(clock)); }
+TEST_P(RedisStoreConformance, Conforms) { run(url(), patient_options(clock)); }
 
 TEST_P(RedisStoreOverTls, Conforms) {
   RedisOptions options = patient_options(clock);

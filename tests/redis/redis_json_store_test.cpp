@@ -46,7 +46,7 @@ class RedisJsonOverFake : public ::testing::Test {
   std::shared_ptr<RedisJsonStore> store(milliseconds timeout = milliseconds(5000)) {
     RedisJsonOptions options;
     options.redis.operation_timeout = timeout;
-    return redis::make_json_store(server, {}, options);
+    return redis::make_json_store([this] { return server; }, {}, options);
   }
   std::string answer(std::string_view bytes) {
     if (bytes.find("PING") != std::string_view::npos) {

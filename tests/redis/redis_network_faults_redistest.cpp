@@ -471,8 +471,9 @@ TEST_F(RedisNetworkFaults, IdleConnectionsThatAFirewallForgotAreReplacedUnseen) 
                                       .pending_max = 16,
                                       .reply_bytes_max = 1024};
   engine_options.ask_after = milliseconds(0);
-  redis::Lanes lanes(redis::make_socket_connector(redis::parse_redis_url(proxy->url()).value()), {},
-                     engine_options);
+  redis::Lanes lanes(
+      redis::make_socket_connector({.host = "127.0.0.1", .port = std::to_string(proxy->port())}),
+      {}, engine_options);
   const auto call = [&](std::initializer_list<std::string_view> words) {
     const auto append = [&](std::string& out) { redis::append_command(out, words); };
     const auto replies = lanes.execute(redis::Commands(1, append), SteadyClock::now() + 2 * waits);

@@ -189,7 +189,8 @@ TEST_F(RedisStoreTest, MonitorSeesOneRoundTripToLoadAndAtMostOneToCommit) {
 class Spy final : public redis::Connector {
  public:
   explicit Spy(const RedisServer& server)
-      : inner_(redis::make_socket_connector(redis::parse_redis_url(server.url()).value())) {}
+      : inner_(redis::make_socket_connector(
+            {.host = "127.0.0.1", .port = std::to_string(server.port())})) {}
 
   Result<std::unique_ptr<redis::Transport>> connect(SteadyTime deadline) override {
     Result<std::unique_ptr<redis::Transport>> transport = inner_->connect(deadline);
@@ -231,7 +232,7 @@ class Spy final : public redis::Connector {
 
 TEST_F(RedisStoreTest, ARoundTripIsOneWriteAndOneRead) {
   const auto spy = std::make_shared<Spy>(*server);
-  const auto store = redis::make_store(spy, {}, {});
+  const auto store = redis::make_store([spy] { return spy; }, {}, {});
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields({{"n", "1"}}), minute));
   Changes changes;

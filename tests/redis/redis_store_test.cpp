@@ -19,7 +19,7 @@ class RedisStoreOverFake : public ::testing::Test {
   std::deque<std::string> answers;
   std::shared_ptr<FakeRedis> server =
       std::make_shared<FakeRedis>([this](std::string_view bytes) { return answer(bytes); });
-  std::shared_ptr<RedisStore> store = redis::make_store(server, {}, options());
+  std::shared_ptr<RedisStore> store = redis::make_store([this] { return server; }, {}, options());
   const Lifetime minute{milliseconds(60'000)};
   const StoreKey key{"key"};
   const StoreKey other{"other"};

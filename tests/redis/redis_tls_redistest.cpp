@@ -150,8 +150,8 @@ TEST_F(RedisOverTls, AServerThatCannotProveWhoItIsIsRejectedAtOnce) {
   expect_rejected(connect_redis(server->tls_url(), elsewhere), "\"redis.example\"");
 
   const auto attempts = std::make_shared<Attempts>(
-      redis::make_connector(redis::make_endpoint(server->tls_url(), elsewhere, "p", {}).value()));
-  const auto store = redis::make_store(attempts, {}, trusting());
+      redis::make_connector(redis::make_endpoint(server->tls_url(), elsewhere, "p", {}).value())());
+  const auto store = redis::make_store([attempts] { return attempts; }, {}, trusting());
   const Result<void> created = store->create(fresh_key(), fields(), minute);
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().code, Errc::rejected);

@@ -87,7 +87,23 @@ TEST(ReplyParser, AnArrayOfTooManyIsReadAndNotKept) {
   EXPECT_EQ(replies[1].text(), "next");
 }
 
-TEST(ReplyParser, AnArrayInAnArrayIsCorrupt) { EXPECT_TRUE(is_corrupt("*1\r\n*1\r\n:1\r\n")); }
+TEST(ReplyParser, ArraysInAnArrayLieFlat) {
+  const std::vector<Reply> replies =
+      parse("*4\r\n:0\r\n*2\r\n:1\r\n*1\r\n$1\r\nx\r\n*0\r\n*-1\r\n");
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].type(), Reply::Type::array);
+  const auto elements = replies[0].elements();
+  ASSERT_EQ(elements.size(), 7U);
+  EXPECT_EQ(elements[1].type, Reply::Type::array);
+  EXPECT_EQ(elements[1].integer, 2);
+  EXPECT_EQ(elements[2].integer, 1);
+  EXPECT_EQ(elements[3].type, Reply::Type::array);
+  EXPECT_EQ(elements[3].integer, 1);
+  EXPECT_EQ(elements[4].text, "x");
+  EXPECT_EQ(elements[5].type, Reply::Type::array);
+  EXPECT_EQ(elements[5].integer, 0);
+  EXPECT_EQ(elements[6].type, Reply::Type::nil);
+}
 
 TEST(ReplyParser, ViewsSurviveMoves) {
   std::vector<Reply> replies = parse("*2\r\n$1\r\na\r\n$2\r\nbc\r\n$3\r\nxyz\r\n");

@@ -36,10 +36,10 @@ TEST(SocketDialer, IdleConnectionsAreKeptAliveEachMinute) {
   ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
   ASSERT_EQ(::listen(listener.get(), 1), 0);
   ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  RedisUrl url;
-  url.host = "127.0.0.1";
-  url.port = std::to_string(ntohs(address.sin_port));
-  const auto socket = SocketDialer(url).dial(SteadyClock::now() + std::chrono::seconds(20));
+  Place place;
+  place.host = "127.0.0.1";
+  place.port = std::to_string(ntohs(address.sin_port));
+  const auto socket = SocketDialer(place).dial(SteadyClock::now() + std::chrono::seconds(20));
   ASSERT_TRUE(socket) << socket.error().message();
   EXPECT_EQ(option(*socket, SOL_SOCKET, SO_KEEPALIVE), 1);
   EXPECT_EQ(option(*socket, IPPROTO_TCP, TCP_KEEPIDLE), 60);
@@ -51,8 +51,8 @@ class UnixSocket : public ::testing::Test {
  protected:
   void SetUp() override {
     address.sun_family = AF_UNIX;
-    url.socket_path = folder.path() + "/socket";
-    std::memcpy(address.sun_path, url.socket_path.c_str(), url.socket_path.size() + 1);
+    place.socket_path = folder.path() + "/socket";
+    std::memcpy(address.sun_path, place.socket_path.c_str(), place.socket_path.size() + 1);
     listener = Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     ASSERT_EQ(::listen(listener.get(), 1), 0);
@@ -71,7 +71,7 @@ class UnixSocket : public ::testing::Test {
 
   testing::TemporaryFolder folder{"unix"};
   sockaddr_un address{};
-  RedisUrl url;
+  Place place;
   Descriptor listener;
   std::vector<Descriptor> queued;
 };
@@ -79,7 +79,7 @@ class UnixSocket : public ::testing::Test {
 TEST_F(UnixSocket, AFullQueueIsWaitedForUntilTheDeadline) {
   fill_queue();
   const auto start = SteadyClock::now();
-  const auto refused = SocketDialer(url).dial(start + milliseconds(100));
+  const auto refused = SocketDialer(place).dial(start + milliseconds(100));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::timeout) << refused.error().message();
   EXPECT_NE(refused.error().detail.find("queue"), std::string::npos) << refused.error().detail;
@@ -90,7 +90,7 @@ TEST_F(UnixSocket, AFullQueueIsWaitedForUntilTheDeadline) {
     const Descriptor accepted(::accept(listener.get(), nullptr, nullptr));
     EXPECT_TRUE(accepted);
   });
-  const auto socket = SocketDialer(url).dial(SteadyClock::now() + std::chrono::seconds(20));
+  const auto socket = SocketDialer(place).dial(SteadyClock::now() + std::chrono::seconds(20));
   server.join();
   ASSERT_TRUE(socket) << socket.error().message();
   char byte = 0;
@@ -100,7 +100,7 @@ TEST_F(UnixSocket, AFullQueueIsWaitedForUntilTheDeadline) {
 
 TEST_F(UnixSocket, ADeadlineThatHasPassedIsNoWaitWithoutAnEnd) {
   fill_queue();
-  const auto refused = SocketDialer(url).dial(SteadyClock::now() - milliseconds(1));
+  const auto refused = SocketDialer(place).dial(SteadyClock::now() - milliseconds(1));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::timeout) << refused.error().message();
 }

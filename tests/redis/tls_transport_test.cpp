@@ -80,7 +80,7 @@ class TlsTest : public ::testing::Test {
   [[nodiscard]] std::shared_ptr<const TlsContext> context(const std::string& host = "localhost") {
     TlsOptions options;
     options.ca_file = authority.certificate_file();
-    return TlsContext::load(options, host, host + ":6379").value();
+    return TlsContext::load(options, {.host = host}).value();
   }
   [[nodiscard]] TlsPeerOptions peer_options() { return {authority.issue_for_localhost()}; }
 

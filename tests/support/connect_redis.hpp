@@ -26,6 +26,12 @@ inline std::string_view tested_engine() {
   const char* engine = std::getenv("WEBSESSION_TEST_ENGINE");
   return engine != nullptr ? engine : "lanes";
 }
+// How many servers there are, and which: one, or with WEBSESSION_TEST_TOPOLOGY=sentinel one that a
+// Sentinel names.
+inline std::string_view tested_topology() {
+  const char* topology = std::getenv("WEBSESSION_TEST_TOPOLOGY");
+  return topology != nullptr ? topology : "one";
+}
 inline bool on_a_loop() { return tested_engine() != "lanes"; }
 
 // A thread that runs the loop, and its reactor.

@@ -15,6 +15,7 @@
 #include "connect_redis.hpp"
 #include "patient.hpp"
 #include "redis_server.hpp"
+#include "sentinel_group.hpp"
 #include "websession/redis_store.hpp"
 #include "websession/testing/manual_clock.hpp"
 
@@ -28,6 +29,7 @@ class RedisTest : public ::testing::Test {
     if (redis_server_is_installed()) {
       server = std::make_unique<RedisServer>(server_options(), server_tls());
       probe = std::make_unique<RedisProbe>(*server);
+      if (tested_topology() == "sentinel") its_sentinel_ = start_sentinel(server->port());
       return;
     }
     const char* ci = std::getenv("CI");
@@ -37,12 +39,17 @@ class RedisTest : public ::testing::Test {
     GTEST_SKIP() << "redis-server is not installed";
   }
 
+  // How the store finds the server, in the topology that is tested.
+  [[nodiscard]] std::string url() const {
+    return its_sentinel_ ? sentinel_url({its_sentinel_->port()}) : server->url();
+  }
+
   virtual std::vector<std::string> server_options() { return {}; }
   virtual std::optional<RedisTls> server_tls() { return {}; }
 
   StorePtr connect(RedisOptions options = {}) {
     options.clock = clock;
-    return connect_redis(server->url(), patient(std::move(options))).value();
+    return connect_redis(url(), patient(std::move(options))).value();
   }
 
   static StoreKey fresh_key() { return StoreKey(SessionId::generate().value()); }
@@ -56,6 +63,9 @@ class RedisTest : public ::testing::Test {
   std::unique_ptr<RedisProbe> probe;
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
   static constexpr Lifetime minute{milliseconds(60'000)};
+
+ private:
+  std::unique_ptr<RedisServer> its_sentinel_;
 };
 
 }  // namespace websession::testing

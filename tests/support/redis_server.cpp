@@ -10,6 +10,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
 #include <thread>
 
@@ -68,8 +69,13 @@ bool redis_server_is_installed() {
   return false;
 }
 
-RedisServer::RedisServer(std::vector<std::string> options, std::optional<RedisTls> tls)
+RedisServer::RedisServer(std::vector<std::string> options, std::optional<RedisTls> tls,
+                         const std::string& file)
     : options_(std::move(options)) {
+  if (!file.empty()) {
+    file_ = folder_.path() + "/redis.conf";
+    std::ofstream(file_) << file;
+  }
   socket_path_ = folder_.path() + "/redis.sock";
   reservation_ = reserve_port(port_);
   if (tls) {
@@ -120,6 +126,7 @@ void RedisServer::launch(const std::vector<std::string>& options) {
                                     "no",
                                     "--logfile",
                                     folder_.path() + "/redis.log"};
+  if (!file_.empty()) words.insert(words.begin() + 1, file_);
   words.insert(words.end(), options_.begin(), options_.end());
   words.insert(words.end(), options.begin(), options.end());
   std::vector<char*> arguments;
@@ -175,9 +182,10 @@ void RedisServer::resume() { ::kill(pid_, SIGCONT); }
 
 void RedisProbe::Free::operator()(redisContext* context) const noexcept { redisFree(context); }
 
-RedisProbe::RedisProbe(const RedisServer& server)
+RedisProbe::RedisProbe(const RedisServer& server, const std::string& password)
     : context_(redisConnectUnix(server.socket_path().c_str())) {
   if (!context_ || context_->err != 0) throw std::runtime_error("probe: cannot connect");
+  if (!password.empty()) text({"AUTH", password});
 }
 
 RedisProbe::~RedisProbe() = default;

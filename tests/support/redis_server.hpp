@@ -31,8 +31,10 @@ struct RedisTls {
 class RedisServer {
  public:
   // `options`: further lines of its command line, like {"--requirepass", "x"}. `tls`: files for a
-  // second port, which speaks TLS.
-  explicit RedisServer(std::vector<std::string> options = {}, std::optional<RedisTls> tls = {});
+  // second port, which speaks TLS. `file`: the text of its configuration file, which a Sentinel
+  // must have, and changes.
+  explicit RedisServer(std::vector<std::string> options = {}, std::optional<RedisTls> tls = {},
+                       const std::string& file = {});
   ~RedisServer();
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
@@ -43,6 +45,7 @@ class RedisServer {
   [[nodiscard]] std::string tls_url(const std::string& host = "127.0.0.1") const;
   [[nodiscard]] const std::string& socket_path() const { return socket_path_; }
   [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] int tls_port() const { return tls_port_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
 
   void stop();   // as a crash: SIGKILL
@@ -57,6 +60,7 @@ class RedisServer {
   std::vector<std::string> options_;
   TemporaryFolder folder_{"redis"};
   std::string socket_path_;
+  std::string file_;  // its path; empty: there is none
   int port_ = 0;
   int reservation_ = -1;  // of the port, also while the server is down
   int tls_port_ = 0;      // 0: none
@@ -67,7 +71,7 @@ class RedisServer {
 // A plain client that looks at the server from outside the library.
 class RedisProbe {
  public:
-  explicit RedisProbe(const RedisServer& server);
+  explicit RedisProbe(const RedisServer& server, const std::string& password = {});
   ~RedisProbe();
   RedisProbe(const RedisProbe&) = delete;
   RedisProbe& operator=(const RedisProbe&) = delete;

@@ -36,9 +36,10 @@ namespace websession {
 //
 // When the client of a request is gone, finish all the same, or stop what runs (Op::stop_on): a
 // stop before the store was given the first write ends the operation with `canceled`, and nothing
-// has happened; after that it goes on to its end, also while the store has yet to connect. So a sign-in has either not begun, or is made with all its steps (the
-// new id, the end of the old one, the limit on sessions); if nobody sends its cookie, the session
-// is one that nobody has, and ends when its time is over.
+// has happened; after that it goes on to its end, also while the store has yet to connect. So a
+// sign-in has either not begun, or is made with all its steps (the new id, the end of the old one,
+// the limit on sessions); if nobody sends its cookie, the session is one that nobody has, and ends
+// when its time is over.
 //
 // Managers keep the store, as whoever else has it does; sessions and operations do not. When it is
 // destroyed, what is left of those is `unavailable` from then on (if its loop is still there:

@@ -4,6 +4,7 @@
 
 #include "event/event_store.hpp"
 #include "event/loop_connector.hpp"
+#include "event/sentinel_loop_connector.hpp"
 #include "hash_verbs.hpp"
 #include "json_verbs.hpp"
 #include "redis_json_store_impl.hpp"
@@ -89,15 +90,21 @@ class HashStore final : public RedisStoreOf<HashVerbs>, private AsyncPrincipalIn
   }
 };
 
+std::unique_ptr<redis::LoopConnector> connector_of(const redis::Endpoint& endpoint,
+                                                   const std::shared_ptr<Reactor>& loop) {
+  if (endpoint.url.by_sentinel()) return redis::make_sentinel_loop_connector(endpoint, loop);
+  return redis::make_loop_connector(endpoint.url.places.front(), endpoint.tls, loop);
+}
+
 // A line for each of its loops.
 template <class Store>
 std::shared_ptr<AsyncSessionStore> connected(std::shared_ptr<Store> store,
                                              const redis::Endpoint& endpoint,
                                              const RedisOptions& options) {
   for (const std::shared_ptr<Reactor>& loop : store->reactors()) {
-    store->lines().add(std::make_shared<redis::EventLine>(
-        loop, redis::make_loop_connector(endpoint.url, endpoint.tls, loop), endpoint.login,
-        redis::engine_options(options)));
+    store->lines().add(
+        std::make_shared<redis::EventLine>(loop, connector_of(endpoint, loop), endpoint.login,
+                                           redis::engine_options(endpoint.login, options)));
   }
   return store;
 }

@@ -201,6 +201,11 @@ void EventConnection::fail(const Error& error) {
   pipeline_.fail(error);
 }
 
+std::unique_ptr<Transport> EventConnection::release() {
+  watch_.reset();
+  return std::move(transport_);
+}
+
 void EventConnection::lose(const Error& error) {
   const auto keep = shared_from_this();
   fail(error);

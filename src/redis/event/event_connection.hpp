@@ -55,6 +55,8 @@ class EventConnection final : public std::enable_shared_from_this<EventConnectio
   void flush();
   // Ends it: all that is in flight fails. The host is not told.
   void fail(const Error& error);
+  // The same, but for the transport: that goes on. Precondition: nothing is in flight.
+  std::unique_ptr<Transport> release();
   [[nodiscard]] bool has_ended() const noexcept { return watch_ == nullptr; }
   // Whether the peer has gone, as far as can be told without asking it. For a connection on which
   // nobody waits.
@@ -81,7 +83,7 @@ class EventConnection final : public std::enable_shared_from_this<EventConnectio
 
   Host& host_;
   Reactor& loop_;
-  const std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Transport> transport_;
   ReplyParser parser_;
   Pipeline pipeline_{};
   SteadyTime heard_at_;

@@ -49,7 +49,9 @@ EventLine::EventLine(const std::shared_ptr<Reactor>& loop, std::unique_ptr<LoopC
       connector_(std::move(connector)),
       login_(std::move(login)),
       options_(options),
-      breaker_(std::min(options.connect_timeout, options.operation_timeout)) {}
+      breaker_(std::min(options.connect_timeout, options.operation_timeout), options.retry_pause) {
+  connector_->when_moved([this] { server_moved(); });
+}
 
 // What the loop is given, once at least while something is in flight. A loop that ends destroys it:
 // then nobody will ever be answered.
@@ -191,7 +193,10 @@ void EventLine::give(EventRequest& request) {
   const ConnectionPtr connection = std::move(request.connection);
   internal::Answer<Result<Replies>>& answer = request.answer;
   if (request.error) return answer.give(*std::move(request.error));
-  if (connection == connection_ && refers_elsewhere(request.replies)) retire_connection();
+  if (connection == connection_ && refers_elsewhere(request.replies)) {
+    connector_->forget_address();
+    retire_connection();
+  }
   answer.give(std::move(request.replies));
 }
 
@@ -265,6 +270,7 @@ void EventLine::greet() {
       leave_connection(closed_by_peer());
       return connect();
     case Greeting::Next::failed:
+      if (greeting_->is_replica()) connector_->forget_address();
       return dial_failed(greeting_->error());
     case Greeting::Next::done:
       connection_->become_ready(greeting_->abilities());
@@ -328,10 +334,16 @@ void EventLine::leave_connection(const Error& error) {
 
 // Its server is not the one to ask any more. Calls in flight are not disturbed.
 void EventLine::retire_connection() {
-  connector_->forget_address();
   state_ = State::idle;
   retired_.push_back(std::move(connection_));
   connection_ = nullptr;
+}
+
+void EventLine::server_moved() {
+  last_error_.reset();  // what failed was another server
+  if (state_ != State::ready) return;
+  retire_connection();
+  drop_retired();
 }
 
 void EventLine::drop_retired() {
@@ -351,6 +363,7 @@ void EventLine::close() {
   leave_connection(closed());
   for (const ConnectionPtr& connection : std::exchange(retired_, {})) connection->fail(closed());
   timer_.reset();
+  connector_->close();
   give_answers_soon();
 }
 
@@ -359,6 +372,7 @@ void EventLine::drop() noexcept {
   state_ = State::idle;
   attempt_.reset();
   timer_.reset();
+  connector_->close();
   for (EventRequests* requests : {&waiting_, &in_flight_, &answered_}) {
     while (EventRequest* const request = requests->first()) {
       const std::shared_ptr<void> owner = std::move(request->owner);

@@ -122,6 +122,7 @@ class EventLine final : public std::enable_shared_from_this<EventLine>,
   void enqueue(EventRequest& request) noexcept;
   void leave_connection(const Error& error);
   void retire_connection();
+  void server_moved();
   void drop_retired();
 
   void flush_soon();

@@ -23,7 +23,7 @@ constexpr milliseconds unix_retry{5};
 
 // What all attempts of a connector share.
 struct Known {
-  RedisUrl url;
+  Place place;
   std::shared_ptr<const TlsContext> tls;
   std::weak_ptr<Reactor> loop;
   std::optional<Address> last_good{};
@@ -32,17 +32,17 @@ struct Known {
   Callback<void(Addresses)> resolved{};
 };
 
-Addresses without_resolver(const RedisUrl& url) {
-  if (!url.host.empty()) return resolve(url, true);
-  Result<Address> address = unix_address(url);
+Addresses without_resolver(const Place& place) {
+  if (!place.host.empty()) return resolve(place, true);
+  Result<Address> address = unix_address(place);
   if (!address) return std::move(address).error();
   return std::vector<Address>{*address};
 }
 
 // False: the system has no thread. What the thread has, it owns: it may outlive all else.
 bool ask_resolver(const std::shared_ptr<Known>& known) {
-  const auto ask = [url = known->url, loop = known->loop, weak = std::weak_ptr(known)] {
-    Addresses addresses = resolve(url);
+  const auto ask = [place = known->place, loop = known->loop, weak = std::weak_ptr(known)] {
+    Addresses addresses = resolve(place);
     const std::shared_ptr<Reactor> still_there = loop.lock();
     if (still_there == nullptr) return;
     still_there->post([weak, addresses = std::move(addresses)]() mutable {
@@ -87,8 +87,8 @@ class Steps final : public std::enable_shared_from_this<Steps> {
 
   void look_up() {
     has_looked_up_ = true;
-    Addresses addresses = without_resolver(known_->url);
-    if (addresses || known_->url.host.empty()) return found(std::move(addresses));
+    Addresses addresses = without_resolver(known_->place);
+    if (addresses || known_->place.host.empty()) return found(std::move(addresses));
     if (!known_->is_resolving && !ask_resolver(known_)) {
       return end(make_error(Errc::unavailable, "no thread to resolve the name of Redis with"));
     }
@@ -110,7 +110,7 @@ class Steps final : public std::enable_shared_from_this<Steps> {
 
   void try_next(Error last) {
     if (!has_looked_up_) return look_up();
-    if (next_ == addresses_.size()) return end(cannot_connect(known_->url, std::move(last)));
+    if (next_ == addresses_.size()) return end(cannot_connect(known_->place, std::move(last)));
     // An address that does not answer must leave time for the others.
     const SteadyTime now = loop_.now();
     const auto share = (deadline_ - now) / static_cast<int>(addresses_.size() - next_);
@@ -238,10 +238,10 @@ class SocketLoopConnector final : public LoopConnector {
 
 }  // namespace
 
-std::unique_ptr<LoopConnector> make_loop_connector(RedisUrl url,
+std::unique_ptr<LoopConnector> make_loop_connector(Place place,
                                                    std::shared_ptr<const TlsContext> tls,
                                                    const std::shared_ptr<Reactor>& loop) {
-  auto known = std::make_shared<Known>(Known{std::move(url), std::move(tls), loop});
+  auto known = std::make_shared<Known>(Known{std::move(place), std::move(tls), loop});
   return std::make_unique<SocketLoopConnector>(std::move(known), *loop);
 }
 

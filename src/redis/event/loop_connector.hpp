@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "redis_url.hpp"
+#include "place.hpp"
 #include "transport.hpp"
 #include "websession/async/callback.hpp"
 #include "websession/async/reactor.hpp"
@@ -36,6 +36,10 @@ class LoopConnector {
   // Errors: those of Connector::connect.
   virtual std::unique_ptr<Attempt> connect(SteadyTime deadline, Callback<void(Made)> made) = 0;
   virtual void forget_address() noexcept {}
+  // `told`: each time the server turns out to be another one by now, without anybody asking.
+  virtual void when_moved(Callback<void()> /*told*/) {}
+  // Nothing of it is on the loop any more. Of no use from then on.
+  virtual void close() noexcept {}
 };
 
 class TlsContext;
@@ -45,7 +49,7 @@ class TlsContext;
 // takes, on nobody's behalf if nobody waits any more; there is one at a time for each connector.
 //
 // `tls`: null, in plain text.
-std::unique_ptr<LoopConnector> make_loop_connector(RedisUrl url,
+std::unique_ptr<LoopConnector> make_loop_connector(Place place,
                                                    std::shared_ptr<const TlsContext> tls,
                                                    const std::shared_ptr<Reactor>& loop);
 

@@ -1,0 +1,130 @@
+#include "sentinel_group.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <stdexcept>
+#include <thread>
+
+namespace websession::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Waits for what other processes do. A Redis that becomes a replica hangs up on everybody, and
+// hiredis knows nothing of SIGPIPE.
+void wait_for(const char* what, const std::function<bool()>& is_so) {
+  const auto before = std::signal(SIGPIPE, SIG_IGN);
+  const auto tried = [&] {
+    try {
+      return is_so();
+    } catch (const std::runtime_error&) {
+      return false;
+    }
+  };
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  bool done = false;
+  while (!(done = tried()) && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  std::signal(SIGPIPE, before);
+  if (!done) throw std::runtime_error(what);
+}
+
+// A replica gets its first copy at once, and a Sentinel looks at all ten times a second.
+const std::vector<std::string> server_options{"--repl-diskless-sync-delay", "0"};
+const RedisProbe::Words quick{"SENTINEL",
+                              "DEBUG",
+                              "INFO-PERIOD",
+                              "100",
+                              "PING-PERIOD",
+                              "100",
+                              "ASK-PERIOD",
+                              "100",
+                              "PUBLISH-PERIOD",
+                              "100",
+                              "MIN-LINK-RECONNECT-PERIOD",
+                              "100"};
+
+// How much of the primary's stream of changes there is, by INFO.
+std::string offset_of(const std::string& info) {
+  const std::string name = "master_repl_offset:";
+  const std::size_t begin = info.find(name) + name.size();
+  return info.substr(begin, info.find('\r', begin) - begin);
+}
+
+}  // namespace
+
+std::unique_ptr<RedisServer> start_sentinel(int port, int quorum, const std::string& more,
+                                            std::optional<RedisTls> tls) {
+  const std::string file = "sentinel monitor mymaster 127.0.0.1 " + std::to_string(port) + " " +
+                           std::to_string(quorum) +
+                           "\nsentinel down-after-milliseconds mymaster 500\n"
+                           "sentinel failover-timeout mymaster 2000\n" +
+                           more;
+  return std::make_unique<RedisServer>(std::vector<std::string>{"--sentinel"}, std::move(tls),
+                                       file);
+}
+
+std::string sentinel_url(const std::vector<int>& ports) {
+  std::string url = "redis-sentinel://";
+  for (const int& port : ports) {
+    if (&port != &ports.front()) url += ",";
+    url += "127.0.0.1:" + std::to_string(port);
+  }
+  return url + "#mymaster";
+}
+
+SentinelGroup::SentinelGroup() {
+  servers_.push_back(std::make_unique<RedisServer>(server_options));
+  std::vector<std::string> replica = server_options;
+  for (const char* word : {"--replicaof", "127.0.0.1"}) replica.emplace_back(word);
+  replica.push_back(std::to_string(primary().port()));
+  servers_.push_back(std::make_unique<RedisServer>(replica));
+  for (int i = 0; i < 3; ++i) sentinels_.push_back(start_sentinel(primary().port(), 2));
+  for (const auto& sentinel : sentinels_) RedisProbe(*sentinel).text(quick);
+  settle();
+}
+
+std::string SentinelGroup::url() const {
+  std::vector<int> ports;
+  ports.reserve(sentinels_.size());
+  for (const auto& sentinel : sentinels_) ports.push_back(sentinel->port());
+  return sentinel_url(ports);
+}
+
+void SentinelGroup::settle() {
+  wait_for("the replica does not follow", [&] {
+    const std::string info = RedisProbe(replica()).text({"INFO", "replication"});
+    return info.find("master_link_status:up") != std::string::npos &&
+           offset_of(info) == offset_of(RedisProbe(primary()).text({"INFO", "replication"}));
+  });
+  for (const auto& sentinel : sentinels_) {
+    RedisProbe probe(*sentinel);
+    wait_for("a Sentinel does not see all", [&] {
+      return probe.text({"SENTINEL", "CKQUORUM", "mymaster"}).starts_with("OK 3") &&
+             probe.text({"INFO", "sentinel"}).find("status=ok") != std::string::npos &&
+             probe.text({"INFO", "sentinel"}).find("slaves=1") != std::string::npos;
+    });
+  }
+}
+
+void SentinelGroup::fail_over() {
+  const std::string next = std::to_string(replica().port());
+  primary().stop();
+  for (const auto& sentinel : sentinels_) {
+    RedisProbe probe(*sentinel);
+    wait_for("no failover", [&] {
+      const auto address = probe.list({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"});
+      return address.size() == 2 && address[1] == next;
+    });
+  }
+  primary_ = 1 - primary_;
+}
+
+void SentinelGroup::restore() {
+  replica().start();
+  settle();
+}
+
+}  // namespace websession::testing
