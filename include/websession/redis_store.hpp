@@ -55,6 +55,11 @@ struct RedisOptions {
   std::chrono::milliseconds connect_timeout = std::chrono::milliseconds(1500);
   // Every operation returns by then.
   std::chrono::milliseconds operation_timeout = std::chrono::milliseconds(500);
+  // Every write is answered when so many replicas have it as well (WAIT), at most 16: 0, as soon as
+  // the primary has it. When too few have it in time the write is there all the same, and
+  // `unavailable`, `maybe_applied`. What is acknowledged survives a failover to a replica that has
+  // it. Writes wait for each other then: what that costs is in docs/operations.md.
+  std::size_t replicas_to_wait_for = 0;
   std::size_t pending_max = 4096;  // operations in flight; more are refused as overloaded
   // Connections to the server, each made when it is first needed; 1 to 64. While no more threads
   // than this are inside, each has one of its own; more share one, which is faster.

@@ -37,6 +37,9 @@ struct Changed {
   bool put_back = false;
 };
 Result<Changed> decode_change(const Reply& reply, const Changes& changes);
+[[nodiscard]] inline bool has_written(const Result<Changed>& result) {
+  return result && !result->former && result->outcome.status == Outcome::Status::applied;
+}
 // Of an update without a script.
 ByShortcut<Result<Changed>> decode_shortcut(const Replies& replies);
 // Error: too_large (what the write has set was taken out again).
@@ -49,6 +52,9 @@ struct Erased {
   std::vector<std::string> principals{};
 };
 Result<Erased> decode_erase(const Reply& reply);
+[[nodiscard]] inline bool has_written(const Result<Erased>& result) {
+  return result && result->any;
+}
 
 Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply);
 // Of forget and strip: a number.

@@ -1,11 +1,13 @@
 // How the verbs of a store ask Redis, whoever sends the commands; and what is sent again.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include "pipeline.hpp"
+#include "replicas.hpp"
 #include "resp.hpp"
 #include "scripts.hpp"
 #include "server_error.hpp"
@@ -35,8 +37,9 @@ class CallDriver {
 // The commands of one verb, which all end by one deadline.
 class CallFlow final : public internal::Flow {
  public:
-  CallFlow(internal::Arena& arena, CallDriver& driver, SteadyTime until) noexcept
-      : Flow(arena), driver_(driver), until_(until) {}
+  CallFlow(internal::Arena& arena, CallDriver& driver, SteadyTime until,
+           const Replicas& waits_for = {}) noexcept
+      : Flow(arena), driver_(driver), until_(until), waits_for_(waits_for) {}
   auto send(const Commands& commands) {
     const auto start = [this, &commands](internal::Answer<Result<Replies>>& answer) {
       return driver_.send(commands, until_, answer);
@@ -45,10 +48,13 @@ class CallFlow final : public internal::Flow {
   }
   auto send(Commands&&) = delete;
   [[nodiscard]] SteadyTime until() const noexcept { return until_; }
+  // For those who write.
+  [[nodiscard]] const Replicas& waits_for() const noexcept { return waits_for_; }
 
  private:
   CallDriver& driver_;
   const SteadyTime until_;
+  const Replicas waits_for_;
 };
 
 // What may be done again after its answer was lost.
@@ -59,6 +65,12 @@ Task<Result<Replies>> execute(CallFlow& flow, const Commands& commands, Repeat r
                               bool& repeated);
 // A read cannot be applied.
 Task<Result<Replies>> read(CallFlow& flow, const Commands& commands);
+
+// Whether a write that was answered so has written anything.
+template <class T>
+bool has_written(const Result<T>& result) {
+  return result.has_value();
+}
 
 template <class Decode>
 using Decoded = std::invoke_result_t<const Decode&, const Reply&, bool>;
@@ -78,9 +90,15 @@ Task<Decoded<Decode>> change(CallFlow& flow, Append append, Repeat repeat, Decod
     return Decoded<Decode>(std::move(error));
   };
   CallBy by = CallBy::hash;
-  const auto append_call = [&](std::string& out) { append(out, by); };
-  const Commands by_any_way(1, append_call, shortcuts);
-  const Commands by_script(1, append_call);
+  const Replicas& waits_for = flow.waits_for();
+  const bool waits = waits_for.count > 0;
+  const auto append_call = [&](std::string& out) {
+    append(out, by);
+    if (waits) append_wait(out, waits_for);
+  };
+  const Commands by_any_way =
+      waits ? Commands(2, append_call) : Commands(1, append_call, shortcuts);
+  const Commands by_script = waits ? Commands(2, append_call) : Commands(1, append_call);
   auto first = execute(flow, by_any_way, repeat, repeated);
   Result<Replies> replies = co_await first;
   if (replies && replies->way() != Way::plain) {
@@ -97,7 +115,12 @@ Task<Decoded<Decode>> change(CallFlow& flow, Append append, Repeat repeat, Decod
     replies = co_await with_source;
   }
   if (!replies) co_return knows_of_repeat(replies.error());
-  co_return knows_of_repeat(decode((*replies)[0], repeated));
+  Decoded<Decode> decoded = decode((*replies)[0], repeated);
+  if (waits && has_written(decoded)) {
+    std::optional<Error> too_few = decode_wait((*replies)[1], waits_for);
+    if (too_few) co_return knows_of_repeat(*std::move(too_few));
+  }
+  co_return knows_of_repeat(std::move(decoded));
 }
 
 template <class Append, class Decode>

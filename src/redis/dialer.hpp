@@ -16,6 +16,7 @@
 #include "breaker.hpp"
 #include "greeting.hpp"
 #include "pipeline.hpp"
+#include "replicas.hpp"
 #include "resp.hpp"
 #include "transport.hpp"
 #include "websession/clock.hpp"
@@ -26,6 +27,7 @@ namespace websession::redis {
 struct EngineOptions {
   std::chrono::milliseconds connect_timeout{};
   std::chrono::milliseconds operation_timeout{};
+  Replicas waits_for{};
   std::size_t pending_max = 0;
   std::size_t reply_bytes_max = 0;
   std::size_t connections = 1;

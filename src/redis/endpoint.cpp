@@ -15,6 +15,7 @@ using std::chrono::milliseconds;
 
 using internal::invalid;
 
+constexpr std::size_t replicas_max = 16;
 // While a failover goes on, each attempt to connect is a question to a Sentinel.
 constexpr milliseconds ask_sentinels_after{50};
 
@@ -28,6 +29,9 @@ Result<void> validate(const RedisOptions& options) {
     return invalid("operation_timeout: must be 1 ms to 1 minute");
   }
   if (options.pending_max == 0) return invalid("pending_max: must not be 0");
+  if (options.replicas_to_wait_for > replicas_max) {
+    return invalid("replicas_to_wait_for: must be 16 or less");
+  }
   if (options.connections == 0 || options.connections > 64) {
     return invalid("connections: must be 1 to 64");
   }
@@ -103,6 +107,7 @@ MakeConnector make_connector(const Endpoint& endpoint) {
 EngineOptions engine_options(const Login& login, const RedisOptions& options) {
   return {.connect_timeout = options.connect_timeout,
           .operation_timeout = options.operation_timeout,
+          .waits_for = {options.replicas_to_wait_for, options.operation_timeout},
           .pending_max = options.pending_max,
           .reply_bytes_max = options.record_bytes_max,
           .connections = options.connections,

@@ -39,7 +39,7 @@ class Engine {
   auto run(const Make& make) {
     internal::FrameMemory memory;
     Driver driver(*this);
-    CallFlow flow(memory.arena(), driver, deadline());
+    CallFlow flow(memory.arena(), driver, deadline(), options_.waits_for);
     return internal::finish(make(flow));
   }
 

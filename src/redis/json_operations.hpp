@@ -67,6 +67,9 @@ Result<std::optional<std::chrono::milliseconds>> decode_left(const Reply& reply)
 Result<void> decode_json_create(const Reply& reply);
 // Of update and rekey. None: it was applied. Else the keys hold this by now, and nothing was done.
 Result<std::optional<Held>> decode_swap(const Reply& reply);
+[[nodiscard]] inline bool has_written(const Result<std::optional<Held>>& result) {
+  return result.has_value() && !*result;
+}
 
 Result<internal::Ended<StoreKey>> decode_json_erase(const Reply& reply);
 

@@ -32,7 +32,9 @@ Result<redis::Endpoint> redis::hash_endpoint(std::string_view url, const RedisOp
       {all.create.source(), all.set.source(), all.count.source(), all.bound.source(),
        all.update.source(), all.rekey.source(), all.erase.source(), all.strip.source()});
   if (endpoint) {
-    endpoint->login.guarded = endpoint->login.transactions = !options.adopt_foreign_hashes;
+    // Shortcuts are for those who wait for nobody.
+    endpoint->login.guarded = endpoint->login.transactions =
+        !options.adopt_foreign_hashes && options.replicas_to_wait_for == 0;
   }
   return endpoint;
 }

@@ -26,7 +26,7 @@ class VerbRun final : private internal::TaskOwner<Result<T>>,
       : line_(std::move(line)),
         make_(std::move(make)),
         done_(std::move(done)),
-        flow_(memory_.arena(), *this, until) {}
+        flow_(memory_.arena(), *this, until, line_->options().waits_for) {}
 
   // On the loop, and never answered inside of this.
   void begin() { task_.begin(line_->loop(), flow_, make_); }
