@@ -46,13 +46,6 @@ const RedisProbe::Words quick{"SENTINEL",
                               "MIN-LINK-RECONNECT-PERIOD",
                               "100"};
 
-// How much of the primary's stream of changes there is, by INFO.
-std::string offset_of(const std::string& info) {
-  const std::string name = "master_repl_offset:";
-  const std::size_t begin = info.find(name) + name.size();
-  return info.substr(begin, info.find('\r', begin) - begin);
-}
-
 }  // namespace
 
 std::unique_ptr<RedisServer> start_sentinel(int port, int quorum, const std::string& more,
@@ -95,9 +88,9 @@ std::string SentinelGroup::url() const {
 
 void SentinelGroup::settle() {
   wait_for("the replica does not follow", [&] {
-    const std::string info = RedisProbe(replica()).text({"INFO", "replication"});
-    return info.find("master_link_status:up") != std::string::npos &&
-           offset_of(info) == offset_of(RedisProbe(primary()).text({"INFO", "replication"}));
+    RedisProbe probe(primary());
+    probe.text({"SET", "settled", "1", "EX", "60"});
+    return probe.integer({"WAIT", "1", "20"}) == 1;
   });
   for (const auto& sentinel : sentinels_) {
     RedisProbe probe(*sentinel);
