@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,7 @@ WEBSESSION_API_BEGIN
 namespace websession {
 
 class PrincipalIndex;  // principal_index.hpp
+class KeyPlacement;    // key_placement.hpp
 
 // The time to live of a record, counted by the store from the moment it writes; and who is listed
 // with it.
@@ -184,6 +186,8 @@ class SessionStore {
   // Which sessions a principal has: the store's index (principal_index.hpp), which lives as long
   // and keeps what it promises there. Null: it keeps none. Always the same.
   [[nodiscard]] virtual PrincipalIndex* index() noexcept { return nullptr; }
+  // Null: any key can become any other one. Always the same.
+  [[nodiscard]] virtual std::shared_ptr<const KeyPlacement> placement() const { return nullptr; }
 };
 
 // For authors of stores.

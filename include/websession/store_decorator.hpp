@@ -12,7 +12,7 @@ WEBSESSION_API_BEGIN
 namespace websession {
 
 // Passes every call on. What it does not override is the inner store's, its index of principals
-// included:
+// and its placement of keys included:
 //
 //   class ReadOnly final : public websession::StoreDecorator {
 //    public:
@@ -44,6 +44,9 @@ class StoreDecorator : public SessionStore {
     return inner_->erase(key, grace);
   }
   [[nodiscard]] PrincipalIndex* index() noexcept override { return inner_->index(); }
+  [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
+    return inner_->placement();
+  }
 
  protected:
   [[nodiscard]] SessionStore& inner() const noexcept { return *inner_; }

@@ -10,6 +10,7 @@
 #include "websession/fields.hpp"           // IWYU pragma: export
 #include "websession/flash.hpp"            // IWYU pragma: export
 #include "websession/http.hpp"             // IWYU pragma: export
+#include "websession/key_placement.hpp"    // IWYU pragma: export
 #include "websession/key_ring.hpp"         // IWYU pragma: export
 #include "websession/log_observer.hpp"     // IWYU pragma: export
 #include "websession/memory_store.hpp"     // IWYU pragma: export

@@ -76,7 +76,8 @@ PlanOptions plan_options(const SessionOptions& options) {
 
 }  // namespace
 
-Result<void> set_up(SessionContext& context, SessionOptions options, bool has_index) {
+Result<void> set_up(SessionContext& context, SessionOptions options, bool has_index,
+                    std::shared_ptr<const KeyPlacement> placement) {
   if (auto valid = validate(options); !valid) return valid;
   if (options.max_sessions_per_principal && !has_index) {
     Error error = no_principal_index();
@@ -91,7 +92,7 @@ Result<void> set_up(SessionContext& context, SessionOptions options, bool has_in
   }
   context.plan = plan_options(options);
   context.clock = options.clock ? options.clock : system_clock();
-  context.keys = SessionKeys(options.id_storage, options.id_namespace);
+  context.keys = SessionKeys(options.id_storage, options.id_namespace, std::move(placement));
   context.has_index = has_index;
   context.options = std::move(options);
   return {};

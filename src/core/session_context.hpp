@@ -54,6 +54,8 @@ struct SessionContext {
 using ContextPtr = std::shared_ptr<const SessionContext>;
 
 // Errors: invalid_argument, naming the option that is wrong and what would be right.
-Result<void> set_up(SessionContext& context, SessionOptions options, bool has_index);
+// `placement`: the store's.
+Result<void> set_up(SessionContext& context, SessionOptions options, bool has_index,
+                    std::shared_ptr<const KeyPlacement> placement = {});
 
 }  // namespace websession::internal

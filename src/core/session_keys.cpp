@@ -51,21 +51,27 @@ Forms forms(IdStorage storage, KeyForm seen) {
 
 }  // namespace
 
-StoreKey key_of(const SessionId& id, KeyForm form, std::string_view id_namespace) {
+StoreKey key_of(const SessionId& id, KeyForm form, std::string_view id_namespace,
+                const KeyPlacement* placement) {
   if (form == KeyForm::plain) return StoreKey(id);
   std::string text(id_namespace);
   if (!text.empty()) text += ':';
   text += id.secret();
-  return StoreKey(std::string(hashed_prefix) + encode_base64(sha256(text)));
+  const std::string tag = placement != nullptr ? placement->tag_of(id) : std::string();
+  return StoreKey(std::string(hashed_prefix) + tag + encode_base64(sha256(text)));
 }
 
 StoreKey SessionKeys::key_of(const SessionId& id, KeyForm form) const {
-  return internal::key_of(id, form, namespace_);
+  return internal::key_of(id, form, namespace_, placement_.get());
 }
 
 bool SessionKeys::is_key_of(const StoreKey& key, const SessionId& id) const {
   const bool is_hashed = key.secret().starts_with(hashed_prefix);
   return key == key_of(id, is_hashed ? KeyForm::hashed : KeyForm::plain);
+}
+
+Result<SessionId> SessionKeys::successor_of(const SessionId& id) const {
+  return placement_ != nullptr ? placement_->generate_beside(id) : SessionId::generate();
 }
 
 KeyForm SessionKeys::form_of_new() const noexcept {

@@ -2,6 +2,7 @@
 // holds (IdStorage) and the way from one such state to the next concern nobody else.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,18 +11,20 @@
 
 #include "store_flow.hpp"
 #include "websession/clock.hpp"
+#include "websession/key_placement.hpp"
 #include "websession/session_id.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::internal {
 
 // What the key of a session holds: its id, or "2:" and in base64url the SHA-256 of the id, with
-// "<namespace>:" before it if there is a namespace. Ids never contain ':', so no id from outside is
-// ever a hashed key, whatever IdFormat allows, and no two namespaces hash the same text.
+// "<namespace>:" before it if there is a namespace; and before the hash what keeps it where the
+// plain key is, if the store needs that (KeyPlacement). Ids never contain ':', so no id from
+// outside is ever a hashed key, whatever IdFormat allows, and no two namespaces hash the same text.
 enum class KeyForm { plain, hashed };
 
-[[nodiscard]] StoreKey key_of(const SessionId& id, KeyForm form,
-                              std::string_view id_namespace = {});
+[[nodiscard]] StoreKey key_of(const SessionId& id, KeyForm form, std::string_view id_namespace = {},
+                              const KeyPlacement* placement = nullptr);
 
 // A session has one of its two keys at a time, and only ever moves from the plain to the hashed
 // one. So whoever asks for the plain one first and for the hashed one then cannot miss it.
@@ -30,13 +33,16 @@ enum class KeyForm { plain, hashed };
 class SessionKeys {
  public:
   SessionKeys() = default;
-  SessionKeys(IdStorage storage, std::string id_namespace) noexcept
-      : storage_(storage), namespace_(std::move(id_namespace)) {}
+  SessionKeys(IdStorage storage, std::string id_namespace,
+              std::shared_ptr<const KeyPlacement> placement = {}) noexcept
+      : storage_(storage), namespace_(std::move(id_namespace)), placement_(std::move(placement)) {}
 
   [[nodiscard]] StoreKey key_of(const SessionId& id, KeyForm form) const;
   // Of either form.
   [[nodiscard]] bool is_key_of(const StoreKey& key, const SessionId& id) const;
 
+  // A new id for the session of this one. Error: no_randomness.
+  [[nodiscard]] Result<SessionId> successor_of(const SessionId& id) const;
   // The form of new ids.
   [[nodiscard]] KeyForm form_of_new() const noexcept;
   [[nodiscard]] StoreKey key_of_new(const SessionId& id) const { return key_of(id, form_of_new()); }
@@ -80,6 +86,7 @@ class SessionKeys {
  private:
   IdStorage storage_ = IdStorage::plain;
   std::string namespace_{};
+  std::shared_ptr<const KeyPlacement> placement_{};  // null: the store needs none
 };
 
 // What a store holds under an id, and in which form of its key.

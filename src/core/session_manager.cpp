@@ -38,7 +38,8 @@ Result<SessionManager> SessionManager::make(std::shared_ptr<SessionStore> store,
   if (!store) return internal::invalid("store: must not be null");
   auto shared = std::make_shared<Shared>();
   internal::SessionContext& context = shared->context;
-  auto set_up = internal::set_up(context, std::move(options), store->index() != nullptr);
+  auto set_up =
+      internal::set_up(context, std::move(options), store->index() != nullptr, store->placement());
   if (!set_up) return std::move(set_up).error();
   const std::shared_ptr<Observer>& observer = context.options.observer;
   shared->store =

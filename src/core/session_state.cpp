@@ -557,7 +557,7 @@ void SessionState::created_as(SessionId id, Fields fields, WallTime created, mil
 
 Result<SessionState::Move> SessionState::begin_move(bool readable) {
   if (next_id_) return Move{*next_id_, true, next_readable_};
-  Result<SessionId> id = SessionId::generate();
+  Result<SessionId> id = context_->keys.successor_of(stored_->id);
   if (!id) return std::move(id).error();
   next_id_ = *std::move(id);
   next_readable_ = readable;

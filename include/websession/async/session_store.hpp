@@ -98,6 +98,8 @@ class AsyncSessionStore {
 
   // Null: it keeps none. Always the same.
   [[nodiscard]] virtual AsyncPrincipalIndex* index() noexcept { return nullptr; }
+  // As SessionStore::placement.
+  [[nodiscard]] virtual std::shared_ptr<const KeyPlacement> placement() const { return nullptr; }
   // A store that never waits, which may be called in place of this one, on any thread. Null: there
   // is none. Always the same.
   [[nodiscard]] virtual SessionStore* immediate() noexcept { return nullptr; }

@@ -65,6 +65,9 @@ class DecoratingStore final : public AsyncSessionStore, private AsyncPrincipalIn
       inner_->erase(key, grace, call, std::move(done));
     }
   }
+  [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
+    return inner_->placement();
+  }
   [[nodiscard]] AsyncPrincipalIndex* index() noexcept override {
     if constexpr (has_all) {
       return inner_->index() != nullptr ? this : nullptr;

@@ -13,6 +13,9 @@ class ImmediateStore final : public AsyncSessionStore, private AsyncPrincipalInd
       : AsyncSessionStore(std::move(reactors)), store_(std::move(store)) {}
 
   [[nodiscard]] SessionStore* immediate() noexcept override { return store_.get(); }
+  [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
+    return store_->placement();
+  }
   [[nodiscard]] AsyncPrincipalIndex* index() noexcept override {
     return store_->index() != nullptr ? this : nullptr;
   }

@@ -103,7 +103,8 @@ Result<AsyncSessionManager> AsyncSessionManager::make(std::shared_ptr<AsyncSessi
                                                       SessionOptions options) {
   if (!store) return internal::invalid("store: must not be null");
   auto context = std::make_shared<internal::SessionContext>();
-  auto set_up = internal::set_up(*context, std::move(options), store->index() != nullptr);
+  auto set_up =
+      internal::set_up(*context, std::move(options), store->index() != nullptr, store->placement());
   if (!set_up) return std::move(set_up).error();
   const std::shared_ptr<Observer>& observer = context->options.observer;
   if (observer) store = internal::observe(std::move(store), observer, context->clock);

@@ -198,6 +198,9 @@ class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalInde
     }
   }
 
+  [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
+    return (*pool_)->store().placement();
+  }
   [[nodiscard]] AsyncPrincipalIndex* index() noexcept override {
     return (*pool_)->store().index() != nullptr ? this : nullptr;
   }
