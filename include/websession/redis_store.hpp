@@ -58,7 +58,8 @@ struct RedisOptions {
   // Every write is answered when so many replicas have it as well (WAIT), at most 16: 0, as soon as
   // the primary has it. When too few have it in time the write is there all the same, and
   // `unavailable`, `maybe_applied`. What is acknowledged survives a failover to a replica that has
-  // it. Writes wait for each other then: what that costs is in docs/operations.md.
+  // it. Whatever is asked on a connection waits for its writes then, and nothing is repeated: what
+  // that costs is in docs/operations.md.
   std::size_t replicas_to_wait_for = 0;
   std::size_t pending_max = 4096;  // operations in flight; more are refused as overloaded
   // Connections to the server, each made when it is first needed; 1 to 64. While no more threads

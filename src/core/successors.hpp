@@ -57,6 +57,11 @@ struct Ended {
   bool any = false;
   std::optional<Key> successor{};  // the chain is longer; nothing was ended yet
 };
+// For those who ask what a call has come to.
+template <class Key>
+[[nodiscard]] bool has_written(const Result<Ended<Key>>& result) {
+  return result && result->any;
+}
 
 // Ends the session that a key leads to:
 //

@@ -92,6 +92,8 @@ Task<Decoded<Decode>> change(CallFlow& flow, Append append, Repeat repeat, Decod
   CallBy by = CallBy::hash;
   const Replicas& waits_for = flow.waits_for();
   const bool waits = waits_for.count > 0;
+  // What finds that it was applied before writes nothing, and waits for nobody.
+  if (waits) repeat = Repeat::only_if_not_applied;
   const auto append_call = [&](std::string& out) {
     append(out, by);
     if (waits) append_wait(out, waits_for);

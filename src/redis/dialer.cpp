@@ -43,8 +43,10 @@ Result<std::shared_ptr<Connection>> Dialer::dial(SteadyTime deadline) {
   dialing_ = true;
   lock.unlock();
   if (forget_address_.exchange(false)) connector_->forget_address();
-  Result<std::shared_ptr<Connection>> made =
-      connect(std::min(deadline, start + options_.connect_timeout));
+  const SteadyTime until = std::min(deadline, start + options_.connect_timeout);
+  Result<std::shared_ptr<Connection>> made = connect(until);
+  // The server has moved meanwhile.
+  if (made && (*made)->generation != generation_) made = connect(until);
   lock.lock();
   dialing_ = false;
   idle_.notify_all();
@@ -77,7 +79,7 @@ Result<std::shared_ptr<Connection>> Dialer::connect(SteadyTime deadline) noexcep
         greeting.reopened();
         break;
       case Greeting::Next::failed:
-        if (greeting.is_replica()) connector_->forget_address();
+        if (login_.must_be_primary) connector_->forget_address();
         return greeting.error();
       case Greeting::Next::done:
         connection.is_near = greeting.is_near();
@@ -94,10 +96,15 @@ Result<std::shared_ptr<Connection>> Dialer::connect(SteadyTime deadline) noexcep
 }
 
 // A connection on which nothing has been said.
-Result<std::shared_ptr<Connection>> Dialer::open(SteadyTime deadline) const {
-  const std::uint64_t generation = generation_;
+Result<std::shared_ptr<Connection>> Dialer::open(SteadyTime deadline) {
+  std::uint64_t generation = generation_;
   Result<std::unique_ptr<Transport>> transport = connector_->connect(deadline);
   if (!transport) return std::move(transport).error();
+  if (connector_->has_found_another()) {
+    // The others are still connected to the one before.
+    std::uint64_t before = generation;
+    if (generation_.compare_exchange_strong(before, generation + 1)) ++generation;
+  }
   return std::shared_ptr<Connection>(new Connection{.transport = *std::move(transport),
                                                     .generation = generation,
                                                     .parser = ReplyParser(options_.reply_bytes_max),

@@ -78,7 +78,7 @@ class Dialer {
 
  private:
   Result<std::shared_ptr<Connection>> connect(SteadyTime deadline) noexcept;
-  Result<std::shared_ptr<Connection>> open(SteadyTime deadline) const;
+  Result<std::shared_ptr<Connection>> open(SteadyTime deadline);
 
   const std::shared_ptr<Connector> connector_;
   const Login login_;

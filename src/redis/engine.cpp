@@ -49,7 +49,7 @@ Result<Replies> Engine::send(const Commands& commands, SteadyTime until) {
   Lanes& mine = lanes();
   const std::uint64_t generation = mine.generation();
   Result<Replies> result = mine.execute(commands, until);
-  if (result && refers_elsewhere(*result)) mine.renew(generation);
+  if (result && refers_elsewhere(*result, login_.must_be_primary)) mine.renew(generation);
   return result;
 }
 

@@ -203,7 +203,6 @@ void Greeting::judge_login(const std::vector<Reply>& replies, std::optional<Erro
     if (is_error(replies[i])) return fail(refusal(login_exchange_.name(i), replies[i].text()));
   }
   if (login_.must_be_primary && replies.size() >= decisive_ && !is_primary(replies)) {
-    is_replica_ = true;
     return fail(replica());
   }
   if (!failed) return probes_ ? begin_probes() : begin_pings();

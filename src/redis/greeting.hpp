@@ -71,8 +71,6 @@ class Greeting {
 
   // When it has failed.
   [[nodiscard]] const Error& error() const noexcept { return *error_; }
-  // It has failed because the primary is elsewhere.
-  [[nodiscard]] bool is_replica() const noexcept { return is_replica_; }
   // When it is done.
   [[nodiscard]] const Abilities& abilities() const noexcept { return abilities_; }
   // The answer to a PING came so fast that giving the processor away beats sleeping.
@@ -107,7 +105,6 @@ class Greeting {
   std::optional<Error> error_{};
   Abilities abilities_{};
   bool is_near_ = false;
-  bool is_replica_ = false;
 };
 
 }  // namespace websession::redis

@@ -7,9 +7,9 @@
 namespace websession::redis {
 
 void append_wait(std::string& out, const Replicas& replicas) {
-  // The server answers in time that it was too long, though it looks ten times a second only; and 0
-  // would be without an end.
-  const auto most = std::max(replicas.operation_timeout / 2, std::chrono::milliseconds(1));
+  // The server answers in time that it was too long, though it looks ten times a second only, and a
+  // verb may take two rounds; and 0 would be without an end.
+  const auto most = std::max(replicas.operation_timeout / 3, std::chrono::milliseconds(1));
   append_command(out, [&](auto& sink) {
     sink.word("WAIT");
     sink.number(static_cast<std::int64_t>(replicas.count));

@@ -1,7 +1,9 @@
 #include "sentinel_connector.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <list>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -20,20 +22,59 @@ using SteadyClock = std::chrono::steady_clock;
 // So seldom does a caller look whether a Sentinel has said something: it is a system call.
 constexpr std::chrono::milliseconds look_pause{100};
 
+// Those to one place each: each tries the address that worked last time first.
+class Connectors {
+ public:
+  explicit Connectors(std::shared_ptr<const TlsContext> tls) : tls_(std::move(tls)) {}
+
+  Connector& at(const Place& place) {
+    const auto found =
+        std::find_if(all_.begin(), all_.end(), [&](const One& one) { return one.place == place; });
+    if (found != all_.end()) {
+      all_.splice(all_.begin(), all_, found);
+    } else {
+      all_.push_front({place, make_place_connector(place, tls_)});
+      if (all_.size() > kept_max) all_.pop_back();
+    }
+    return *all_.front().connector;
+  }
+
+ private:
+  static constexpr std::size_t kept_max = 64;
+  struct One {
+    Place place;
+    std::unique_ptr<Connector> connector;
+  };
+  const std::shared_ptr<const TlsContext> tls_;
+  std::list<One> all_{};  // the one that was used last comes first
+};
+
 class SentinelConnector final : public Connector {
  public:
   explicit SentinelConnector(const Endpoint& endpoint)
-      : tls_(endpoint.tls),
-        sentinel_tls_(endpoint.sentinel_tls),
-        sentinels_(endpoint.url.places, endpoint.url.primary, endpoint.sentinel_login) {}
+      : sentinels_(endpoint.url.places, endpoint.url.primary, endpoint.sentinel_login),
+        to_sentinels_(endpoint.sentinel_tls),
+        to_redis_(endpoint.tls) {}
 
   Result<std::unique_ptr<Transport>> connect(SteadyTime deadline) override {
     const std::lock_guard lock(mutex_);
+    has_found_another_ = false;
+    // All of them together leave half of the time for Redis itself.
+    const SteadyTime now = SteadyClock::now();
+    const SteadyTime until = now + (deadline - now) / 2;
     sentinels_.begin();
-    while (sentinels_.next() == Sentinels::Next::ask) ask(deadline);
+    while (sentinels_.next() == Sentinels::Next::ask) ask(until);
     if (sentinels_.next() == Sentinels::Next::failed) return sentinels_.error();
-    return make_place_connector(sentinels_.place(), tls_)->connect(deadline);
+    auto transport = to_redis_.at(sentinels_.place()).connect(deadline);
+    if (!transport) {
+      sentinels_.disprove();
+      return transport;
+    }
+    has_found_another_ = connected_to_ && *connected_to_ != sentinels_.place();
+    connected_to_ = sentinels_.place();
+    return transport;
   }
+  [[nodiscard]] bool has_found_another() const noexcept override { return has_found_another_; }
 
   void forget_address() noexcept override {
     const std::lock_guard lock(mutex_);
@@ -44,19 +85,28 @@ class SentinelConnector final : public Connector {
     const SteadyTime now = SteadyClock::now();
     if (now < next_look_.load(std::memory_order_relaxed)) return false;
     const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock.owns_lock() || !notice_) return false;
+    if (!lock.owns_lock()) return false;
     next_look_ = now + look_pause;
+    return std::exchange(was_told_, false) || is_told();
+  }
+
+ private:
+  bool is_told() noexcept {
+    if (!notice_) return false;
     const SentinelNotice::Seen seen = notice_->look(sentinels_);
     if (seen == SentinelNotice::Seen::ended) notice_.reset();
     return seen == SentinelNotice::Seen::moved;
   }
 
- private:
-  // One that does not answer must leave time for the others, and for Redis itself.
+  // One that does not answer must leave time for the others.
   void ask(SteadyTime deadline) {
     const SteadyTime now = SteadyClock::now();
     const SteadyTime until = now + (deadline - now) / 2;
-    auto transport = make_place_connector(sentinels_.asked(), sentinel_tls_)->connect(until);
+    if (now >= deadline) {
+      sentinels_.came({}, make_error(Errc::timeout, "there was no time left to ask them"));
+      return;
+    }
+    auto transport = to_sentinels_.at(sentinels_.asked()).connect(until);
     if (!transport) {
       sentinels_.came({}, std::move(transport).error());
       return;
@@ -65,13 +115,18 @@ class SentinelConnector final : public Connector {
     std::vector<Reply> replies;
     const std::optional<Error> failed =
         run(**transport, parser, sentinels_.question(), until, replies);
-    if (sentinels_.came(replies, failed)) notice_.emplace(*std::move(transport));
+    if (!sentinels_.came(replies, failed)) return;
+    was_told_ = was_told_ || is_told();  // the last one's word counts, too
+    notice_.emplace(*std::move(transport));
   }
 
-  const std::shared_ptr<const TlsContext> tls_;
-  const std::shared_ptr<const TlsContext> sentinel_tls_;
   std::mutex mutex_;
   Sentinels sentinels_;
+  Connectors to_sentinels_;
+  Connectors to_redis_;
+  std::optional<Place> connected_to_{};
+  bool has_found_another_ = false;  // read by whoever has connected
+  bool was_told_ = false;
   std::optional<SentinelNotice> notice_{};
   std::atomic<SteadyTime> next_look_{SteadyTime()};
 };

@@ -92,15 +92,20 @@ bool Sentinels::came(const std::vector<Reply>& replies, const std::optional<Erro
 void Sentinels::turn_down(const Error& error) {
   // What somebody has to mend is worth more than one that is away.
   if (!error_ || error_->code != Errc::rejected) error_ = error;
-  disprove();
+  ask_another_first();
   if (++asked_in_vain_ < known_.size()) return;
-  // While none of them answers, it may be where it was.
-  const bool goes_on = place_ && error_->code != Errc::rejected;
-  next_ = goes_on ? Next::connect : Next::failed;
+  // While none of them tells, it may be where it was.
+  next_ = place_ ? Next::connect : Next::failed;
   error_->detail = "no Sentinel of the URL tells where Redis is: " + error_->detail;
 }
 
-void Sentinels::disprove() { std::rotate(known_.begin(), known_.begin() + 1, known_.end()); }
+void Sentinels::disprove() {
+  if (next_ != Next::ask) ask_another_first();
+}
+
+void Sentinels::ask_another_first() {
+  std::rotate(known_.begin(), known_.begin() + 1, known_.end());
+}
 
 // None: it has told.
 std::optional<Error> Sentinels::take(const std::vector<Reply>& replies) {

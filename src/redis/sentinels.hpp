@@ -42,7 +42,7 @@ class Sentinels {
   [[nodiscard]] const Place& place() const noexcept { return *place_; }
   [[nodiscard]] const Error& error() const noexcept { return *error_; }
 
-  // What was told last is not so (any more): another one is asked first.
+  // What was told last is not so (any more): another one is asked first. Not while one is asked.
   void disprove();
 
   // The question subscribes to what they tell by themselves, if that is allowed. Whether this is
@@ -56,6 +56,7 @@ class Sentinels {
   [[nodiscard]] std::optional<Error> take(const std::vector<Reply>& replies);
   void learn(const Reply& others);
   void turn_down(const Error& error);
+  void ask_another_first();
 
   const std::vector<Place> named_;
   const std::string primary_;
@@ -63,7 +64,7 @@ class Sentinels {
   std::size_t steps_before_ = 0;   // of the login
   std::vector<Place> known_;       // in the order in which they are asked
   std::size_t asked_in_vain_ = 0;  // in this attempt; they are the last ones
-  Next next_ = Next::ask;
+  Next next_ = Next::failed;
   std::optional<Place> place_{};
   std::optional<Error> error_{};
 };

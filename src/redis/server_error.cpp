@@ -137,9 +137,12 @@ bool is_wrong_server(std::string_view text) {
 
 bool is_wrong_type(std::string_view text) { return first_word(text) == "WRONGTYPE"; }
 
-bool refers_elsewhere(std::span<const Reply> replies) {
-  return std::any_of(replies.begin(), replies.end(), [](const Reply& reply) {
-    return reply.type() == Reply::Type::error && is_wrong_server(reply.text());
+bool refers_elsewhere(std::span<const Reply> replies, bool by_sentinel) {
+  return std::any_of(replies.begin(), replies.end(), [by_sentinel](const Reply& reply) {
+    if (reply.type() != Reply::Type::error) return false;
+    const Meaning* meaning = by_sentinel ? meaning_of(reply.text()) : nullptr;
+    const bool is_alone = meaning != nullptr && meaning->word == "NOREPLICAS";
+    return is_alone || is_wrong_server(reply.text());
   });
 }
 

@@ -20,8 +20,9 @@ Error unexpected_reply(bool maybe_applied = false);
 // ask is elsewhere by now.
 bool is_wrong_server(std::string_view text);
 
-// Whether one of the replies says so.
-bool refers_elsewhere(std::span<const Reply> replies);
+// Whether one of the replies says so. `by_sentinel`: or that its replicas have gone, perhaps with
+// another one.
+bool refers_elsewhere(std::span<const Reply> replies, bool by_sentinel = false);
 
 // It is a node of a Redis Cluster.
 bool is_of_cluster(std::string_view text);

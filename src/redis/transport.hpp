@@ -64,6 +64,8 @@ class Connector {
   virtual Result<std::unique_ptr<Transport>> connect(SteadyTime deadline) = 0;
   // The server at the address that worked is not the right one any more: look it up again.
   virtual void forget_address() noexcept {}
+  // Whether the last connect() has led to another server than the one before it.
+  [[nodiscard]] virtual bool has_found_another() const noexcept { return false; }
   // Whether the server is another one by now, as far as that is known without asking. Any thread
   // may call it, at any time, and often.
   virtual bool has_moved() noexcept { return false; }

@@ -438,6 +438,58 @@ TEST_F(EventLineTest, AServerThatHasMovedGetsNothingMore) {
   expect_echo(last, "last");
 }
 
+// Also while it is at the other end of a connection that is not ready yet.
+TEST_F(EventLineTest, AMoveThatIsToldWhileConnectingIsFollowed) {
+  server->silent_connects = true;
+  const AskedPtr connecting = ask("connecting", milliseconds(200));
+  loop.turns(3);
+  server->silent_connects = false;
+  connector->told();
+  loop.turns(6);
+  expect_echo(connecting, "connecting");
+  EXPECT_EQ(server->connects, 1) << "the silent one was given up";
+
+  loop.advance(std::chrono::seconds(11));  // idle for so long, it is asked first
+  server->silent = true;
+  const AskedPtr asking = ask("asking", milliseconds(200));
+  loop.turns(3);
+  server->silent = false;
+  connector->told();
+  loop.turns(6);
+  expect_echo(asking, "asking");
+  EXPECT_EQ(server->connects, 2);
+}
+
+// What was asked on a connection that has been left says nothing about the next one.
+TEST_F(EventLineTest, ASilentServerThatWasLeftIsNoReasonToLeaveTheNextOne) {
+  expect_echo(
+      [&] {
+        const AskedPtr first = ask("first");
+        loop.turns(6);
+        return first;
+      }(),
+      "first");
+  server->silent = true;
+  std::vector<AskedPtr> unanswered;
+  for (int i = 0; i < 3; ++i) {
+    unanswered.push_back(ask("unanswered", milliseconds(60 * (i + 1))));
+    loop.turns(1);
+  }
+  connector->told();
+  server->silent = false;
+  const AskedPtr next = ask("next");
+  loop.turns(6);
+  expect_echo(next, "next");
+  const int connects = server->connects;
+  loop.advance(milliseconds(200));
+  for (const AskedPtr& asked : unanswered) expect_error(asked, Errc::timeout, true);
+  const AskedPtr last = ask("last");
+  loop.turns(6);
+  expect_echo(last, "last");
+  EXPECT_EQ(server->connects, connects) << "the good one stays";
+  EXPECT_EQ(connector->forgotten, 0);
+}
+
 TEST_F(EventLineTest, GarbageEndsTheConnectionAndIsTheFaultOfWhoeverItWasFor) {
   ask("warm up");
   loop.turns(6);

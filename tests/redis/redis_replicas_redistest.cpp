@@ -78,6 +78,24 @@ TEST_F(RedisReplicas, TooFewAreAnHonestErrorInTime) {
   EXPECT_TRUE(store->load(key).value());
 }
 
+// What only finds the way to a session writes nothing yet.
+TEST_F(RedisReplicas, TooFewOfThemKeepNobodySignedInOnThePrimary) {
+  RedisJsonOptions options;
+  options.redis.clock = clock;
+  options.redis.replicas_to_wait_for = 1;
+  options.redis.operation_timeout = milliseconds(600);
+  const StorePtr store = connect_redis_json(server->url(), options).value();
+  const StoreKey old = fresh_key();
+  const StoreKey now = fresh_key();
+  EXPECT_TRUE(store->create(old, fields(), minute).error().maybe_applied);
+  EXPECT_TRUE(store->rekey(old, now, {}, minute, {milliseconds(30'000)}).error().maybe_applied);
+  EXPECT_EQ(probe->integer({"EXISTS", "sess:" + now.secret()}), 1);
+  const Result<bool> erased = store->erase(old, {milliseconds(10'000)});
+  ASSERT_FALSE(erased.has_value());
+  EXPECT_TRUE(erased.error().maybe_applied) << erased.error().message();
+  EXPECT_EQ(probe->integer({"EXISTS", "sess:" + now.secret()}), 0);
+}
+
 TEST_F(RedisReplicas, TheRightToWaitIsNamed) {
   probe->text({"ACL", "SETUSER", "app", "on", ">pw", "~sid_*", "+@all", "-wait"});
   const StorePtr store =

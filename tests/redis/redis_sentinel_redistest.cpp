@@ -1,6 +1,7 @@
 // Redis found through Sentinels: those that are well, those that are not, and a failover.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,7 +11,9 @@
 #include "certificates.hpp"
 #include "fake_sentinel.hpp"
 #include "redis_fixture.hpp"
+#include "reserved_port.hpp"
 #include "sentinel_group.hpp"
+#include "socket.hpp"
 
 namespace websession::testing {
 namespace {
@@ -169,6 +172,50 @@ TEST_F(RedisSentinel, AReplicaThatIsNamedGetsNothing) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::unavailable);
   EXPECT_NE(refused.error().detail.find("no primary"), std::string::npos) << refused.error().detail;
+}
+
+// It names a machine that is gone, and others know better.
+TEST_F(RedisSentinel, AServerThatIsNamedAndGoneIsAskedOfAnother) {
+  int nowhere = 0;
+  const redis::Descriptor reserved(reserve_port(nowhere));
+  const FakeSentinel stale(FakeSentinel::names(nowhere));
+  const FakeSentinel knowing(FakeSentinel::names(server->port()));
+  const StorePtr store =
+      connect_redis_later(url_of({&stale, &knowing}), patient(RedisOptions{.clock = clock}))
+          .value();
+  EXPECT_TRUE(is_on(*server, create(*store)));
+}
+
+// The default: a connection may take longer to make than a call may take.
+TEST_F(RedisSentinel, ASilentOneCostsNoCallMoreThanAPart) {
+  const FakeSentinel silent("");
+  const FakeSentinel knowing(FakeSentinel::names(server->port()));
+  RedisOptions options;
+  options.clock = clock;
+  options.connect_timeout = seconds(12);
+  options.operation_timeout = seconds(4);
+  const StorePtr store = connect_redis_later(url_of({&silent, &knowing}), options).value();
+  const Result<void> created = store->create(fresh_key(), fields(), minute);
+  EXPECT_TRUE(created) << created.error().message();
+}
+
+// A Sentinel tells one connection what it has not told the others.
+TEST_F(RedisSentinel, AllConnectionsAreToOneServer) {
+  if (on_a_loop()) GTEST_SKIP() << "a loop has one connection";
+  RedisServer next;
+  FakeSentinel sentinel(FakeSentinel::names(server->port()));
+  const StorePtr store = connect_to(url_of({&sentinel}));
+  EXPECT_TRUE(is_on(*server, create(*store)));
+  sentinel.answer_with(FakeSentinel::names(next.port()));
+  std::atomic<bool> found = false;
+  std::vector<std::thread> crowd;
+  for (int i = 0; i < 4; ++i) {
+    crowd.emplace_back([&] {
+      while (!found) found = is_on(next, create(*store)) || found;
+    });
+  }
+  for (std::thread& thread : crowd) thread.join();
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(is_on(next, create(*store)));
 }
 
 // The old primary is cut off from the Sentinels, and goes on answering.

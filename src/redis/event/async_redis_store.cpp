@@ -1,5 +1,6 @@
 #include "websession/async/redis_store.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "event/event_store.hpp"
@@ -91,8 +92,12 @@ class HashStore final : public RedisStoreOf<HashVerbs>, private AsyncPrincipalIn
 };
 
 std::unique_ptr<redis::LoopConnector> connector_of(const redis::Endpoint& endpoint,
-                                                   const std::shared_ptr<Reactor>& loop) {
-  if (endpoint.url.by_sentinel()) return redis::make_sentinel_loop_connector(endpoint, loop);
+                                                   const std::shared_ptr<Reactor>& loop,
+                                                   const RedisOptions& options) {
+  const auto ask_for = std::min(options.connect_timeout, options.operation_timeout) / 2;
+  if (endpoint.url.by_sentinel())
+    return redis::make_sentinel_loop_connector(endpoint, loop, ask_for);
+
   return redis::make_loop_connector(endpoint.url.places.front(), endpoint.tls, loop);
 }
 
@@ -102,9 +107,9 @@ std::shared_ptr<AsyncSessionStore> connected(std::shared_ptr<Store> store,
                                              const redis::Endpoint& endpoint,
                                              const RedisOptions& options) {
   for (const std::shared_ptr<Reactor>& loop : store->reactors()) {
-    store->lines().add(
-        std::make_shared<redis::EventLine>(loop, connector_of(endpoint, loop), endpoint.login,
-                                           redis::engine_options(endpoint.login, options)));
+    store->lines().add(std::make_shared<redis::EventLine>(
+        loop, connector_of(endpoint, loop, options), endpoint.login,
+        redis::engine_options(endpoint.login, options)));
   }
   return store;
 }

@@ -193,7 +193,7 @@ void EventLine::give(EventRequest& request) {
   const ConnectionPtr connection = std::move(request.connection);
   internal::Answer<Result<Replies>>& answer = request.answer;
   if (request.error) return answer.give(*std::move(request.error));
-  if (connection == connection_ && refers_elsewhere(request.replies)) {
+  if (connection == connection_ && refers_elsewhere(request.replies, login_.must_be_primary)) {
     connector_->forget_address();
     retire_connection();
   }
@@ -270,7 +270,7 @@ void EventLine::greet() {
       leave_connection(closed_by_peer());
       return connect();
     case Greeting::Next::failed:
-      if (greeting_->is_replica()) connector_->forget_address();
+      if (login_.must_be_primary) connector_->forget_address();
       return dial_failed(greeting_->error());
     case Greeting::Next::done:
       connection_->become_ready(greeting_->abilities());
@@ -341,9 +341,20 @@ void EventLine::retire_connection() {
 
 void EventLine::server_moved() {
   last_error_.reset();  // what failed was another server
-  if (state_ != State::ready) return;
-  retire_connection();
-  drop_retired();
+  switch (state_) {
+    case State::idle:
+      return;
+    case State::ready:
+      retire_connection();
+      return drop_retired();
+    case State::connecting:
+    case State::greeting:
+    case State::asking:
+      // Whoever is at the other end, it is the wrong one. Nothing is in flight there.
+      attempt_.reset();
+      leave_connection(closed_by_peer());
+      if (!waiting_.empty()) dial();
+  }
 }
 
 void EventLine::drop_retired() {
@@ -446,6 +457,7 @@ bool EventLine::expire(EventRequest& request) {
   Error error = no_answer(std::chrono::round<milliseconds>(request.until - request.since));
   error.maybe_applied = connection->pipeline().abandon(request);
   answer_with(request, std::move(error));
+  if (connection != connection_) return false;  // that one was left already
   // A server that has not given a reply for two whole timeouts will not do so any more: the path
   // may be dead without either side knowing.
   const SteadyTime silent_since = silence_.goes_on(connection->heard_at());

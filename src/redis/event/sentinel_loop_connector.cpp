@@ -1,6 +1,7 @@
 #include "event/sentinel_loop_connector.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <list>
 #include <optional>
 #include <utility>
@@ -43,8 +44,10 @@ class Connectors {
 // What all attempts share.
 class Known {
  public:
-  Known(const Endpoint& endpoint, const std::shared_ptr<Reactor>& loop)
-      : sentinels(endpoint.url.places, endpoint.url.primary, endpoint.sentinel_login),
+  Known(const Endpoint& endpoint, const std::shared_ptr<Reactor>& loop,
+        std::chrono::milliseconds time_to_ask)
+      : ask_for(time_to_ask),
+        sentinels(endpoint.url.places, endpoint.url.primary, endpoint.sentinel_login),
         to_sentinels(endpoint.sentinel_tls),
         to_redis(endpoint.tls),
         loop_(*loop),
@@ -68,6 +71,9 @@ class Known {
     told = {};
   }
 
+  // All Sentinels together have so much time: callers wait for a connection no longer than for
+  // anything else.
+  const std::chrono::milliseconds ask_for;
   Sentinels sentinels;
   Connectors to_sentinels;
   Connectors to_redis;
@@ -98,6 +104,7 @@ class Search final : public Attempt, private EventConnection::Host {
       : known_(std::move(known)),
         sentinels_(known_->sentinels),
         deadline_(deadline),
+        asks_until_(std::min(deadline, known_->loop().now() + known_->ask_for)),
         made_(std::move(made)),
         timer_(known_->loop().timer([this] { expire(); })) {
     sentinels_.begin();
@@ -112,19 +119,22 @@ class Search final : public Attempt, private EventConnection::Host {
       case Sentinels::Next::ask:
         return ask();
       case Sentinels::Next::connect:
-        attempt_ =
-            known_->to_redis.at(sentinels_.place(), known_->kept_loop())
-                .connect(deadline_, [this](LoopConnector::Made made) { end(std::move(made)); });
+        attempt_ = known_->to_redis.at(sentinels_.place(), known_->kept_loop())
+                       .connect(deadline_, [this](LoopConnector::Made made) {
+                         if (!made) sentinels_.disprove();
+                         end(std::move(made));
+                       });
         return;
       case Sentinels::Next::failed:
         return end(sentinels_.error());
     }
   }
 
-  // One that does not answer must leave time for the others, and for Redis itself.
+  // One that does not answer must leave time for the others.
   void ask() {
     const SteadyTime now = known_->loop().now();
-    until_ = now + (deadline_ - now) / 2;
+    until_ = now + (asks_until_ - now) / 2;
+
     attempt_ =
         known_->to_sentinels.at(sentinels_.asked(), known_->kept_loop())
             .connect(until_, [this](LoopConnector::Made made) { connected(std::move(made)); });
@@ -176,6 +186,7 @@ class Search final : public Attempt, private EventConnection::Host {
   const std::shared_ptr<Known> known_;
   Sentinels& sentinels_;
   const SteadyTime deadline_;
+  const SteadyTime asks_until_;
   SteadyTime until_{};
   Callback<void(LoopConnector::Made)> made_;
   std::unique_ptr<Timer> timer_;
@@ -201,8 +212,9 @@ class SentinelLoopConnector final : public LoopConnector {
 }  // namespace
 
 std::unique_ptr<LoopConnector> make_sentinel_loop_connector(const Endpoint& endpoint,
-                                                            const std::shared_ptr<Reactor>& loop) {
-  return std::make_unique<SentinelLoopConnector>(std::make_shared<Known>(endpoint, loop));
+                                                            const std::shared_ptr<Reactor>& loop,
+                                                            std::chrono::milliseconds ask_for) {
+  return std::make_unique<SentinelLoopConnector>(std::make_shared<Known>(endpoint, loop, ask_for));
 }
 
 }  // namespace websession::redis
