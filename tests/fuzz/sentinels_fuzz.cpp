@@ -46,6 +46,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   ReplyParser parser(4096);
   std::vector<Reply> all;
   static_cast<void>(parser.feed(input.rest(), all));
+  for (const Reply& reply : all) static_cast<void>(sentinels.tells_of_move(reply));
   std::size_t next = 0;
   for (std::int64_t round = 0; round < rounds; ++round) {
     sentinels.begin();
@@ -69,6 +70,5 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       websession::fuzz::require_printable(sentinels.error());
     }
   }
-  for (const Reply& reply : all) static_cast<void>(sentinels.tells_of_move(reply));
   return 0;
 }
