@@ -1,10 +1,7 @@
 #include "slots.hpp"
 
 #include <array>
-#include <optional>
 #include <vector>
-
-#include "random_bytes.hpp"
 
 namespace websession::redis {
 namespace {
@@ -70,16 +67,11 @@ const Tails& tails() {
   return made;
 }
 
-// Each as likely as the others. None: there is no randomness.
-std::optional<std::uint32_t> draw_below(std::uint32_t count) {
-  const std::uint32_t whole = UINT32_MAX - UINT32_MAX % count;
-  while (true) {
-    std::array<unsigned char, 4> bytes{};
-    if (!internal::fill_random(bytes)) return std::nullopt;
-    std::uint32_t value = 0;
-    for (const unsigned char byte : bytes) value = value << 8U | byte;
-    if (value < whole) return value % count;
-  }
+// The random bits of a tail.
+std::uint32_t bits_of(std::string_view tail) {
+  std::uint32_t bits = 0;
+  for (const char c : tail) bits = bits << 6U | static_cast<std::uint32_t>(alphabet.find(c));
+  return bits;
 }
 
 }  // namespace
@@ -96,20 +88,21 @@ Slot slot_of(std::string_view key) noexcept {
 }
 
 Result<SessionId> draw_id(std::string_view prefix, Slot slot) {
-  Result<SessionId> drawn = SessionId::generate();
-  if (!drawn) return drawn;
-  std::string text = drawn->secret().substr(0, head_characters);
-  const std::uint16_t head = crc16(text, crc16(prefix));
-  constexpr std::string_view nothing("\0\0\0", tail_characters);
-  const Slot own = slot ^ slot_by(crc16(nothing, head));
-  const Tails& all = tails();
-  const std::uint32_t count = all.begin[own + 1U] - all.begin[own];
-  const std::optional<std::uint32_t> chosen = draw_below(count);
-  if (!chosen) {
-    return make_error(Errc::no_randomness, "OpenSSL's random generator failed; no id was made");
+  while (true) {
+    Result<SessionId> drawn = SessionId::generate();
+    if (!drawn) return drawn;
+    const std::string_view all = drawn->secret();
+    const std::string_view head = all.substr(0, head_characters);
+    constexpr std::string_view nothing("\0\0\0", tail_characters);
+    const Slot own = slot ^ slot_by(crc16(nothing, crc16(head, crc16(prefix))));
+    const Tails& known = tails();
+    const std::uint32_t count = known.begin[own + 1U] - known.begin[own];
+    // The tail that was drawn chooses one of those that fit, each as likely as the others.
+    const std::uint32_t bits = bits_of(all.substr(head_characters));
+    if (bits >= tails_count - tails_count % count) continue;
+    const std::uint32_t tail = known.sorted[known.begin[own] + bits % count];
+    return *SessionId::parse(std::string(head) + tail_text(tail));
   }
-  text += tail_text(all.sorted[all.begin[own] + *chosen]);
-  return *SessionId::parse(text);
 }
 
 std::string tag_of(Slot slot) { return tail_text(tails().sorted[tails().begin[slot]]); }
