@@ -59,7 +59,7 @@ TEST_F(RedisReplicas, AWriteIsAnsweredWhenOneHasIt) {
 
 // The write is there, and nobody may rely on it.
 TEST_F(RedisReplicas, TooFewAreAnHonestErrorInTime) {
-  const milliseconds timeout(400);
+  const milliseconds timeout(1500);
   const StorePtr store = connect_waiting(server->url(), timeout);
   const StoreKey key = fresh_key();
   const auto start = SteadyClock::now();
@@ -83,7 +83,7 @@ TEST_F(RedisReplicas, TooFewOfThemKeepNobodySignedInOnThePrimary) {
   RedisJsonOptions options;
   options.redis.clock = clock;
   options.redis.replicas_to_wait_for = 1;
-  options.redis.operation_timeout = milliseconds(600);
+  options.redis.operation_timeout = milliseconds(1500);
   const StorePtr store = connect_redis_json(server->url(), options).value();
   const StoreKey old = fresh_key();
   const StoreKey now = fresh_key();
@@ -119,6 +119,7 @@ TEST_F(RedisReplicas, SixteenAreTheMost) {
 TEST_F(RedisReplicas, NoAcknowledgedWriteIsLostInAFailover) {
   SentinelGroup group;
   const StorePtr store = connect_waiting(group.url(), milliseconds(1000));
+  const StorePtr patient_store = connect_redis(group.url(), patient()).value();
   constexpr int threads = 8;
   struct Visitor {
     StoreKey key = fresh_key();
@@ -128,7 +129,7 @@ TEST_F(RedisReplicas, NoAcknowledgedWriteIsLostInAFailover) {
   std::vector<std::unique_ptr<Visitor>> visitors;
   for (int i = 0; i < threads; ++i) {
     visitors.push_back(std::make_unique<Visitor>());
-    ASSERT_TRUE(store->create(visitors.back()->key, fields({{"n", "0"}}), minute));
+    ASSERT_TRUE(patient_store->create(visitors.back()->key, fields({{"n", "0"}}), minute));
   }
   std::atomic<bool> ends = false;
   std::vector<std::thread> running;
