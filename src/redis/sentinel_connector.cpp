@@ -1,14 +1,13 @@
 #include "sentinel_connector.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <list>
 #include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "by_place.hpp"
 #include "exchange_io.hpp"
 #include "place_connector.hpp"
 #include "sentinel_notice.hpp"
@@ -26,27 +25,13 @@ constexpr std::chrono::milliseconds look_pause{100};
 class Connectors {
  public:
   explicit Connectors(std::shared_ptr<const TlsContext> tls) : tls_(std::move(tls)) {}
-
   Connector& at(const Place& place) {
-    const auto found =
-        std::find_if(all_.begin(), all_.end(), [&](const One& one) { return one.place == place; });
-    if (found != all_.end()) {
-      all_.splice(all_.begin(), all_, found);
-    } else {
-      all_.push_front({place, make_place_connector(place, tls_)});
-      if (all_.size() > kept_max) all_.pop_back();
-    }
-    return *all_.front().connector;
+    return all_.at(place, [&] { return make_place_connector(place, tls_); });
   }
 
  private:
-  static constexpr std::size_t kept_max = 64;
-  struct One {
-    Place place;
-    std::unique_ptr<Connector> connector;
-  };
   const std::shared_ptr<const TlsContext> tls_;
-  std::list<One> all_{};  // the one that was used last comes first
+  ByPlace<Connector> all_{};
 };
 
 class SentinelConnector final : public Connector {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <list>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "by_place.hpp"
 #include "event/event_connection.hpp"
 #include "sentinel_notice.hpp"
 #include "sentinels.hpp"
@@ -18,27 +18,14 @@ namespace {
 class Connectors {
  public:
   explicit Connectors(std::shared_ptr<const TlsContext> tls) : tls_(std::move(tls)) {}
-
   LoopConnector& at(const Place& place, const std::shared_ptr<Reactor>& loop) {
-    const auto found =
-        std::find_if(all_.begin(), all_.end(), [&](const One& one) { return one.place == place; });
-    if (found != all_.end()) {
-      all_.splice(all_.begin(), all_, found);
-    } else {
-      all_.push_front({place, make_loop_connector(place, tls_ ? tls_->at(place) : nullptr, loop)});
-      if (all_.size() > kept_max) all_.pop_back();
-    }
-    return *all_.front().connector;
+    return all_.at(
+        place, [&] { return make_loop_connector(place, tls_ ? tls_->at(place) : nullptr, loop); });
   }
 
  private:
-  static constexpr std::size_t kept_max = 64;
-  struct One {
-    Place place;
-    std::unique_ptr<LoopConnector> connector;
-  };
   const std::shared_ptr<const TlsContext> tls_;
-  std::list<One> all_{};  // the one that was used last comes first
+  ByPlace<LoopConnector> all_{};
 };
 
 // What all attempts share.
