@@ -165,11 +165,17 @@ TEST_P(CounterOfOneThread, ServesTwoHundredVisitorsThroughAnOutageOfTenSeconds) 
   for (const auto& visitor : visitors) visitor->ask();
   health.ask();
   const auto begun = [](const Visitor& visitor) { return visitor.counted > 0; };
-  for (const auto end = SteadyClock::now() + seconds(20); !all(begun);) {
+  for (const auto end = SteadyClock::now() + seconds(60); !all(begun);) {
     ASSERT_LT(SteadyClock::now(), end) << "not all are served";
     run_for(milliseconds(50));
   }
-  for (const auto& visitor : visitors) visitor->failed = 0;
+  // What the first requests waited for is their turn to be accepted, one connection a turn of the
+  // loop: with a slow build (sanitizers) that takes seconds, and no outage is to blame.
+  for (const auto& visitor : visitors) {
+    visitor->failed = 0;
+    visitor->slowest = milliseconds(0);
+  }
+  health.slowest = milliseconds(0);
 
   redis.pause();
   const int healthy_before = health.counted;
