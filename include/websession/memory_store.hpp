@@ -80,7 +80,8 @@ class MemoryStore final : public SessionStore, public PrincipalIndex {
   [[nodiscard]] PrincipalIndex* index() noexcept override { return this; }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override;
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override;
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                      BeingMade made) override;
   Result<void> end_frozen(const StoreKey& key) override;
 
   // Removes sessions that have expired, at most so many, and gives how many it removed. Nothing

@@ -14,6 +14,13 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
+// What forget() does about a session that somebody is making at this very moment. Where the session
+// and its entry are on two servers, the entry is there first.
+enum class BeingMade {
+  stays,  // its entry, too
+  ends,   // it never comes to be: whoever makes it is told that it is gone
+};
+
 // The verbs of the store keep it: a write that makes a session a principal's (Lifetime::principal),
 // gives it a new key or a longer life lists it under that principal for as long, and each end of a
 // session takes its entry away, in the same atomic step. So whoever finds no entry knows that there
@@ -43,9 +50,11 @@ class PrincipalIndex {
 
   // Drops entries whose session is gone. Precondition: after they were listed, the store had no
   // session of this principal under these keys. (None will be there later: a key is never used
-  // twice.) A store may ignore keys that it does not list, under this principal or at all, and
-  // those of sessions that it has: an index that is exact needs no telling.
-  virtual Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) = 0;
+  // twice, and a session that was being made is kept from it if `made` says so. Who only looks says
+  // that it stays.) A store may ignore keys that it does not list, under this principal or at all,
+  // and those of sessions that it has: an index that is exact needs no telling.
+  virtual Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                              BeingMade made) = 0;
 
   // Takes from a frozen record what can be read in it, so that it is over, and leaves its mark:
   // SessionStore::erase would end its successor. Precondition: the store gave the record as frozen.

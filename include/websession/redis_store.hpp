@@ -113,9 +113,12 @@ class RedisStore final : public SessionStore, public PrincipalIndex {
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
   [[nodiscard]] PrincipalIndex* index() noexcept override { return this; }
+  // On a Cluster.
+  [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override;
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override;
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override;
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                      BeingMade made) override;
   Result<void> end_frozen(const StoreKey& key) override;
 
   struct Impl;  // private to the library

@@ -151,7 +151,9 @@ class SessionStore {
   virtual Result<std::optional<Record>> load(const StoreKey& key) = 0;
 
   // Stores a new session. `fields` must hold `@created`.
-  // Errors: key_exists (nothing is overwritten), invalid_argument. Nor is a mark overwritten.
+  // Errors: key_exists (nothing is overwritten), invalid_argument. Nor is a mark overwritten. And
+  // gone: while this one was being made, all sessions of its principal were ended
+  // (PrincipalIndex::forget), in stores where that takes more than one step.
   virtual Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) = 0;
 
   // Changes a session; it never creates one. The time to live becomes `lifetime` if a renewal is

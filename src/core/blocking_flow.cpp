@@ -39,8 +39,8 @@ bool BlockingDriver::entries(std::string_view principal,
 }
 
 bool BlockingDriver::forget(std::string_view principal, std::span<const StoreKey> keys,
-                            Answer<Result<void>>& answer) {
-  answer.put(store_.index()->forget(principal, keys));
+                            BeingMade made, Answer<Result<void>>& answer) {
+  answer.put(store_.index()->forget(principal, keys, made));
   return true;
 }
 

@@ -31,7 +31,7 @@ class BlockingDriver final : public StoreDriver {
              Grace grace, Answer<Result<Outcome>>& answer) override;
   bool erase(const StoreKey& key, Grace grace, Answer<Result<bool>>& answer) override;
   bool entries(std::string_view principal, Answer<Result<std::vector<StoreKey>>>& answer) override;
-  bool forget(std::string_view principal, std::span<const StoreKey> keys,
+  bool forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
               Answer<Result<void>>& answer) override;
   bool end_frozen(const StoreKey& key, Answer<Result<void>>& answer) override;
   bool pause(std::chrono::microseconds time, Answer<Result<void>>& answer) override;

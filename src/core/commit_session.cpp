@@ -175,6 +175,8 @@ Task<Result<Status>> create(StoreFlow& flow, SessionState& state) {
   if (!attributes) co_return attributes.error();
   auto store = store_new(flow, state, *attributes);
   const Result<void> stored = co_await store;
+  // All sessions of the principal were ended meanwhile, and this one with them.
+  if (!stored && stored.error().code == Errc::gone) co_return Status::gone;
   if (!stored) co_return stored.error();
   co_return Status::created;
 }
@@ -249,7 +251,7 @@ Task<Result<Status>> write(StoreFlow& flow, SessionState& state, const Plan& pla
   }
   auto carry_out = execute(flow, state, plan);
   Result<Status> status = co_await carry_out;
-  if (status && *status == Status::gone && state.signs_in()) {
+  if (status && *status == Status::gone && state.signs_in() && state.is_stored()) {
     auto anew = sign_in_anew(flow, state);
     status = co_await anew;
   }

@@ -88,9 +88,9 @@ class ObservedCalls {
   }
 
   Task<Result<void>> forget(StoreFlow& flow, std::string_view principal,
-                            std::span<const StoreKey> keys) const {
+                            std::span<const StoreKey> keys, BeingMade made) const {
     const SteadyTime start = clock_->steady();
-    auto call = flow.forget(principal, keys);
+    auto call = flow.forget(principal, keys, made);
     Result<void>& forgotten = co_await call;
     tell_call(StoreVerb::forget, SessionRef(), start, forgotten);
     co_return std::move(forgotten);

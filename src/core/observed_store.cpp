@@ -47,9 +47,10 @@ class ObservedStore final : public StoreDecorator, private PrincipalIndex {
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {
     return run_blocking(inner(), [&](StoreFlow& flow) { return calls_.entries(flow, principal); });
   }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
-    return run_blocking(inner(),
-                        [&](StoreFlow& flow) { return calls_.forget(flow, principal, keys); });
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                      BeingMade made) override {
+    return run_blocking(
+        inner(), [&](StoreFlow& flow) { return calls_.forget(flow, principal, keys, made); });
   }
   Result<void> end_frozen(const StoreKey& key) override {
     return run_blocking(inner(), [&](StoreFlow& flow) { return calls_.end_frozen(flow, key); });

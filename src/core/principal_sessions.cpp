@@ -97,7 +97,7 @@ Task<Result<Listing>> list(StoreFlow& flow, std::string_view principal) {
       }
     }
     if (!gone.empty()) {
-      auto forget = flow.forget(principal, gone);
+      auto forget = flow.forget(principal, gone, BeingMade::stays);
       const Result<void>& forgotten = co_await forget;
       if (!forgotten) co_return forgotten.error();
     }
@@ -107,7 +107,9 @@ Task<Result<Listing>> list(StoreFlow& flow, std::string_view principal) {
     auto again = flow.entries(principal);
     Result<std::vector<StoreKey>>& now = co_await again;
     if (!now) co_return std::move(now).error();
-    if (!hidden && are_among(*now, *keys)) co_return std::move(listing);
+    // Of sessions that are being made the entries stay, and may go on hiding others.
+    const bool goes_on = hidden && !are_among(*keys, *now);
+    if (!goes_on && are_among(*now, *keys)) co_return std::move(listing);
     keys = std::move(now);
   }
 }
@@ -275,7 +277,7 @@ Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context
       done.push_back(key);
     }
     if (done.empty()) co_return ended;
-    auto forget = flow.forget(principal, done);
+    auto forget = flow.forget(principal, done, BeingMade::ends);
     const Result<void>& forgotten = co_await forget;
     if (!forgotten) co_return failed(forgotten.error());
   }

@@ -12,6 +12,7 @@
 
 #include "task.hpp"
 #include "websession/clock.hpp"
+#include "websession/principal_index.hpp"
 #include "websession/result.hpp"
 #include "websession/session_store.hpp"
 
@@ -38,7 +39,7 @@ class StoreDriver {
   // Precondition of these: the store has a PrincipalIndex.
   virtual bool entries(std::string_view principal,
                        Answer<Result<std::vector<StoreKey>>>& answer) = 0;
-  virtual bool forget(std::string_view principal, std::span<const StoreKey> keys,
+  virtual bool forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
                       Answer<Result<void>>& answer) = 0;
   virtual bool end_frozen(const StoreKey& key, Answer<Result<void>>& answer) = 0;
 
@@ -138,9 +139,10 @@ class StoreFlow final : public Flow {
     return ask<Result<std::vector<StoreKey>>>(
         [this, principal](auto& answer) { return driver_.entries(principal, answer); });
   }
-  auto forget(std::string_view principal, std::span<const StoreKey> keys) {
-    return ask<Result<void>>(
-        [this, principal, keys](auto& answer) { return driver_.forget(principal, keys, answer); });
+  auto forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made) {
+    return ask<Result<void>>([this, principal, keys, made](auto& answer) {
+      return driver_.forget(principal, keys, made, answer);
+    });
   }
   auto end_frozen(const StoreKey& key) {
     return ask<Result<void>>(

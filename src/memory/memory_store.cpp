@@ -405,7 +405,7 @@ Result<std::vector<StoreKey>> MemoryStore::entries(std::string_view principal) {
 
 // Entries go with their records. Those that have expired are still there, and frozen ones whose
 // successor has ended.
-Result<void> MemoryStore::forget(std::string_view, std::span<const StoreKey> keys) {
+Result<void> MemoryStore::forget(std::string_view, std::span<const StoreKey> keys, BeingMade) {
   if (impl_->fork_guard.in_child()) return forked_error();
   for (const StoreKey& key : keys) {
     const std::size_t hash = hash_of(key.secret());

@@ -201,6 +201,10 @@ Result<void> decode_create(const Reply& reply) {
   if (reply.integer() == 0) {
     return make_error(Errc::key_exists, "there is a session under this key");
   }
+  if (reply.integer() == 2) {
+    return make_error(Errc::gone,
+                      "all sessions of the principal were ended while this one was being made");
+  }
   if (reply.integer() != 1) return unexpected_reply(true);
   return {};
 }
@@ -317,6 +321,9 @@ Result<Erased> decode_erase(const Reply& reply) {
     if (!is_text(element)) return unexpected_reply(true);
     asks.principals.emplace_back(element.text);
   }
+  if (asks.principals.size() == 2 && asks.principals[0] == "ended") {
+    return Erased{.any = true, .former = std::move(asks.principals[1])};
+  }
   const std::string successor = std::move(asks.principals.front());
   asks.principals.erase(asks.principals.begin());
   if (!successor.empty()) asks.successor = successor;
@@ -324,15 +331,46 @@ Result<Erased> decode_erase(const Reply& reply) {
   return asks;
 }
 
-Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply) {
+Result<Entries> decode_entries(const Layout& layout, const Reply& reply) {
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
   if (reply.type() != Reply::Type::array) return unexpected_reply();
-  std::vector<StoreKey> keys;
+  Entries entries;
   for (const Reply::Element& element : reply.elements()) {
     if (!is_text(element) || !element.text.starts_with(layout.prefix)) return unexpected_reply();
-    keys.emplace_back(std::string(element.text.substr(layout.prefix.size())));
+    ++entries.ranks;
+    const bool is_mark = layout.index_is_apart() && element.text.ends_with(being_written);
+    if (!is_mark) entries.keys.emplace_back(std::string(element.text.substr(layout.prefix.size())));
   }
-  return keys;
+  return entries;
+}
+
+Result<std::int64_t> decode_announce(const Reply& reply) {
+  if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
+  const std::optional<std::int64_t> latest =
+      is_text(reply) ? parse_integer(reply.text()) : std::nullopt;
+  if (!latest) return unexpected_reply();
+  return *latest;
+}
+
+Result<std::vector<BeingWritten>> decode_forget_written(const Reply& reply, std::size_t keys) {
+  if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
+  const std::span<const Reply::Element> elements = reply.elements();
+  if (reply.type() != Reply::Type::array || elements.size() % 2 != 0) return unexpected_reply(true);
+  std::vector<BeingWritten> stay;
+  for (std::size_t i = 0; i < elements.size(); i += 2) {
+    const std::string_view text = elements[i + 1].text;  // "1764460800000.123"
+    const std::optional<std::int64_t> until = parse_integer(text.substr(0, text.find('.')));
+    const auto number = static_cast<std::size_t>(elements[i].integer);
+    if (!until || number < 1 || number > keys) return unexpected_reply(true);
+    stay.push_back({number - 1, *until + 1});
+  }
+  return stay;
+}
+
+Result<bool> decode_bar(const Reply& reply) {
+  if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
+  if (reply.type() != Reply::Type::integer) return unexpected_reply(true);
+  return reply.integer() == 1;
 }
 
 Result<void> decode_removal(const Reply& reply) {

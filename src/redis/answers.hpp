@@ -50,13 +50,31 @@ struct Erased {
   // If one of these is set nothing was ended: the chain is longer, or belongs to these as well.
   std::optional<std::string> successor{};
   std::vector<std::string> principals{};
+  // Where the index is apart: whose the session was.
+  std::optional<std::string> former{};
 };
 Result<Erased> decode_erase(const Reply& reply);
 [[nodiscard]] inline bool has_written(const Result<Erased>& result) {
   return result && result->any;
 }
 
-Result<std::vector<StoreKey>> decode_entries(const Layout& layout, const Reply& reply);
+struct Entries {
+  std::vector<StoreKey> keys;
+  std::size_t ranks = 0;  // that it has come to: entries, and marks of those that are being written
+};
+Result<Entries> decode_entries(const Layout& layout, const Reply& reply);
+// Of an index that is apart.
+// The latest moment of the write.
+Result<std::int64_t> decode_announce(const Reply& reply);
+// An entry that stays, as its session is being written: which of those that were to go, and until
+// when (Unix ms).
+struct BeingWritten {
+  std::size_t number;
+  std::int64_t until;
+};
+Result<std::vector<BeingWritten>> decode_forget_written(const Reply& reply, std::size_t keys);
+// True: no session is there, and none will be.
+Result<bool> decode_bar(const Reply& reply);
 // Of forget and strip: a number.
 Result<void> decode_removal(const Reply& reply);
 

@@ -1,9 +1,15 @@
 #include "call_flow.hpp"
 
+#include "cluster/cluster_call.hpp"
+
 namespace websession::redis {
 
 Task<Result<Replies>> execute(CallFlow& flow, const Commands& commands, Repeat repeat,
                               bool& repeated) {
+  if (flow.driver().cluster() != nullptr) {
+    auto on_cluster = execute_on_cluster(flow, commands, repeat, repeated);
+    co_return co_await on_cluster;
+  }
   auto once = flow.send(commands);
   Result<Replies>& result = co_await once;
   // A connection that was lost (a restarted server, a failover) is worth one more try, on a new

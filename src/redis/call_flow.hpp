@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "cluster/cluster_map.hpp"
 #include "pipeline.hpp"
 #include "replicas.hpp"
 #include "resp.hpp"
@@ -26,9 +27,19 @@ class CallDriver {
   CallDriver() = default;
   CallDriver(const CallDriver&) = delete;
   CallDriver& operator=(const CallDriver&) = delete;
+  // `node`: of a Cluster; else there is one.
   // Errors: unavailable, timeout, overloaded, corrupt, rejected (login).
-  virtual bool send(const Commands& commands, SteadyTime until,
+  virtual bool send(const Commands& commands, NodeId node, SteadyTime until,
                     internal::Answer<Result<Replies>>& answer) = 0;
+
+  // Of a Cluster only.
+  // What is known of it; null: it is one server.
+  [[nodiscard]] virtual ClusterMap* cluster() noexcept { return nullptr; }
+  [[nodiscard]] virtual SteadyTime now() const noexcept = 0;
+  // Lets time pass. Error: canceled.
+  virtual bool pause(SteadyTime until, internal::Answer<Result<void>>& answer) = 0;
+  // A node may have none of the slots any more. `is_first`: it was not known before which have.
+  virtual void map_changed(bool is_first) = 0;
 
  protected:
   ~CallDriver() = default;
@@ -40,13 +51,24 @@ class CallFlow final : public internal::Flow {
   CallFlow(internal::Arena& arena, CallDriver& driver, SteadyTime until,
            const Replicas& waits_for = {}) noexcept
       : Flow(arena), driver_(driver), until_(until), waits_for_(waits_for) {}
-  auto send(const Commands& commands) {
-    const auto start = [this, &commands](internal::Answer<Result<Replies>>& answer) {
-      return driver_.send(commands, until_, answer);
+  // Once, to one server.
+  auto send(const Commands& commands, NodeId node, SteadyTime until) {
+    const auto start = [this, &commands, node, until](internal::Answer<Result<Replies>>& answer) {
+      return driver_.send(commands, node, until, answer);
     };
     return internal::Ask<Result<Replies>, decltype(start)>(start);
   }
-  auto send(Commands&&) = delete;
+  auto send(const Commands& commands, NodeId node = 0) { return send(commands, node, until_); }
+  auto send(Commands&&, NodeId = 0) = delete;
+  auto send(Commands&&, NodeId, SteadyTime) = delete;
+  // Errors: canceled.
+  auto pause(SteadyTime until) {
+    const auto start = [this, until](internal::Answer<Result<void>>& answer) {
+      return driver_.pause(until, answer);
+    };
+    return internal::Ask<Result<void>, decltype(start)>(start);
+  }
+  [[nodiscard]] CallDriver& driver() noexcept { return driver_; }
   [[nodiscard]] SteadyTime until() const noexcept { return until_; }
   // For those who write.
   [[nodiscard]] const Replicas& waits_for() const noexcept { return waits_for_; }
@@ -60,7 +82,8 @@ class CallFlow final : public internal::Flow {
 // What may be done again after its answer was lost.
 enum class Repeat { harmless, only_if_not_applied };
 
-// `repeated`: set when an earlier try may have been applied.
+// Sends the commands until they are answered, as far as they may be repeated, and on a Cluster to
+// whoever has their slot. `repeated`: set when an earlier try may have been applied.
 Task<Result<Replies>> execute(CallFlow& flow, const Commands& commands, Repeat repeat,
                               bool& repeated);
 // A read cannot be applied.
@@ -76,11 +99,11 @@ template <class Decode>
 using Decoded = std::invoke_result_t<const Decode&, const Reply&, bool>;
 
 // Sends one writing command, most often a script, and decodes its answer; by one of the shortcuts,
-// where the connection has it. `append(out, by)` appends the call; `decode(reply, repeated)`: an
-// earlier try may have been applied, and an error then knows of it, too. `decode_shortcut(replies)`
-// gives a ByShortcut.
+// where the connection has it. `slot`: of all its keys. `append(out, by)` appends the call;
+// `decode(reply, repeated)`: an earlier try may have been applied, and an error then knows of it,
+// too. `decode_shortcut(replies)` gives a ByShortcut.
 template <class Append, class Decode, class DecodeShortcut>
-Task<Decoded<Decode>> change(CallFlow& flow, Append append, Repeat repeat, Decode decode,
+Task<Decoded<Decode>> change(CallFlow& flow, Slot slot, Append append, Repeat repeat, Decode decode,
                              Shortcuts shortcuts, DecodeShortcut decode_shortcut) {
   bool repeated = false;
   const auto knows_of_repeat = [&repeated](Decoded<Decode> result) {
@@ -99,8 +122,9 @@ Task<Decoded<Decode>> change(CallFlow& flow, Append append, Repeat repeat, Decod
     if (waits) append_wait(out, waits_for);
   };
   const Commands by_any_way =
-      waits ? Commands(2, append_call) : Commands(1, append_call, shortcuts);
-  const Commands by_script = waits ? Commands(2, append_call) : Commands(1, append_call);
+      waits ? Commands(2, append_call, {}, slot) : Commands(1, append_call, shortcuts, slot);
+  const Commands by_script =
+      waits ? Commands(2, append_call, {}, slot) : Commands(1, append_call, {}, slot);
   auto first = execute(flow, by_any_way, repeat, repeated);
   Result<Replies> replies = co_await first;
   if (replies && replies->way() != Way::plain) {
@@ -126,9 +150,10 @@ Task<Decoded<Decode>> change(CallFlow& flow, Append append, Repeat repeat, Decod
 }
 
 template <class Append, class Decode>
-Task<Decoded<Decode>> change(CallFlow& flow, Append append, Repeat repeat, Decode decode) {
+Task<Decoded<Decode>> change(CallFlow& flow, Slot slot, Append append, Repeat repeat,
+                             Decode decode) {
   const auto takes_script = [](const Replies&) { return ByShortcut<Decoded<Decode>>(); };
-  return change(flow, std::move(append), repeat, std::move(decode), {}, takes_script);
+  return change(flow, slot, std::move(append), repeat, std::move(decode), {}, takes_script);
 }
 
 }  // namespace websession::redis

@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 using internal::invalid;
 
 constexpr std::size_t replicas_max = 16;
+// What nodes say of their slots is read up to record_bytes_max, too.
+constexpr std::size_t cluster_bytes_min = 65'536;
 // While a failover goes on, each attempt to connect is a question to a Sentinel.
 constexpr milliseconds ask_sentinels_after{50};
 
@@ -39,6 +41,26 @@ Result<void> validate(const RedisOptions& options) {
   const bool printable = std::all_of(options.client_name.begin(), options.client_name.end(),
                                      [](char c) { return c > 0x20 && c < 0x7f; });
   if (!printable) return invalid("client_name: only printable ASCII without blanks");
+  return {};
+}
+
+// Where keys are, and how much a node has to say of the slots.
+Result<void> validate_on_cluster(const Endpoint& endpoint, const RedisOptions& options) {
+  if (!endpoint.url.of_cluster) return {};
+  const std::string_view prefix = endpoint.login.prefix;
+  const std::size_t open = prefix.find_first_of("{}");
+  const std::size_t close = prefix.find_last_of("{}");
+  const bool has_none = open == std::string_view::npos;
+  const bool is_tag = !has_none && prefix[open] == '{' && prefix[close] == '}' &&
+                      close > open + 1 && prefix.find_first_of("{}", open + 1) == close;
+  if (!has_none && !is_tag) {
+    return invalid(
+        "prefix: on a Redis Cluster it has no brace, or one {tag}, which puts all sessions into "
+        "one slot");
+  }
+  if (options.record_bytes_max < cluster_bytes_min) {
+    return invalid("record_bytes_max: must be 65,536 or more on a Redis Cluster");
+  }
   return {};
 }
 
@@ -92,6 +114,8 @@ Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options
   endpoint.login = Login{endpoint.url.user,   endpoint.url.password, endpoint.url.database,
                          options.client_name, std::move(scripts),    std::move(prefix)};
   endpoint.login.must_be_primary = endpoint.url.by_sentinel();
+  endpoint.login.on_cluster = endpoint.url.of_cluster;
+  if (auto valid = validate_on_cluster(endpoint, options); !valid) return std::move(valid).error();
   return endpoint;
 }
 
@@ -102,6 +126,13 @@ MakeConnector make_connector(const Endpoint& endpoint) {
   return [place = endpoint.url.places.front(), tls = endpoint.tls] {
     return std::shared_ptr<Connector>(make_place_connector(place, tls));
   };
+}
+
+Servers make_servers(const Endpoint& endpoint) {
+  if (!endpoint.url.of_cluster) return make_connector(endpoint);
+  return {endpoint.url.places, [tls = endpoint.tls](const Place& place) {
+            return std::shared_ptr<Connector>(make_place_connector(place, tls));
+          }};
 }
 
 EngineOptions engine_options(const Login& login, const RedisOptions& options) {

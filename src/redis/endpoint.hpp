@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dialer.hpp"
+#include "engine.hpp"
 #include "greeting.hpp"
 #include "redis_url.hpp"
 #include "sentinels.hpp"
@@ -32,6 +33,7 @@ Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options
 
 // For callers that block.
 MakeConnector make_connector(const Endpoint& endpoint);
+Servers make_servers(const Endpoint& endpoint);
 
 [[nodiscard]] EngineOptions engine_options(const Login& login, const RedisOptions& options);
 

@@ -169,7 +169,7 @@ void Greeting::begin_login() {
   decisive_ = login.size();
   // The rest is convenience: a user who may not do it is served all the same. But a Cluster refuses
   // a command on two keys, as those of the store are.
-  if (!login_.prefix.empty()) {
+  if (!login_.prefix.empty() && !login_.on_cluster) {
     login.add({"EXISTS", login_.prefix + "a", login_.prefix + "b"}, "EXISTS");
   }
   if (!login_.client_name.empty()) {
@@ -196,7 +196,7 @@ void Greeting::after_login(std::vector<Reply> replies, std::optional<Error> fail
 void Greeting::judge_login(const std::vector<Reply>& replies, std::optional<Error> failed) {
   for (const Reply& reply : replies) {
     if (is_error(reply) && is_of_cluster(reply.text())) {
-      return fail(server_error(reply.text(), false));
+      return fail(node_of_cluster());
     }
   }
   for (std::size_t i = 0; i < std::min(decisive_, replies.size()); ++i) {
@@ -235,8 +235,10 @@ Error Greeting::refusal(std::string_view step, std::string_view text) const {
 }
 
 void Greeting::begin_probes() {
+  const std::string key = login_.probe_key ? login_.probe_key() : login_.prefix + ":probe";
+  if (key.empty()) return begin_pings();
   Exchange probes;
-  add_probes(probes, login_.prefix + ":probe");
+  add_probes(probes, key);
   say(Stage::probes, std::move(probes));
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,10 @@ struct Login {
   bool guarded = false;                // which of its abilities are wanted, and tried
   bool transactions = false;
   bool must_be_primary = false;  // whoever named this server may have been wrong
+  bool on_cluster = false;       // it is one of its nodes
+  // A key of the store's, and nobody's, to try things on; empty: there is none that this server
+  // has. Asked on each connection. None: under the prefix.
+  std::function<std::string()> probe_key{};
 };
 
 // Commands that are sent in one go, while nobody else uses the connection.

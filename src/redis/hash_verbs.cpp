@@ -6,10 +6,13 @@
 #include <utility>
 
 #include "answers.hpp"
+#include "changed_fields.hpp"
 #include "successors.hpp"
 
 namespace websession::redis {
 namespace {
+
+using std::chrono::milliseconds;
 
 // A listed key with what a reply takes for it: the prefix and an id are seldom longer.
 constexpr std::size_t entry_bytes_max = 512;
@@ -35,14 +38,14 @@ Result<void> validate_size(const List& fields, std::size_t removals, std::size_t
   return {};
 }
 
-// Makes a change whose script may have to be told first whom the session belongs to.
-// `append(out, by, former)`.
+// Makes a change whose script may have to be told first whom the session belongs to: `former`, as
+// far as that is known, and whom it turned out to be. `append(out, by, former)`.
 template <class Append>
-Task<Result<Outcome>> change_of_somebodys(CallFlow& flow, const Changes& changes,
-                                          std::string former, Repeat repeat, Append append) {
+Task<Result<Outcome>> change_of_somebodys(CallFlow& flow, Slot slot, const Changes& changes,
+                                          std::string& former, Repeat repeat, Append append) {
   for (int i = 0; i < principals_asked_max; ++i) {
     auto call = change(
-        flow, [&](std::string& out, CallBy by) { append(out, by, former); }, repeat,
+        flow, slot, [&](std::string& out, CallBy by) { append(out, by, former); }, repeat,
         [&](const Reply& reply, bool) { return decode_change(reply, changes); });
     Result<Changed> changed = co_await call;
     if (!changed) co_return std::move(changed).error();
@@ -52,13 +55,15 @@ Task<Result<Outcome>> change_of_somebodys(CallFlow& flow, const Changes& changes
   co_return make_error(Errc::overloaded, "the session keeps passing from principal to principal");
 }
 
-// Ends a chain. `principals`: those of the chain; grows by those that the server names.
+// Ends a chain. `principals`: those of the chain; grows by those that the server names. `former`:
+// where the index is apart, whose the session was.
 Task<Result<internal::Ended<std::string>>> end(CallFlow& flow, const Layout& layout,
                                                std::span<const std::string> chain,
-                                               std::vector<std::string>& principals, Grace grace) {
+                                               std::vector<std::string>& principals, Grace grace,
+                                               std::optional<std::string>& former) {
   while (principals.size() < principals_ended_max) {
     auto call = change(
-        flow,
+        flow, layout.slot_of(chain.front()),
         [&](std::string& out, CallBy by) {
           append_erase(out, by, layout, chain, principals, grace);
         },
@@ -74,6 +79,7 @@ Task<Result<internal::Ended<std::string>>> end(CallFlow& flow, const Layout& lay
     if (!erased) co_return std::move(erased).error();
     const bool asks_for_principals = !erased->principals.empty();
     std::move(erased->principals.begin(), erased->principals.end(), std::back_inserter(principals));
+    former = std::move(erased->former);
     if (erased->successor || !asks_for_principals) {
       co_return internal::Ended<std::string>{erased->any, std::move(erased->successor)};
     }
@@ -83,21 +89,22 @@ Task<Result<internal::Ended<std::string>>> end(CallFlow& flow, const Layout& lay
 
 // A command that removes something, and may do so twice. `append(out, by)`.
 template <class Append>
-auto remove(CallFlow& flow, Append append) {
-  return change(flow, std::move(append), Repeat::harmless,
+auto remove(CallFlow& flow, Slot slot, Append append) {
+  return change(flow, slot, std::move(append), Repeat::harmless,
                 [](const Reply& reply, bool) { return decode_removal(reply); });
 }
 
 }  // namespace
 
-HashVerbs::HashVerbs(RedisOptions options)
+HashVerbs::HashVerbs(RedisOptions options, bool on_cluster)
     : clock_(options.clock ? std::move(options.clock) : system_clock()),
-      layout_{std::move(options.prefix), options.adopt_foreign_hashes},
+      layout_{std::move(options.prefix), options.adopt_foreign_hashes, on_cluster},
       record_bytes_max_(options.record_bytes_max) {}
 
 Task<Result<std::optional<Record>>> HashVerbs::load(CallFlow& flow, const StoreKey& key) const {
   const auto append = [&](std::string& out) { append_load(out, layout_, key); };
-  const Commands commands(load_replies, append);
+  const Slot slot = layout_.slot(key);
+  const Commands commands(load_replies, append, {}, slot);
   auto ask = read(flow, commands);
   const Result<Replies> replies = co_await ask;
   if (!replies) co_return replies.error();
@@ -106,7 +113,7 @@ Task<Result<std::optional<Record>>> HashVerbs::load(CallFlow& flow, const StoreK
     loaded = decode_load(layout_, *replies, clock_->wall());
   } else {
     const auto append_the_mark = [&](std::string& out) { append_mark(out, layout_, key); };
-    const Commands for_mark(mark_replies, append_the_mark);
+    const Commands for_mark(mark_replies, append_the_mark, {}, slot);
     auto ask_for_mark = read(flow, for_mark);
     const Result<Replies> mark = co_await ask_for_mark;
     if (!mark) co_return mark.error();
@@ -118,7 +125,7 @@ Task<Result<std::optional<Record>>> HashVerbs::load(CallFlow& flow, const StoreK
     internal::Walk<std::string> walk((*loaded)->successor);
     while (!walk.is_alive()) {
       const auto append_next = [&](std::string& out) { append_successor(out, walk.at()); };
-      const Commands for_next(successor_replies, append_next);
+      const Commands for_next(successor_replies, append_next, {}, layout_.slot_of(walk.at()));
       auto look = read(flow, for_next);
       const Result<Replies> next = co_await look;
       if (!next) co_return next.error();
@@ -135,11 +142,27 @@ Task<Result<void>> HashVerbs::create(CallFlow& flow, const StoreKey& key, const 
                                      Lifetime lifetime) const {
   if (auto valid = websession::validate(fields, lifetime); !valid) co_return valid;
   if (auto valid = validate_size(fields, 0, record_bytes_max_); !valid) co_return valid;
+  Covered covered;
+  const bool is_apart = layout_.index_is_apart() && !lifetime.principal.empty();
+  if (is_apart) {
+    auto before = announce(flow, key, lifetime.principal, lifetime.ttl, true);
+    const Result<Covered> announced = co_await before;
+    if (!announced) co_return announced.error();
+    covered = *announced;
+  }
   auto call = change(
-      flow,
-      [&](std::string& out, CallBy by) { append_create(out, by, layout_, key, fields, lifetime); },
+      flow, layout_.slot(key),
+      [&](std::string& out, CallBy by) {
+        append_create(out, by, layout_, key, fields, lifetime, covered);
+      },
       Repeat::only_if_not_applied, [](const Reply& reply, bool) { return decode_create(reply); });
-  co_return co_await call;
+  Result<void> created = co_await call;
+  if (is_apart && !created && !created.error().maybe_applied) {
+    const std::string entry = layout_.key(key);
+    auto after = unlist(flow, lifetime.principal, {&entry, 1});
+    static_cast<void>(co_await after);
+  }
+  co_return created;
 }
 
 Task<Result<Outcome>> HashVerbs::update(CallFlow& flow, const StoreKey& key, const Changes& changes,
@@ -150,16 +173,29 @@ Task<Result<Outcome>> HashVerbs::update(CallFlow& flow, const StoreKey& key, con
   auto fits = validate_size(changes.set, changes.remove.size(), record_bytes_max_);
   if (!fits) co_return std::move(fits).error();
   const WallTime now = clock_->wall();
+  if (layout_.index_is_apart() && !lifetime.principal.empty()) {
+    auto call = update_apart(flow, key, changes, lifetime, now);
+    co_return co_await call;
+  }
+  auto call = update_now(flow, key, changes, lifetime, now, {});
+  co_return co_await call;
+}
+
+Task<Result<Outcome>> HashVerbs::update_now(CallFlow& flow, const StoreKey& key,
+                                            const Changes& changes, Lifetime lifetime, WallTime now,
+                                            Covered covered) const {
   const std::size_t parts = update_parts(layout_, changes, lifetime);
   if (parts > 0) {
     auto call = update_by_shortcut(flow, key, changes, lifetime, parts, now);
     co_return co_await call;
   }
   const Repeat repeat = changes.empty() ? Repeat::harmless : Repeat::only_if_not_applied;
-  auto call = change_of_somebodys(
-      flow, changes, {}, repeat, [&](std::string& out, CallBy by, std::string_view former) {
-        append_update(out, by, layout_, key, changes, lifetime, former, now);
-      });
+  std::string nobody_known;
+  auto call = change_of_somebodys(flow, layout_.slot(key), changes, nobody_known, repeat,
+                                  [&](std::string& out, CallBy by, std::string_view former) {
+                                    append_update(out, by, layout_, key, changes, lifetime, former,
+                                                  now, covered);
+                                  });
   co_return co_await call;
 }
 
@@ -185,7 +221,7 @@ Task<Result<Outcome>> HashVerbs::update_by_shortcut(CallFlow& flow, const StoreK
       break;
   }
   auto call = change(
-      flow,
+      flow, layout_.slot(key),
       [&](std::string& out, CallBy by) {
         append_update(out, by, layout_, key, changes, lifetime, {}, now);
       },
@@ -204,7 +240,8 @@ Task<Result<Outcome>> HashVerbs::bound(CallFlow& flow, const StoreKey& key,
                                        const Changes& changes) const {
   if (changes.bytes_max == 0 && changes.attributes_max == 0) co_return Outcome{};
   auto call = change(
-      flow, [&](std::string& out, CallBy by) { append_bound(out, by, layout_, key, changes); },
+      flow, layout_.slot(key),
+      [&](std::string& out, CallBy by) { append_bound(out, by, layout_, key, changes); },
       Repeat::harmless, [](const Reply& reply, bool) { return decode_bound(reply); });
   const Result<void> looked = co_await call;
   // If nobody could look, the write stands.
@@ -221,11 +258,15 @@ Task<Result<Outcome>> HashVerbs::rekey(CallFlow& flow, const StoreKey& from, con
   auto fits = validate_size(changes.set, changes.remove.size(), record_bytes_max_);
   if (!fits) co_return std::move(fits).error();
   const WallTime now = clock_->wall();
-  // Most sessions stay with their principal.
-  auto call = change_of_somebodys(flow, changes, std::string(lifetime.principal), Repeat::harmless,
-                                  [&](std::string& out, CallBy by, std::string_view former) {
+  if (layout_.index_is_apart()) {
+    auto call = rekey_apart(flow, from, to, changes, lifetime, grace, now);
+    co_return co_await call;
+  }
+  std::string former(lifetime.principal);  // most sessions stay with their principal
+  auto call = change_of_somebodys(flow, layout_.slot(from), changes, former, Repeat::harmless,
+                                  [&](std::string& out, CallBy by, std::string_view known) {
                                     append_rekey(out, by, layout_, from, to, changes, lifetime,
-                                                 grace, former, now);
+                                                 grace, known, now);
                                   });
   co_return co_await call;
 }
@@ -234,8 +275,14 @@ Task<Result<bool>> HashVerbs::erase(CallFlow& flow, const StoreKey& key, Grace g
   std::vector<std::string> principals;
   internal::Chain<std::string> chain(layout_.key(key));
   while (!chain.result()) {
-    auto call = end(flow, layout_, chain.keys(), principals, grace);
-    chain.tried(co_await call);
+    std::optional<std::string> former;
+    auto call = end(flow, layout_, chain.keys(), principals, grace, former);
+    auto ended = co_await call;
+    if (former) {
+      auto after = unlist(flow, *former, chain.keys());
+      static_cast<void>(co_await after);
+    }
+    chain.tried(std::move(ended));
   }
   co_return *chain.result();
 }
@@ -246,32 +293,41 @@ Task<Result<std::vector<StoreKey>>> HashVerbs::entries(CallFlow& flow,
                                                        std::string_view principal) const {
   constexpr std::size_t most = PrincipalIndex::entries_max;
   const std::size_t page = std::clamp<std::size_t>(record_bytes_max_ / entry_bytes_max, 2, 1000);
+  const Slot slot = layout_.index_slot(principal);
   std::vector<StoreKey> all;
+  std::size_t rank = 0;
   while (all.size() < most) {
     const std::size_t wanted = std::min(page, most - all.size());
     const auto append = [&](std::string& out) {
-      append_entries(out, layout_, principal, all.size(), wanted);
+      append_entries(out, layout_, principal, rank, wanted);
     };
-    const Commands commands(1, append);
+    const Commands commands(1, append, {}, slot);
     auto ask = read(flow, commands);
     const Result<Replies> replies = co_await ask;
     if (!replies) co_return replies.error();
-    Result<std::vector<StoreKey>> keys = decode_entries(layout_, (*replies)[0]);
-    if (!keys) co_return std::move(keys);
-    const bool last = keys->size() < wanted;
-    std::move(keys->begin(), keys->end(), std::back_inserter(all));
-    if (last) break;
+    Result<Entries> found = decode_entries(layout_, (*replies)[0]);
+    if (!found) co_return std::move(found).error();
+    std::move(found->keys.begin(), found->keys.end(), std::back_inserter(all));
+    rank += found->ranks;
+    if (found->ranks < wanted) break;
   }
   co_return std::move(all);
 }
 
 Task<Result<void>> HashVerbs::forget(CallFlow& flow, std::string_view principal,
-                                     std::span<const StoreKey> keys) const {
+                                     std::span<const StoreKey> keys, BeingMade made) const {
   constexpr std::size_t at_once = 1000;
   for (; !keys.empty(); keys = keys.subspan(std::min(at_once, keys.size()))) {
     const auto some = keys.first(std::min(at_once, keys.size()));
-    auto call = remove(
-        flow, [&](std::string& out, CallBy) { append_forget(out, layout_, principal, some); });
+    if (layout_.index_is_apart()) {
+      auto call = forget_apart(flow, principal, some, made);
+      Result<void> removed = co_await call;
+      if (!removed) co_return std::move(removed);
+      continue;
+    }
+    auto call = remove(flow, layout_.index_slot(principal), [&](std::string& out, CallBy) {
+      append_forget(out, layout_, principal, some);
+    });
     Result<void> removed = co_await call;
     if (!removed) co_return std::move(removed);
   }
@@ -279,9 +335,129 @@ Task<Result<void>> HashVerbs::forget(CallFlow& flow, std::string_view principal,
 }
 
 Task<Result<void>> HashVerbs::end_frozen(CallFlow& flow, const StoreKey& key) const {
-  auto call =
-      remove(flow, [&](std::string& out, CallBy by) { append_strip(out, by, layout_, key); });
+  auto call = remove(flow, layout_.slot(key),
+                     [&](std::string& out, CallBy by) { append_strip(out, by, layout_, key); });
   co_return co_await call;
+}
+
+// An index that is apart.
+
+Task<Result<Covered>> HashVerbs::announce(CallFlow& flow, const StoreKey& key,
+                                          std::string_view principal, milliseconds ttl,
+                                          bool may_make) const {
+  const auto left = std::chrono::ceil<milliseconds>(flow.until() - flow.driver().now());
+  const milliseconds window = std::max(left, milliseconds(0));
+  auto call = change(
+      flow, layout_.index_slot(principal),
+      [&](std::string& out, CallBy by) {
+        append_announce(out, by, layout_, principal, key, ttl, window, may_make);
+      },
+      Repeat::harmless, [](const Reply& reply, bool) { return decode_announce(reply); });
+  Result<std::int64_t> latest = co_await call;
+  if (latest) co_return Covered{*latest, ttl.count()};
+  // That there is an entry is nothing that anybody could see.
+  Error error = std::move(latest).error();
+  error.maybe_applied = false;
+  co_return error;
+}
+
+Task<Result<void>> HashVerbs::unlist(CallFlow& flow, std::string_view principal,
+                                     std::span<const std::string> keys) const {
+  auto call = remove(flow, layout_.index_slot(principal), [&](std::string& out, CallBy) {
+    append_unlist(out, layout_, principal, keys);
+  });
+  co_return co_await call;
+}
+
+// Only what gives the session a longer life, or another principal, concerns the index.
+Task<Result<Outcome>> HashVerbs::update_apart(CallFlow& flow, const StoreKey& key,
+                                              const Changes& changes, Lifetime lifetime,
+                                              WallTime now) const {
+  const bool passes = internal::replaces(changes, user_field);
+  Covered covered;
+  if (passes || !lifetime.left || is_renewal_due(lifetime, *lifetime.left)) {
+    auto before = announce(flow, key, lifetime.principal, lifetime.ttl, passes);
+    const Result<Covered> announced = co_await before;
+    if (!announced) co_return announced.error();
+    covered = *announced;
+  } else {
+    lifetime.renew_after = lifetime.ttl + milliseconds(1);  // never
+  }
+  auto call = update_now(flow, key, changes, lifetime, now, covered);
+  co_return co_await call;
+}
+
+Task<Result<Outcome>> HashVerbs::rekey_apart(CallFlow& flow, const StoreKey& from,
+                                             const StoreKey& to, const Changes& changes,
+                                             Lifetime lifetime, Grace grace, WallTime now) const {
+  const bool is_listed = !lifetime.principal.empty();
+  Covered covered;
+  if (is_listed) {
+    const milliseconds ttl = std::max(lifetime.ttl, lifetime.left.value_or(milliseconds(0)));
+    auto before = announce(flow, to, lifetime.principal, ttl, true);
+    const Result<Covered> announced = co_await before;
+    if (!announced) co_return announced.error();
+    covered = *announced;
+  }
+  std::string former(lifetime.principal);
+  auto call = change_of_somebodys(flow, layout_.slot(from), changes, former, Repeat::harmless,
+                                  [&](std::string& out, CallBy by, std::string_view known) {
+                                    append_rekey(out, by, layout_, from, to, changes, lifetime,
+                                                 grace, known, now, covered);
+                                  });
+  Result<Outcome> moved = co_await call;
+  const bool has_moved = moved && moved->status == Outcome::Status::applied;
+  if (has_moved && !former.empty()) {
+    const bool stays =
+        grace.readable && grace.duration >= milliseconds(1) && former == lifetime.principal;
+    if (stays) {
+      auto after = remove(flow, layout_.index_slot(former), [&](std::string& out, CallBy by) {
+        append_shorten(out, by, layout_, former, from, grace.duration);
+      });
+      static_cast<void>(co_await after);
+    } else {
+      const std::string entry = layout_.key(from);
+      auto after = unlist(flow, former, {&entry, 1});
+      static_cast<void>(co_await after);
+    }
+  }
+  const bool was_not_made = moved ? !has_moved : !moved.error().maybe_applied;
+  if (was_not_made && is_listed) {
+    const std::string entry = layout_.key(to);
+    auto after = unlist(flow, lifetime.principal, {&entry, 1});
+    static_cast<void>(co_await after);
+  }
+  co_return std::move(moved);
+}
+
+// A session that is being made is no reason for those who only look to drop its entry. Who ends all
+// sessions takes its key, so that it never will be.
+Task<Result<void>> HashVerbs::forget_apart(CallFlow& flow, std::string_view principal,
+                                           std::span<const StoreKey> keys, BeingMade made) const {
+  auto call = change(
+      flow, layout_.index_slot(principal),
+      [&](std::string& out, CallBy by) {
+        append_forget_written(out, by, layout_, principal, keys);
+      },
+      Repeat::harmless,
+      [&](const Reply& reply, bool) { return decode_forget_written(reply, keys.size()); });
+  const Result<std::vector<BeingWritten>> stay = co_await call;
+  if (!stay) co_return stay.error();
+  if (made == BeingMade::stays) co_return Result<void>();
+  std::vector<std::string> barred;
+  for (const BeingWritten& one : *stay) {
+    const StoreKey& key = keys[one.number];
+    auto take = change(
+        flow, layout_.slot(key),
+        [&](std::string& out, CallBy by) { append_bar(out, by, layout_, key, one.until); },
+        Repeat::harmless, [](const Reply& reply, bool) { return decode_bar(reply); });
+    const Result<bool> taken = co_await take;
+    if (!taken.has_value()) co_return taken.error();
+    if (*taken) barred.push_back(layout_.key(key));
+  }
+  if (barred.empty()) co_return Result<void>();
+  auto drop = unlist(flow, principal, barred);
+  co_return co_await drop;
 }
 
 }  // namespace websession::redis

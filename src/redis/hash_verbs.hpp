@@ -18,7 +18,7 @@ namespace websession::redis {
 // Each is what SessionStore and PrincipalIndex say. Immutable, so safe to share between threads.
 class HashVerbs {
  public:
-  explicit HashVerbs(RedisOptions options);
+  explicit HashVerbs(RedisOptions options, bool on_cluster = false);
 
   Task<Result<std::optional<Record>>> load(CallFlow& flow, const StoreKey& key) const;
   Task<Result<void>> create(CallFlow& flow, const StoreKey& key, const Fields& fields,
@@ -30,14 +30,35 @@ class HashVerbs {
   Task<Result<bool>> erase(CallFlow& flow, const StoreKey& key, Grace grace) const;
   Task<Result<std::vector<StoreKey>>> entries(CallFlow& flow, std::string_view principal) const;
   Task<Result<void>> forget(CallFlow& flow, std::string_view principal,
-                            std::span<const StoreKey> keys) const;
+                            std::span<const StoreKey> keys, BeingMade made) const;
   Task<Result<void>> end_frozen(CallFlow& flow, const StoreKey& key) const;
 
  private:
+  using Moment = Result<Covered>;
+  // Of an index that is apart (docs/redis-layout.md, "On a Cluster"). Lists a session before it is
+  // written; nobody's is not listed. `may_make`: there may be none yet.
+  Task<Moment> announce(CallFlow& flow, const StoreKey& key, std::string_view principal,
+                        std::chrono::milliseconds ttl, bool may_make) const;
+  // After sessions have ended, or were not written: their entries go. If they do not, they only
+  // take room.
+  Task<Result<void>> unlist(CallFlow& flow, std::string_view principal,
+                            std::span<const std::string> keys) const;
+  Task<Result<Outcome>> update_apart(CallFlow& flow, const StoreKey& key, const Changes& changes,
+                                     Lifetime lifetime, WallTime now) const;
+  Task<Result<Outcome>> rekey_apart(CallFlow& flow, const StoreKey& from, const StoreKey& to,
+                                    const Changes& changes, Lifetime lifetime, Grace grace,
+                                    WallTime now) const;
+  Task<Result<void>> forget_apart(CallFlow& flow, std::string_view principal,
+                                  std::span<const StoreKey> keys, BeingMade made) const;
+
   Task<Result<Outcome>> update_by_shortcut(CallFlow& flow, const StoreKey& key,
                                            const Changes& changes, Lifetime lifetime,
                                            std::size_t parts, WallTime now) const;
   Task<Result<Outcome>> bound(CallFlow& flow, const StoreKey& key, const Changes& changes) const;
+
+  // One script, or what does the same; after announce(), if the session is listed.
+  Task<Result<Outcome>> update_now(CallFlow& flow, const StoreKey& key, const Changes& changes,
+                                   Lifetime lifetime, WallTime now, Covered covered) const;
 
   const std::shared_ptr<const Clock> clock_;
   const Layout layout_;

@@ -193,7 +193,7 @@ Task<Result<void>> JsonVerbs::create(CallFlow& flow, const StoreKey& key, const 
   if (auto fits = validate_size(text, record_bytes_max_); !fits) co_return fits;
   const JsonKeys where = keys(key);
   auto call = change(
-      flow,
+      flow, Slot{0},
       [&](std::string& out, CallBy by) { append_json_create(out, by, where, text, lifetime); },
       Repeat::only_if_not_applied,
       [](const Reply& reply, bool) { return decode_json_create(reply); });
@@ -219,8 +219,8 @@ Task<Result<Outcome>> JsonVerbs::change_text(CallFlow& flow, Result<Held>& found
     }
     if (std::chrono::steady_clock::now() >= flow.until()) co_return failed(others_were_faster());
     auto call = change(
-        flow, [&](std::string& out, CallBy by) { append(out, by, *found->text, *next->text); },
-        repeat,
+        flow, Slot{0},
+        [&](std::string& out, CallBy by) { append(out, by, *found->text, *next->text); }, repeat,
         [&maybe_applied](const Reply& reply, bool repeated) {
           maybe_applied = maybe_applied || repeated;
           return decode_swap(reply);
@@ -284,7 +284,8 @@ Task<Result<bool>> JsonVerbs::erase(CallFlow& flow, const StoreKey& key, Grace g
     where.reserve(chain.keys().size());
     for (const StoreKey& one : chain.keys()) where.push_back(keys(one));
     auto call = change(
-        flow, [&](std::string& out, CallBy by) { append_json_erase(out, by, where, grace); },
+        flow, Slot{0},
+        [&](std::string& out, CallBy by) { append_json_erase(out, by, where, grace); },
         Repeat::harmless,
         [](const Reply& reply, bool repeated) {
           Result<internal::Ended<StoreKey>> result = decode_json_erase(reply);

@@ -46,6 +46,15 @@ Result<void> Lane::connect(SteadyTime deadline) {
   return {};
 }
 
+void Lane::rest() {
+  if (!enter_if_empty()) return;
+  {
+    const Lock lock(mutex_);
+    set_connection(nullptr);
+  }
+  leave();
+}
+
 void Lane::disown() noexcept {
   if (connection_) connection_->transport->disown();
 }

@@ -54,6 +54,9 @@ class Lane {
 
   [[nodiscard]] bool is_connected() const noexcept { return connected_; }
 
+  // Lets go of the connection, if nobody is in the lane.
+  void rest();
+
   // For the child of a fork: lets go of the parent's connection. The lane is of no use afterwards,
   // and no other of its functions may be called: a thread that is not here may hold its mutex.
   void disown() noexcept;

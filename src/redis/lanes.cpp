@@ -97,6 +97,10 @@ Lane* Lanes::enter_connected() noexcept {
 
 Result<void> Lanes::connect(SteadyTime deadline) { return lanes_.front()->connect(deadline); }
 
+void Lanes::rest() {
+  for (const auto& lane : lanes_) lane->rest();
+}
+
 void Lanes::disown() noexcept {
   for (const auto& lane : lanes_) lane->disown();
 }

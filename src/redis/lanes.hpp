@@ -32,6 +32,9 @@ class Lanes {
   [[nodiscard]] std::uint64_t generation() const noexcept { return dialer_.generation(); }
   void renew(std::uint64_t generation) noexcept { dialer_.renew(generation); }
 
+  // Lets go of connections that nobody uses. Safe to call at any time.
+  void rest();
+
   // For the child of a fork: lets go of the parent's connections. Of no use afterwards.
   void disown() noexcept;
 

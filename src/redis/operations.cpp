@@ -41,14 +41,28 @@ void write_key(Sink& sink, const Layout& layout, const StoreKey& key) {
 }
 
 // The index comes last among the keys, and only for those who have signed in.
-std::size_t keys_of(std::size_t sessions, const Lifetime& lifetime) {
-  return lifetime.principal.empty() ? sessions : sessions + 1;
+bool lists(const Layout& layout, const Lifetime& lifetime) {
+  return !lifetime.principal.empty() && !layout.index_is_apart();
+}
+
+std::size_t keys_of(const Layout& layout, std::size_t sessions, const Lifetime& lifetime) {
+  return lists(layout, lifetime) ? sessions + 1 : sessions;
 }
 
 template <class Sink>
 void write_index(Sink& sink, const Layout& layout, const Lifetime& lifetime) {
-  if (!lifetime.principal.empty()) sink.word(layout.index_key(lifetime.principal));
+  if (lists(layout, lifetime)) sink.word(layout.index_key(lifetime.principal));
 }
+
+// In the order that apart.lua takes them.
+template <class Sink>
+void write_covered(Sink& sink, const Layout& layout, const Covered& covered) {
+  if (!layout.index_is_apart()) return;
+  sink.number(covered.ttl);
+  sink.number(covered.latest);
+}
+
+const Scripts& scripts_of(const Layout& layout) { return scripts(layout.index_is_apart()); }
 
 template <class Sink, class List>
 void write_list(Sink& sink, const List& list) {
@@ -69,19 +83,21 @@ void write_field(Sink& sink, const FieldLike& field) {
 }
 
 // The keys of a script that may move a session from one principal to another.
-bool is_another(std::string_view former, const Lifetime& lifetime) {
-  return !former.empty() && former != lifetime.principal;
+bool is_another(const Layout& layout, std::string_view former, const Lifetime& lifetime) {
+  return !former.empty() && former != lifetime.principal && !layout.index_is_apart();
 }
 
-std::size_t keys_of(std::size_t sessions, const Lifetime& lifetime, std::string_view former) {
-  return keys_of(sessions, lifetime) + (is_another(former, lifetime) ? 1 : 0);
+std::size_t keys_of(const Layout& layout, std::size_t sessions, const Lifetime& lifetime,
+                    std::string_view former) {
+  const std::size_t more = is_another(layout, former, lifetime) ? 1 : 0;
+  return keys_of(layout, sessions, lifetime) + more;
 }
 
 template <class Sink>
 void write_indexes(Sink& sink, const Layout& layout, const Lifetime& lifetime,
                    std::string_view former) {
   write_index(sink, layout, lifetime);
-  if (is_another(former, lifetime)) sink.word(layout.index_key(former));
+  if (is_another(layout, former, lifetime)) sink.word(layout.index_key(former));
 }
 
 template <class Sink>
@@ -215,41 +231,43 @@ void append_successor(std::string& out, std::string_view key) {
 }
 
 void append_create(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
-                   const Fields& fields, Lifetime lifetime) {
+                   const Fields& fields, Lifetime lifetime, Covered covered) {
   append_command(out, [&](auto& sink) {
-    write_script(sink, by, scripts().create, keys_of(1, lifetime));
+    write_script(sink, by, scripts_of(layout).create, keys_of(layout, 1, lifetime));
     write_key(sink, layout, key);
     write_index(sink, layout, lifetime);
     sink.number(lifetime.ttl.count());
     for (const Field& field : fields) write_field(sink, field);
+    write_covered(sink, layout, covered);
   });
 }
 
 void append_update(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
-                   const Changes& changes, Lifetime lifetime, std::string_view former,
-                   WallTime now) {
+                   const Changes& changes, Lifetime lifetime, std::string_view former, WallTime now,
+                   Covered covered) {
   const Form form = form_of(layout, changes);
   append_command(out, [&](auto& sink) {
     switch (form) {
       case Form::set:
-        write_script(sink, by, scripts().set, keys_of(1, lifetime));
+        write_script(sink, by, scripts_of(layout).set, keys_of(layout, 1, lifetime));
         write_key(sink, layout, key);
         write_index(sink, layout, lifetime);
         write_set(sink, changes, lifetime, now);
         break;
       case Form::count:
-        write_script(sink, by, scripts().count, keys_of(1, lifetime));
+        write_script(sink, by, scripts_of(layout).count, keys_of(layout, 1, lifetime));
         write_key(sink, layout, key);
         write_index(sink, layout, lifetime);
         write_count(sink, changes, lifetime, now);
         break;
       case Form::general:
-        write_script(sink, by, scripts().update, keys_of(1, lifetime, former));
+        write_script(sink, by, scripts_of(layout).update, keys_of(layout, 1, lifetime, former));
         write_key(sink, layout, key);
         write_indexes(sink, layout, lifetime, former);
         write_changes(sink, layout, changes, lifetime, bytes_max_for(changes), former, now);
         break;
     }
+    write_covered(sink, layout, covered);
   });
 }
 
@@ -287,7 +305,7 @@ void append_update_parts(std::string& out, const Layout& layout, const StoreKey&
 void append_bound(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
                   const Changes& changes) {
   append_command(out, [&](auto& sink) {
-    write_script(sink, by, scripts().bound, 1);
+    write_script(sink, by, scripts_of(layout).bound, 1);
     write_key(sink, layout, key);
     write_size(sink, changes.bytes_max);
     write_size(sink, changes.attributes_max);
@@ -319,15 +337,16 @@ void append_update_by_hsetex(std::string& out, const Layout& layout, const Store
 
 void append_rekey(std::string& out, CallBy by, const Layout& layout, const StoreKey& from,
                   const StoreKey& to, const Changes& changes, Lifetime lifetime, Grace grace,
-                  std::string_view former, WallTime now) {
+                  std::string_view former, WallTime now, Covered covered) {
   append_command(out, [&](auto& sink) {
-    write_script(sink, by, scripts().rekey, keys_of(2, lifetime, former));
+    write_script(sink, by, scripts_of(layout).rekey, keys_of(layout, 2, lifetime, former));
     write_key(sink, layout, from);
     write_key(sink, layout, to);
     write_indexes(sink, layout, lifetime, former);
     write_changes(sink, layout, changes, lifetime, changes.bytes_max, former, now);
     sink.number(grace.duration.count());
     sink.word(grace.readable ? "1" : "0");
+    write_covered(sink, layout, covered);
   });
 }
 
@@ -335,19 +354,21 @@ void append_erase(std::string& out, CallBy by, const Layout& layout,
                   std::span<const std::string> chain, std::span<const std::string> principals,
                   Grace grace) {
   append_command(out, [&](auto& sink) {
-    write_script(sink, by, scripts().erase, chain.size() + principals.size());
+    const std::size_t indexes = layout.index_is_apart() ? 0 : principals.size();
+    write_script(sink, by, scripts_of(layout).erase, chain.size() + indexes);
     for (const std::string& key : chain) sink.word(key);
-    for (const std::string& principal : principals) sink.word(layout.index_key(principal));
+    for (std::size_t i = 0; i < indexes; ++i) sink.word(layout.index_key(principals[i]));
     sink.word(layout.adopt_foreign_hashes ? "1" : "0");
     sink.number(static_cast<std::int64_t>(chain.size()));
     sink.number(grace.duration.count());
     for (const std::string& principal : principals) sink.word(principal);
+    write_covered(sink, layout, {});
   });
 }
 
 void append_strip(std::string& out, CallBy by, const Layout& layout, const StoreKey& key) {
   append_command(out, [&](auto& sink) {
-    write_script(sink, by, scripts().strip, 1);
+    write_script(sink, by, scripts_of(layout).strip, 1);
     write_key(sink, layout, key);
   });
 }
@@ -368,6 +389,63 @@ void append_forget(std::string& out, const Layout& layout, std::string_view prin
     sink.word("ZREM");
     sink.word(layout.index_key(principal));
     for (const StoreKey& key : keys) write_key(sink, layout, key);
+  });
+}
+
+// How far the clocks of a Cluster's nodes may be apart.
+constexpr std::chrono::milliseconds nodes_skew_max{10'000};
+
+void append_announce(std::string& out, CallBy by, const Layout& layout, std::string_view principal,
+                     const StoreKey& key, std::chrono::milliseconds ttl,
+                     std::chrono::milliseconds window, bool may_make) {
+  append_command(out, [&](auto& sink) {
+    write_script(sink, by, scripts_of(layout).announce, 1);
+    sink.word(layout.index_key(principal));
+    write_key(sink, layout, key);
+    sink.number(ttl.count());
+    sink.number((window + nodes_skew_max).count());
+    sink.number(nodes_skew_max.count());
+    sink.word(may_make ? "1" : "0");
+  });
+}
+
+void append_forget_written(std::string& out, CallBy by, const Layout& layout,
+                           std::string_view principal, std::span<const StoreKey> keys) {
+  append_command(out, [&](auto& sink) {
+    write_script(sink, by, scripts_of(layout).forget, 1);
+    sink.word(layout.index_key(principal));
+    for (const StoreKey& key : keys) write_key(sink, layout, key);
+  });
+}
+
+void append_unlist(std::string& out, const Layout& layout, std::string_view principal,
+                   std::span<const std::string> keys) {
+  append_command(out, [&](auto& sink) {
+    sink.word("ZREM");
+    sink.word(layout.index_key(principal));
+    for (const std::string& key : keys) {
+      sink.word(key);
+      sink.word(key, being_written);
+    }
+  });
+}
+
+void append_shorten(std::string& out, CallBy by, const Layout& layout, std::string_view principal,
+                    const StoreKey& key, std::chrono::milliseconds ttl) {
+  append_command(out, [&](auto& sink) {
+    write_script(sink, by, scripts_of(layout).shorten, 1);
+    sink.word(layout.index_key(principal));
+    write_key(sink, layout, key);
+    sink.number((ttl + nodes_skew_max).count());
+  });
+}
+
+void append_bar(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
+                std::int64_t until) {
+  append_command(out, [&](auto& sink) {
+    write_script(sink, by, scripts_of(layout).bar, 1);
+    write_key(sink, layout, key);
+    sink.number(until);
   });
 }
 

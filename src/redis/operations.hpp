@@ -1,13 +1,16 @@
 // The verbs of a store as Redis commands. No I/O. What is answered: answers.hpp.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "resp.hpp"
 #include "scripts.hpp"
+#include "slots.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::redis {
@@ -16,6 +19,23 @@ namespace websession::redis {
 struct Layout {
   std::string prefix;
   bool adopt_foreign_hashes = false;
+  bool on_cluster = false;
+
+  // Whether a session and the index of its principal lie in different slots, so that no script can
+  // write both (docs/redis-layout.md, "On a Cluster").
+  [[nodiscard]] bool index_is_apart() const noexcept {
+    return on_cluster && prefix.find('{') == std::string::npos;
+  }
+  // Of one key, by its text as the server has it; 0 where there are no slots.
+  [[nodiscard]] Slot slot_of(std::string_view text) const noexcept {
+    return on_cluster ? redis::slot_of(text) : Slot{0};
+  }
+  [[nodiscard]] Slot slot(const StoreKey& key) const {
+    return on_cluster ? slot_of(this->key(key)) : Slot{0};
+  }
+  [[nodiscard]] Slot index_slot(std::string_view principal) const {
+    return on_cluster ? slot_of(index_key(principal)) : Slot{0};
+  }
 
   [[nodiscard]] std::string key(const StoreKey& key) const { return prefix + key.secret(); }
   // Where a principal's sessions are listed. No id holds a ':', so no session has such a key.
@@ -26,6 +46,15 @@ struct Layout {
 
 // An attribute with a deadline is one field of this name, with its end before the text (timed.lua).
 inline constexpr std::string_view until_prefix = "@until.";
+
+// What the entry of a session allows that was written before it, where the index is apart.
+struct Covered {
+  static constexpr std::int64_t without_end = 9'000'000'000'000'000;
+  // By the clock of whoever has the session: after this (Unix ms) nothing is written,
+  std::int64_t latest = without_end;
+  // and no session gets a longer life (ms).
+  std::int64_t ttl = without_end;
+};
 
 // Each of these appends the commands of one verb to `out`.
 inline constexpr std::size_t load_replies = 2;
@@ -38,13 +67,13 @@ inline constexpr std::size_t successor_replies = 2;
 void append_successor(std::string& out, std::string_view key);
 
 void append_create(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
-                   const Fields& fields, Lifetime lifetime);
+                   const Fields& fields, Lifetime lifetime, Covered covered = {});
 // `former`: whom the session has belonged to so far, as far as it is known; empty: not known, or
 // nobody. Only a key that a script was given may be touched by it, so it asks (Changed::former)
 // when it needs another index.
 void append_update(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
-                   const Changes& changes, Lifetime lifetime, std::string_view former,
-                   WallTime now);
+                   const Changes& changes, Lifetime lifetime, std::string_view former, WallTime now,
+                   Covered covered = {});
 // What most requests write, new texts of attributes that are there, does without a script, no
 // dearer than a blind write.
 //
@@ -67,7 +96,7 @@ void append_update_by_hsetex(std::string& out, const Layout& layout, const Store
                              const Changes& changes, const Lifetime& lifetime);
 void append_rekey(std::string& out, CallBy by, const Layout& layout, const StoreKey& from,
                   const StoreKey& to, const Changes& changes, Lifetime lifetime, Grace grace,
-                  std::string_view former, WallTime now);
+                  std::string_view former, WallTime now, Covered covered = {});
 // `principals`: those of the chain's sessions, as far as they are known.
 void append_erase(std::string& out, CallBy by, const Layout& layout,
                   std::span<const std::string> chain, std::span<const std::string> principals,
@@ -80,5 +109,27 @@ void append_entries(std::string& out, const Layout& layout, std::string_view pri
                     std::size_t first, std::size_t count);
 void append_forget(std::string& out, const Layout& layout, std::string_view principal,
                    std::span<const StoreKey> keys);
+
+// Of an index that is apart. An entry is marked as being written by another one, whose end is that
+// of the mark.
+inline constexpr std::string_view being_written = "?";
+// Lists the session of a write that comes next: it has `window` to happen, and the session at most
+// `ttl` to live then. `may_make`: there may be no such session before it.
+void append_announce(std::string& out, CallBy by, const Layout& layout, std::string_view principal,
+                     const StoreKey& key, std::chrono::milliseconds ttl,
+                     std::chrono::milliseconds window, bool may_make);
+// Drops entries, unless they are being written.
+void append_forget_written(std::string& out, CallBy by, const Layout& layout,
+                           std::string_view principal, std::span<const StoreKey> keys);
+// Drops entries, marks included; by their keys as the server has them.
+void append_unlist(std::string& out, const Layout& layout, std::string_view principal,
+                   std::span<const std::string> keys);
+// Lets an entry end after so much time.
+void append_shorten(std::string& out, CallBy by, const Layout& layout, std::string_view principal,
+                    const StoreKey& key, std::chrono::milliseconds ttl);
+// Takes the key, if there is nothing under it, up to that moment (Unix ms): no session will be made
+// there.
+void append_bar(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
+                std::int64_t until);
 
 }  // namespace websession::redis

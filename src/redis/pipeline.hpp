@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "resp.hpp"
+#include "slots.hpp"
 #include "websession/result.hpp"
 
 namespace websession::redis {
@@ -27,9 +28,10 @@ enum class Way {
 // one array (or the error for which none of them was executed).
 class Replies {
  public:
-  static constexpr std::size_t max = 2;
+  static constexpr std::size_t max = 4;
   explicit Replies(Way way = Way::plain) noexcept : way_(way) {}
   void push_back(Reply reply) noexcept { replies_[size_++] = std::move(reply); }
+  [[nodiscard]] Reply take(std::size_t i) noexcept { return std::move(replies_[i]); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   const Reply& operator[](std::size_t i) const noexcept { return replies_[i]; }
   operator std::span<const Reply>() const noexcept { return {replies_.data(), size_}; }
@@ -41,16 +43,22 @@ class Replies {
   Way way_;
 };
 
-// How many replies a request has: 1 to Replies::max, as the compiler checks.
+// How many replies a request has: 1 or 2, as the compiler checks. Twice as many where each of its
+// commands has another one before it.
 class ReplyCount {
  public:
   consteval ReplyCount(std::size_t count) : count_(count) {
-    if (count < 1 || count > Replies::max) throw count;
+    if (count < 1 || count > Replies::max / 2) throw count;
   }
-  [[nodiscard]] constexpr std::size_t value() const noexcept { return count_; }
+  [[nodiscard]] static constexpr ReplyCount twice(ReplyCount count) noexcept {
+    count.factor_ = 2;
+    return count;
+  }
+  [[nodiscard]] constexpr std::size_t value() const noexcept { return factor_ * count_; }
 
  private:
   std::size_t count_;
+  std::size_t factor_ = 1;
 };
 
 // A function `(std::string& out)` that appends commands. It refers to the function, so it is for
@@ -95,12 +103,14 @@ struct ByShortcut {
 
 // A caller's commands, yet to be formatted: straight into the buffer they are sent from.
 struct Commands {
-  Commands(ReplyCount reply_count, Appender append_plain, Shortcuts others = {}) noexcept
-      : replies(reply_count), append(append_plain), shortcuts(others) {}
+  Commands(ReplyCount reply_count, Appender append_plain, Shortcuts others = {},
+           Slot its_slot = 0) noexcept
+      : replies(reply_count), append(append_plain), shortcuts(others), slot(its_slot) {}
 
   ReplyCount replies;
   Appender append;
   Shortcuts shortcuts;
+  Slot slot;  // of all keys in it, where keys have slots
 };
 
 // What a server was found to have, beyond scripts.

@@ -1,6 +1,7 @@
 // Where a server is.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,9 @@ struct Place {
   [[nodiscard]] std::string display() const;
   bool operator==(const Place&) const = default;
 };
+
+// As a server tells it. None: that is no place.
+[[nodiscard]] std::optional<Place> told_place(std::string_view host, std::string_view port);
 
 // Whether it can be the host of a server: a name or an address, for people and for certificates.
 [[nodiscard]] bool is_host(std::string_view host) noexcept;

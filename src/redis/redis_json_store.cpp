@@ -46,9 +46,15 @@ Result<redis::Endpoint> redis::json_endpoint(std::string_view url,
                                              const RedisJsonOptions& options) {
   if (auto valid = validate(options); !valid) return std::move(valid).error();
   const Scripts& all = scripts();
-  return make_endpoint(url, options.redis, options.prefix,
-                       {all.json_create.source(), all.json_update.source(), all.json_rekey.source(),
-                        all.json_erase.source()});
+  Result<Endpoint> endpoint = make_endpoint(url, options.redis, options.prefix,
+                                            {all.json_create.source(), all.json_update.source(),
+                                             all.json_rekey.source(), all.json_erase.source()});
+  if (endpoint && endpoint->url.of_cluster) {
+    return internal::invalid(
+        "RedisJsonStore does not work on a Redis Cluster: a session's two keys would lie in two "
+        "slots; RedisStore does");
+  }
+  return endpoint;
 }
 
 Result<std::shared_ptr<RedisJsonStore>> RedisJsonStore::connect_later(std::string_view url,

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "cluster/slot_placement.hpp"
 #include "endpoint.hpp"
 #include "engine.hpp"
 #include "hash_verbs.hpp"
@@ -12,9 +13,12 @@ namespace websession {
 using redis::CallFlow;
 
 struct RedisStore::Impl {
-  Impl(redis::MakeConnector connector, redis::Login login, RedisOptions options)
-      : engine(std::move(connector), std::move(login), options), verbs(std::move(options)) {}
+  Impl(redis::Servers servers, redis::Login login, RedisOptions options)
+      : placement(redis::make_placement(login)),
+        engine(std::move(servers), login, options),
+        verbs(std::move(options), login.on_cluster) {}
 
+  const std::shared_ptr<const KeyPlacement> placement;
   redis::Engine engine;
   const redis::HashVerbs verbs;
 };
@@ -26,15 +30,24 @@ Result<redis::Endpoint> redis::hash_endpoint(std::string_view url, const RedisOp
   if (options.prefix.empty()) {
     return make_error(Errc::invalid_argument, "prefix: must not be empty");
   }
-  const Scripts& all = scripts();
-  Result<Endpoint> endpoint = make_endpoint(
-      url, options, options.prefix,
-      {all.create.source(), all.set.source(), all.count.source(), all.bound.source(),
-       all.update.source(), all.rekey.source(), all.erase.source(), all.strip.source()});
+  Result<Endpoint> endpoint = make_endpoint(url, options, options.prefix, {});
   if (endpoint) {
-    // Shortcuts are for those who wait for nobody.
-    endpoint->login.guarded = endpoint->login.transactions =
-        !options.adopt_foreign_hashes && options.replicas_to_wait_for == 0;
+    Login& login = endpoint->login;
+    const Layout layout{options.prefix, options.adopt_foreign_hashes, login.on_cluster};
+    const Scripts& all = scripts(layout.index_is_apart());
+    for (const Script* script : {&all.create, &all.set, &all.count, &all.bound, &all.update,
+                                 &all.rekey, &all.erase, &all.strip}) {
+      login.scripts.push_back(script->source());
+    }
+    if (layout.index_is_apart()) {
+      for (const Script* script : {&all.announce, &all.forget, &all.shorten, &all.bar}) {
+        login.scripts.push_back(script->source());
+      }
+    }
+    // Shortcuts are for those who wait for nobody. A transaction is shared by callers whose keys
+    // may lie in any slot, which a Cluster refuses.
+    login.guarded = !options.adopt_foreign_hashes && options.replicas_to_wait_for == 0;
+    login.transactions = login.guarded && !login.on_cluster;
   }
   return endpoint;
 }
@@ -43,7 +56,7 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view u
                                                               RedisOptions options) {
   Result<redis::Endpoint> endpoint = redis::hash_endpoint(url, options);
   if (!endpoint) return std::move(endpoint).error();
-  return redis::make_store(redis::make_connector(*endpoint), std::move(endpoint->login),
+  return redis::make_store(redis::make_servers(*endpoint), std::move(endpoint->login),
                            std::move(options));
 }
 
@@ -84,19 +97,21 @@ Result<std::vector<StoreKey>> RedisStore::entries(std::string_view principal) {
   return impl_->engine.run([&](CallFlow& flow) { return impl_->verbs.entries(flow, principal); });
 }
 
-Result<void> RedisStore::forget(std::string_view principal, std::span<const StoreKey> keys) {
+Result<void> RedisStore::forget(std::string_view principal, std::span<const StoreKey> keys,
+                                BeingMade made) {
   return impl_->engine.run(
-      [&](CallFlow& flow) { return impl_->verbs.forget(flow, principal, keys); });
+      [&](CallFlow& flow) { return impl_->verbs.forget(flow, principal, keys, made); });
 }
 
 Result<void> RedisStore::end_frozen(const StoreKey& key) {
   return impl_->engine.run([&](CallFlow& flow) { return impl_->verbs.end_frozen(flow, key); });
 }
 
-std::shared_ptr<RedisStore> redis::make_store(MakeConnector connector, Login login,
-                                              RedisOptions options) {
-  return std::make_shared<RedisStore>(std::make_unique<RedisStore::Impl>(
-      std::move(connector), std::move(login), std::move(options)));
+std::shared_ptr<const KeyPlacement> RedisStore::placement() const { return impl_->placement; }
+
+std::shared_ptr<RedisStore> redis::make_store(Servers servers, Login login, RedisOptions options) {
+  return std::make_shared<RedisStore>(
+      std::make_unique<RedisStore::Impl>(std::move(servers), std::move(login), std::move(options)));
 }
 
 }  // namespace websession

@@ -6,6 +6,7 @@
 
 #include "dialer.hpp"
 #include "endpoint.hpp"
+#include "engine.hpp"
 #include "transport.hpp"
 #include "websession/redis_store.hpp"
 
@@ -14,6 +15,6 @@ namespace websession::redis {
 // Error: invalid_argument.
 Result<Endpoint> hash_endpoint(std::string_view url, const RedisOptions& options);
 
-std::shared_ptr<RedisStore> make_store(MakeConnector connector, Login login, RedisOptions options);
+std::shared_ptr<RedisStore> make_store(Servers servers, Login login, RedisOptions options);
 
 }  // namespace websession::redis

@@ -137,12 +137,26 @@ Result<RedisUrl> parse_tcp(std::string_view rest) {
   Result<RedisUrl> url = take_all_but_places(rest);
   if (!url) return url;
   if (rest.find(',') != std::string_view::npos) {
-    return invalid("several hosts are for redis-sentinel://, with Redis' name behind a '#'");
+    return invalid(
+        "several hosts are for redis-cluster://, or redis-sentinel:// with Redis' name behind a "
+        "'#'");
   }
   Result<Place> place = parse_place(rest, "6379");
   if (!place) return std::move(place).error();
   url->places.push_back(*std::move(place));
   return url;
+}
+
+// "host1:port,host2:port"
+Result<RedisUrl> take_places(std::string_view rest, const std::string& default_port, RedisUrl url) {
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    Result<Place> place = parse_place(rest.substr(0, comma), default_port);
+    if (!place) return std::move(place).error();
+    url.places.push_back(*std::move(place));
+    if (comma == std::string_view::npos) return url;
+    rest.remove_prefix(comma + 1);
+  }
 }
 
 Result<RedisUrl> parse_sentinel(std::string_view rest) {
@@ -159,14 +173,18 @@ Result<RedisUrl> parse_sentinel(std::string_view rest) {
   Result<RedisUrl> url = take_all_but_places(rest);
   if (!url) return url;
   url->primary = *name;
-  while (true) {
-    const std::size_t comma = rest.find(',');
-    Result<Place> place = parse_place(rest.substr(0, comma), "26379");
-    if (!place) return std::move(place).error();
-    url->places.push_back(*std::move(place));
-    if (comma == std::string_view::npos) return url;
-    rest.remove_prefix(comma + 1);
+  return take_places(rest, "26379", *std::move(url));
+}
+
+Result<RedisUrl> parse_cluster(std::string_view rest) {
+  if (rest.find('#') != std::string_view::npos) {
+    return invalid("a name behind a '#' is for redis-sentinel://");
   }
+  Result<RedisUrl> url = take_all_but_places(rest);
+  if (!url) return url;
+  if (url->database != 0) return invalid("a Redis Cluster has no database but 0");
+  url->of_cluster = true;
+  return take_places(rest, "6379", *std::move(url));
 }
 
 Result<RedisUrl> parse_unix(std::string_view rest) {
@@ -206,6 +224,8 @@ Result<RedisUrl> parse_redis_url(std::string_view url) {
       Scheme{"unix://", parse_unix},
       Scheme{"redis-sentinel://", parse_sentinel},
       Scheme{"rediss-sentinel://", parse_sentinel, true},
+      Scheme{"redis-cluster://", parse_cluster},
+      Scheme{"rediss-cluster://", parse_cluster, true},
   };
   for (const Scheme& scheme : schemes) {
     if (!url.starts_with(scheme.prefix)) continue;
@@ -214,8 +234,8 @@ Result<RedisUrl> parse_redis_url(std::string_view url) {
     return parsed;
   }
   return invalid(
-      "must start with redis://, rediss://, unix://, redis-sentinel:// or rediss-sentinel://, as "
-      "in redis://127.0.0.1:6379");
+      "must start with redis://, unix://, redis-sentinel:// or redis-cluster:// (or with TLS, "
+      "rediss://, rediss-sentinel:// or rediss-cluster://), as in redis://127.0.0.1:6379");
 }
 
 }  // namespace websession::redis

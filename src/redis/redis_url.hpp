@@ -1,4 +1,4 @@
-// redis://, rediss://, unix://, redis-sentinel:// and rediss-sentinel:// URLs.
+// redis://, unix://, redis-sentinel:// and redis-cluster:// URLs, and those with TLS.
 #pragma once
 
 #include <optional>
@@ -12,13 +12,14 @@
 namespace websession::redis {
 
 struct RedisUrl {
-  // Where to connect: one place, or where the Sentinels are that know it.
+  // Where to connect: one place, or where the Sentinels are that know it, or nodes of a Cluster.
   std::vector<Place> places{};
   std::string primary{};  // what the Sentinels call it; empty: there are none
   std::string user{};     // empty: the default user
   std::optional<std::string> password{};
   int database = 0;
   bool tls = false;
+  bool of_cluster = false;
 
   [[nodiscard]] bool by_sentinel() const noexcept { return !primary.empty(); }
 };

@@ -41,6 +41,11 @@ struct Scripts {
   Script rekey;
   Script erase;
   Script strip;
+  // Of an index that is apart.
+  Script announce;
+  Script forget;
+  Script shorten;
+  Script bar;
   // Of the JSON layout.
   Script json_create;
   Script json_update;
@@ -48,6 +53,7 @@ struct Scripts {
   Script json_erase;
 };
 
-const Scripts& scripts();
+// `index_is_apart`: those whose sessions and indexes are not on one server.
+const Scripts& scripts(bool index_is_apart = false);
 
 }  // namespace websession::redis

@@ -1,7 +1,6 @@
 #include "sentinels.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -15,15 +14,6 @@ using Element = Reply::Element;
 
 constexpr std::string_view moved = "+switch-master";
 constexpr std::size_t known_max = 32;
-
-std::optional<Place> place_of(std::string_view host, std::string_view port) {
-  int number = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  const bool is_port =
-      error == std::errc() && end == port.data() + port.size() && number > 0 && number <= 65535;
-  if (!is_port || !is_host(host)) return std::nullopt;
-  return Place{.host = std::string(host), .port = std::to_string(number)};
-}
 
 // Of one that was asked, and is none or does not talk to us.
 Error refusal(std::string_view step, std::string_view text) {
@@ -121,7 +111,7 @@ std::optional<Error> Sentinels::take(const std::vector<Reply>& replies) {
   }
   const std::span<const Element> parts = address.elements();
   const std::optional<Place> place =
-      parts.size() == 2 ? place_of(parts[0].text, parts[1].text) : std::nullopt;
+      parts.size() == 2 ? told_place(parts[0].text, parts[1].text) : std::nullopt;
   if (!place) return unexpected_reply();
   place_ = place;
   learn(replies[steps_before_ + 1]);
@@ -146,7 +136,7 @@ void Sentinels::learn(const Reply& others) {
       if (rest[i].text == "ip") host = rest[i + 1].text;
       if (rest[i].text == "port") port = rest[i + 1].text;
     }
-    if (const std::optional<Place> place = place_of(host, port)) add(*place);
+    if (const std::optional<Place> place = told_place(host, port)) add(*place);
     rest = rest.subspan(size + 1);
   }
   // Who has not answered lately stays behind the others.

@@ -7,9 +7,9 @@
 namespace websession::redis {
 namespace {
 
-constexpr std::string_view no_cluster =
-    "this is a node of a Redis Cluster, which websession does not support yet: use a Redis without "
-    "cluster mode (cluster-enabled no)";
+constexpr std::string_view is_cluster =
+    "this is a node of a Redis Cluster: its URL begins with redis-cluster:// (or "
+    "rediss-cluster://)";
 
 struct Meaning {
   std::string_view word;  // the error's first word; inside a script of Redis 6.2 it comes later
@@ -43,11 +43,18 @@ constexpr std::array meanings = {
     Meaning{"BUSY", Errc::unavailable,
             "Redis is busy with somebody's long script; try again soon (SCRIPT KILL ends it)"},
     Meaning{"MASTERDOWN", Errc::unavailable, "this Redis replica has lost its primary"},
-    Meaning{"CLUSTERDOWN", Errc::unavailable, no_cluster},
-    Meaning{"TRYAGAIN", Errc::unavailable, no_cluster},
-    Meaning{"MOVED", Errc::rejected, no_cluster},
-    Meaning{"ASK", Errc::rejected, no_cluster},
-    Meaning{"CROSSSLOT", Errc::rejected, no_cluster},
+    Meaning{"CLUSTERDOWN", Errc::unavailable,
+            "the Redis Cluster has no node for the session's slot, or not enough nodes: look at "
+            "CLUSTER INFO"},
+    Meaning{"TRYAGAIN", Errc::unavailable,
+            "the session's slot is on its way to another node of the Redis Cluster; nothing was "
+            "done, try again soon"},
+    Meaning{"TOOLATE", Errc::unavailable,
+            "the write came too late to be done; or the clocks of the Redis Cluster's nodes are "
+            "more than 10 seconds apart"},
+    Meaning{"MOVED", Errc::rejected, is_cluster},
+    Meaning{"ASK", Errc::rejected, is_cluster},
+    Meaning{"CROSSSLOT", Errc::rejected, is_cluster},
     Meaning{"DENIED", Errc::rejected,
             "Redis is in protected mode: set a password or bind it to this interface"},
 };
@@ -102,7 +109,7 @@ Error server_error(std::string_view text, bool from_script) {
   if (text.find("max number of clients") != std::string_view::npos) {
     return make_error(Errc::unavailable, "Redis has no room for another client: raise maxclients");
   }
-  if (is_select_in_cluster(text)) return make_error(Errc::rejected, std::string(no_cluster));
+  if (is_select_in_cluster(text)) return node_of_cluster();
   if (is_unknown_command(text)) {
     return make_error(
         Errc::rejected,
@@ -147,9 +154,12 @@ bool refers_elsewhere(std::span<const Reply> replies, bool by_sentinel) {
 }
 
 bool is_of_cluster(std::string_view text) {
-  const Meaning* meaning = meaning_of(text);
-  return is_select_in_cluster(text) || (meaning != nullptr && meaning->advice == no_cluster);
+  const std::string_view word = first_word(text);
+  return is_select_in_cluster(text) || word == "MOVED" || word == "ASK" || word == "CROSSSLOT" ||
+         word == "CLUSTERDOWN" || word == "TRYAGAIN";
 }
+
+Error node_of_cluster() { return make_error(Errc::rejected, std::string(is_cluster)); }
 
 bool is_unknown_command(std::string_view text) { return text.starts_with("ERR unknown command"); }
 

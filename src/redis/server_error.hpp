@@ -24,8 +24,9 @@ bool is_wrong_server(std::string_view text);
 // another one.
 bool refers_elsewhere(std::span<const Reply> replies, bool by_sentinel = false);
 
-// It is a node of a Redis Cluster.
+// It is a node of a Redis Cluster; and what to say to whoever did not expect one.
 bool is_of_cluster(std::string_view text);
+Error node_of_cluster();
 
 bool is_unknown_command(std::string_view text);
 

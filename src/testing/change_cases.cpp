@@ -62,7 +62,7 @@ void clear_reserved_leaves_the_identity(Trial& t) {
                                    {"@code", "5", later}});
     Changes changes = setting("@flash.2", "new");
     changes.clear = changes.clear_reserved = true;
-    StoreKey to = by_rekey ? Trial::fresh_key() : key;
+    StoreKey to = by_rekey ? t.fresh_key() : key;
     const Lifetime lifetime{long_ttl, "ada"};
     t.expect_applied(by_rekey ? t.store().rekey(key, to, changes, lifetime, {})
                               : t.store().update(key, changes, lifetime),
@@ -104,7 +104,7 @@ void conflict_writes_nothing(Trial& t) {
   expect_untouched(
       t, key,
       [&] {
-        const StoreKey to = Trial::fresh_key();
+        const StoreKey to = t.fresh_key();
         t.expect_conflict(t.store().rekey(key, to, changes, {long_ttl}, {}), "rekey");
         t.expect_absent(to, "the new id after a conflict");
       },
@@ -175,7 +175,7 @@ void bad_counter_writes_nothing(Trial& t) {
     expect_untouched(
         t, key,
         [&] {
-          const StoreKey to = Trial::fresh_key();
+          const StoreKey to = t.fresh_key();
           t.expect_error(t.store().rekey(key, to, changes, {long_ttl}, {}), Errc::invalid_argument,
                          "rekey with increment of \"" + std::string(text) + "\"");
           t.expect_absent(to, "the new id of a refused rekey");
@@ -207,7 +207,7 @@ void bad_changes_are_refused(Trial& t) {
         t, key,
         [&, &change = changes, &name = what] {
           t.expect_error(t.store().update(key, change, {long_ttl}), Errc::invalid_argument, name);
-          t.expect_error(t.store().rekey(key, Trial::fresh_key(), change, {long_ttl}, {}),
+          t.expect_error(t.store().rekey(key, t.fresh_key(), change, {long_ttl}, {}),
                          Errc::invalid_argument, name);
         },
         what);
@@ -217,8 +217,8 @@ void bad_changes_are_refused(Trial& t) {
       [&] {
         for (const milliseconds ttl : {milliseconds(0), milliseconds(-5), ttl_max * 2}) {
           t.expect_error(t.store().update(key, {}, {ttl}), Errc::invalid_argument, "a bad ttl");
-          t.expect_error(t.store().rekey(key, Trial::fresh_key(), {}, {ttl}, {}),
-                         Errc::invalid_argument, "a bad ttl for rekey");
+          t.expect_error(t.store().rekey(key, t.fresh_key(), {}, {ttl}, {}), Errc::invalid_argument,
+                         "a bad ttl for rekey");
         }
       },
       "bad times to live");
@@ -244,7 +244,7 @@ void any_bytes_in_changes(Trial& t) {
   t.expect_applied(
       t.store().update(key, expecting(odd, {other, odd}, setting(other, "")), {long_ttl}),
       "expect it");
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(key, to, expecting(other, {""}), {long_ttl}, {}), "rekey");
   t.expect_value(to, odd, odd, "after the rekey");
   t.expect_value(to, other, "", "after the rekey");
@@ -288,7 +288,7 @@ void growth_is_bounded(Trial& t) {
     t.expect_applied(t.store().update(key, bounded({}), {long_ttl}), "a renewal");
     Changes clears = bounded(setting("b", "1"));
     clears.clear = true;
-    const StoreKey to = Trial::fresh_key();
+    const StoreKey to = t.fresh_key();
     t.expect_applied(t.store().rekey(key, to, clears, {long_ttl}, {}), "a rekey that clears");
     t.expect(extent(to).second == 1, "what was cleared is gone");
     t.expect_ok(t.store().erase(to), "erase");
@@ -298,8 +298,8 @@ void growth_is_bounded(Trial& t) {
 // While its backend is away, a store knows nothing, and says so.
 void an_outage_is_no_answer(Trial& t) {
   const StoreKey key = t.stored({{"a", "1"}});
-  const StoreKey created = Trial::fresh_key();
-  const StoreKey moved = Trial::fresh_key();
+  const StoreKey created = t.fresh_key();
+  const StoreKey moved = t.fresh_key();
   if (!t.let_backend_fail(true)) return;
   const Result<std::optional<Record>> loaded = t.store().load(key);
   t.expect(!loaded.has_value(), "load gave an answer without its backend");
@@ -309,7 +309,7 @@ void an_outage_is_no_answer(Trial& t) {
   t.expect(!update, "update gave an answer without its backend");
   const Result<Outcome> rekey = t.store().rekey(key, moved, {}, {long_ttl}, {long_ttl});
   t.expect(!rekey, "rekey gave an answer without its backend");
-  const StoreKey ended = Trial::fresh_key();
+  const StoreKey ended = t.fresh_key();
   t.expect(!t.store().erase(ended).has_value(), "erase gave an answer without its backend");
   const auto is_outage = [&](const auto& result, std::string_view what) {
     if (result.has_value()) return;

@@ -38,9 +38,8 @@ void expired_is_absent_for_expect(Trial& t) {
   const StoreKey key = with_deadline(t);
   pass_deadline(t);
   t.expect_conflict(t.store().update(key, expecting("code", {"42"}), {long_ttl}), "its old value");
-  t.expect_conflict(
-      t.store().rekey(key, Trial::fresh_key(), expecting("code", {"42"}), {long_ttl}, {}),
-      "its old value in rekey");
+  t.expect_conflict(t.store().rekey(key, t.fresh_key(), expecting("code", {"42"}), {long_ttl}, {}),
+                    "its old value in rekey");
   t.expect_applied(t.store().update(key, expecting("code", {}), {long_ttl}), "absent");
 }
 
@@ -107,7 +106,7 @@ void clear_keeps_the_librarys_deadlines(Trial& t) {
   clear.clear = true;
   for (const bool by_rekey : {false, true}) {
     const auto cleared = [&](const StoreKey& key) {
-      StoreKey to = by_rekey ? Trial::fresh_key() : key;
+      StoreKey to = by_rekey ? t.fresh_key() : key;
       t.expect_applied(by_rekey ? t.store().rekey(key, to, clear, {long_ttl}, {})
                                 : t.store().update(key, clear, {long_ttl}),
                        "clear");
@@ -124,7 +123,7 @@ void clear_keeps_the_librarys_deadlines(Trial& t) {
 
 void rekey_moves_deadlines(Trial& t) {
   const StoreKey key = with_deadline(t);
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(key, to, {}, {long_ttl}, {long_ttl}), "rekey");
   t.expect_value(to, "code", "42", "under the new id");
   pass_deadline(t);
@@ -135,7 +134,7 @@ void rekey_moves_deadlines(Trial& t) {
 void rekey_leaves_expired_behind(Trial& t) {
   const StoreKey key = with_deadline(t);
   pass_deadline(t);
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(key, to, {}, {long_ttl}, {}), "rekey");
   const Record record = t.loaded(to, "load");
   t.expect(!record.fields.contains("code"), "it is absent");
@@ -144,7 +143,7 @@ void rekey_leaves_expired_behind(Trial& t) {
 
 void repeated_rekey_counts_what_lives(Trial& t) {
   const StoreKey key = with_deadline(t);
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   const Changes changes = adding("code", 1);
   t.expect_applied(t.store().rekey(key, to, changes, {long_ttl}, {long_ttl}), "rekey");
   pass_deadline(t);

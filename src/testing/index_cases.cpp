@@ -16,7 +16,7 @@ PrincipalIndex& index_of(SessionStore& store) {
 PrincipalIndex& index_of(Trial& t) { return index_of(t.store()); }
 
 // A principal that no other case has.
-std::string fresh_principal() { return "p-" + Trial::fresh_key().secret(); }
+std::string fresh_principal() { return "p-" + std::string(SessionId::generate().value().secret()); }
 
 Lifetime owned_by(const std::string& principal, milliseconds ttl = long_ttl) {
   return {ttl, principal};
@@ -45,7 +45,7 @@ void expect_nothing_listed(Trial& t, const std::string& principal, std::string_v
 }
 
 StoreKey signed_in(Trial& t, const std::string& principal, milliseconds ttl = long_ttl) {
-  StoreKey key = Trial::fresh_key();
+  StoreKey key = t.fresh_key();
   const Fields fields = t.session({{user_field, principal}, {"a", "1"}});
   t.expect_ok(t.store().create(key, fields, owned_by(principal, ttl)), "create");
   return key;
@@ -89,11 +89,11 @@ void principals_are_taken_literally(Trial& t) {
 void a_rekey_lists_the_new_key(Trial& t) {
   const std::string ada = fresh_principal();
   const StoreKey from = signed_in(t, ada);
-  const StoreKey kept = Trial::fresh_key();
+  const StoreKey kept = t.fresh_key();
   t.expect_applied(t.store().rekey(from, kept, {}, owned_by(ada), {milliseconds(5000)}), "rekey");
   expect_listed(t, ada, kept, "with a grace");
   expect_listed(t, ada, from, "the frozen one");
-  const StoreKey moved = Trial::fresh_key();
+  const StoreKey moved = t.fresh_key();
   t.expect_applied(t.store().rekey(kept, moved, {}, owned_by(ada), {}), "rekey without grace");
   expect_listed(t, ada, moved, "without grace");
 }
@@ -101,7 +101,7 @@ void a_rekey_lists_the_new_key(Trial& t) {
 void signing_in_lists(Trial& t) {
   const std::string ada = fresh_principal();
   const StoreKey from = t.stored({{"a", "1"}});
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(
       t.store().rekey(from, to, setting(std::string(user_field), ada), owned_by(ada), {}), "rekey");
   expect_listed(t, ada, to, "after the rekey");
@@ -119,7 +119,7 @@ void passing_to_another_lists_there(Trial& t) {
   t.expect_applied(t.store().update(stays, to_bob, owned_by(bob)), "update");
   expect_listed(t, bob, stays, "after an update");
   const StoreKey from = signed_in(t, ada);
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(from, to, to_bob, owned_by(bob), {}), "rekey");
   expect_listed(t, bob, to, "after a rekey");
 }
@@ -139,7 +139,7 @@ void an_end_takes_the_entry_along(Trial& t) {
   t.expect_ok(t.store().erase(signed_in(t, ada)), "erase");
   expect_nothing_listed(t, ada, "after erase");
   const StoreKey from = signed_in(t, ada);
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(from, to, {}, owned_by(ada), {milliseconds(5000)}), "rekey");
   t.expect_ok(t.store().erase(from), "erase of a chain");
   expect_nothing_listed(t, ada, "after erase of a chain");
@@ -154,7 +154,7 @@ void marks_are_not_listed(Trial& t) {
   const std::string ada = fresh_principal();
   t.expect_ok(t.store().erase(signed_in(t, ada), mark), "erase");
   expect_nothing_listed(t, ada, "after erase");
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(signed_in(t, ada), to, {}, owned_by(ada), mark), "rekey");
   t.expect(listed(t, ada, "moved") == std::vector<StoreKey>{to}, "only the new key is listed");
 }
@@ -207,29 +207,29 @@ void forgetting_drops_what_has_ended(Trial& t) {
   const StoreKey expired = signed_in(t, ada, short_ttl);
   t.expect_ok(t.store().erase(erased), "erase");
   t.let_pass(short_ttl + milliseconds(100));
-  const std::vector<StoreKey> over{erased, expired, Trial::fresh_key()};
-  t.expect_ok(index_of(t).forget(ada, over), "forget");
+  const std::vector<StoreKey> over{erased, expired, t.fresh_key()};
+  t.expect_ok(index_of(t).forget(ada, over, BeingMade::ends), "forget");
   const std::vector<StoreKey> keys = listed(t, ada, "afterwards");
   t.expect(keys.size() == 1 && keys[0] == stays, "only what is there is listed");
-  t.expect_ok(index_of(t).forget(ada, over), "forget again");
-  t.expect_ok(index_of(t).forget(ada, {}), "forget nothing");
+  t.expect_ok(index_of(t).forget(ada, over, BeingMade::ends), "forget again");
+  t.expect_ok(index_of(t).forget(ada, {}, BeingMade::ends), "forget nothing");
 }
 
 void a_frozen_one_whose_session_has_ended_can_be_forgotten(Trial& t) {
   const std::string ada = fresh_principal();
   const StoreKey from = signed_in(t, ada);
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(from, to, {}, owned_by(ada), {milliseconds(5000)}), "rekey");
   t.expect_ok(t.store().erase(to), "erase");
   t.expect_over(from, "the frozen one has ended with its successor");
-  t.expect_ok(index_of(t).forget(ada, std::vector<StoreKey>{from, to}), "forget");
+  t.expect_ok(index_of(t).forget(ada, std::vector<StoreKey>{from, to}, BeingMade::ends), "forget");
   expect_nothing_listed(t, ada, "afterwards");
 }
 
 void a_frozen_one_can_end_alone(Trial& t) {
   const std::string ada = fresh_principal();
   const StoreKey from = signed_in(t, ada);
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(from, to, {}, owned_by(ada), {milliseconds(5000)}), "rekey");
   t.expect(t.loaded(from, "before").frozen, "it is frozen");
   t.expect_ok(index_of(t).end_frozen(from), "end_frozen");
@@ -247,7 +247,7 @@ void a_session_that_moves_is_never_missing(Trial& t) {
   Trial::together(4, [&](int thread) {
     if (thread == 0) {
       for (int i = 0; i < moves; ++i) {
-        const StoreKey next = Trial::fresh_key();
+        const StoreKey next = t.fresh_key();
         const Grace grace{milliseconds(i % 2 == 0 ? 0 : 1)};
         t.expect_applied(t.store().rekey(key, next, {}, owned_by(ada), grace), "rekey");
         key = next;
@@ -267,7 +267,7 @@ void a_session_that_moves_is_never_missing(Trial& t) {
           gone.push_back(found);
         }
       }
-      t.expect_ok(index_of(store).forget(ada, gone), "forget");
+      t.expect_ok(index_of(store).forget(ada, gone, BeingMade::stays), "forget");
     }
   });
   expect_listed(t, ada, key, "the last key");
@@ -276,7 +276,7 @@ void a_session_that_moves_is_never_missing(Trial& t) {
 void what_can_be_loaded_is_listed(Trial& t) {
   for (int round = 0; round < t.race_rounds(); ++round) {
     const std::string ada = fresh_principal();
-    const StoreKey key = Trial::fresh_key();
+    const StoreKey key = t.fresh_key();
     const Fields fields = t.session({{user_field, ada}});
     Trial::together(4, [&](int thread) {
       if (thread == 0) {

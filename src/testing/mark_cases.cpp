@@ -14,7 +14,7 @@ void expect_nothing_can_be_written(Trial& t, const StoreKey& key) {
   t.expect_gone(t.store().update(key, adding("n", 1), {2 * long_ttl}), "increment");
   t.expect_gone(t.store().update(key, expecting("a", {}), {2 * long_ttl}), "expect");
   t.expect_gone(t.store().update(key, {}, {2 * long_ttl}), "touch");
-  const StoreKey other = Trial::fresh_key();
+  const StoreKey other = t.fresh_key();
   t.expect_gone(t.store().rekey(key, other, {}, {long_ttl}, frozen), "rekey");
   t.expect_absent(other, "the key of that rekey");
   t.expect_error(t.store().create(key, t.session({{"b", "2"}}), {long_ttl}), Errc::key_exists,
@@ -27,7 +27,7 @@ void expect_ends(Trial& t, const StoreKey& key, bool ends, std::string_view what
 }
 
 StoreKey moved(Trial& t, const StoreKey& from, Grace grace, const Changes& changes = {}) {
-  StoreKey to = Trial::fresh_key();
+  StoreKey to = t.fresh_key();
   std::string principal;
   for (const Changes::Set& set : changes.set) {
     if (set.name == user_field) principal = set.value;
@@ -159,7 +159,7 @@ void any_bytes_can_be_read_in_a_frozen_one(Trial& t) {
   for (int i = 0; i < 256; ++i) all_bytes += static_cast<char>(i);
   const std::string name = all_bytes.substr(0, 64) + "\r\n:$*";
   const Fields fields = t.session({{"bytes", all_bytes}, {name, "2"}, {"empty", ""}});
-  const StoreKey from = Trial::fresh_key();
+  const StoreKey from = t.fresh_key();
   t.expect_ok(t.store().create(from, fields, {long_ttl}), "create");
   moved(t, from, frozen);
   t.expect(t.loaded(from, "load of the old id").fields == fields, "it reads as it was");

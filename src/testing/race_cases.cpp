@@ -77,7 +77,7 @@ void one_consumer_wins(Trial& t) {
 
 void one_creator_wins(Trial& t) {
   for (int round = 0; round < t.race_rounds(); ++round) {
-    const StoreKey key = Trial::fresh_key();
+    const StoreKey key = t.fresh_key();
     std::atomic<int> winners = 0;
     std::atomic<int> winner = -1;
     Trial::together(t.race_threads(), [&](int i) {
@@ -100,7 +100,7 @@ void one_creator_wins(Trial& t) {
 void rekey_against_update(Trial& t) {
   for (int round = 0; round < t.race_rounds(); ++round) {
     const StoreKey from = t.stored({{"a", "0"}});
-    const StoreKey to = Trial::fresh_key();
+    const StoreKey to = t.fresh_key();
     const int mover = round % t.race_threads();
     std::vector<std::atomic<bool>> applied(static_cast<std::size_t>(t.race_threads()));
     Trial::together(t.race_threads(), [&](int i) {
@@ -132,7 +132,7 @@ void rekey_against_erase(Trial& t) {
     to.reserve(static_cast<std::size_t>(pairs));
     for (int i = 0; i < pairs; ++i) {
       from.push_back(t.stored({{"a", "0"}}));
-      to.push_back(Trial::fresh_key());
+      to.push_back(t.fresh_key());
     }
     Trial::together(2 * pairs, [&](int i) {
       const auto pair = static_cast<std::size_t>(i / 2);
@@ -154,7 +154,7 @@ void one_rekey_wins(Trial& t) {
     const StoreKey from = t.stored({{"a", "0"}});
     std::vector<StoreKey> to;
     to.reserve(static_cast<std::size_t>(t.race_threads()));
-    for (int i = 0; i < t.race_threads(); ++i) to.push_back(Trial::fresh_key());
+    for (int i = 0; i < t.race_threads(); ++i) to.push_back(t.fresh_key());
     std::atomic<int> winners = 0;
     Trial::together(t.race_threads(), [&](int i) {
       const Result<Outcome> outcome =
@@ -174,8 +174,8 @@ void one_rekey_wins(Trial& t) {
 // Reads while others write never see a session without an expiry, or half of a change.
 void readers_see_whole_steps(Trial& t) {
   for (int round = 0; round < t.race_rounds(); ++round) {
-    const StoreKey key = Trial::fresh_key();
-    const StoreKey to = Trial::fresh_key();
+    const StoreKey key = t.fresh_key();
+    const StoreKey to = t.fresh_key();
     std::atomic<bool> done = false;
     const auto check = [&](int i, const StoreKey& which) {
       const Result<std::optional<Record>> found = t.store_of(i).load(which);

@@ -5,19 +5,19 @@ namespace websession::testing {
 namespace {
 
 void unknown_is_absent(Trial& t) {
-  const StoreKey key = Trial::fresh_key();
+  const StoreKey key = t.fresh_key();
   t.expect_absent(key, "load of an unknown key");
   t.expect_absent(key, "load after load");
   t.expect_gone(t.store().update(key, setting("a", "1"), {long_ttl}), "update");
   t.expect_gone(t.store().update(key, {}, {long_ttl}), "touch");
-  t.expect_gone(t.store().rekey(key, Trial::fresh_key(), {}, {long_ttl}, {}), "rekey");
+  t.expect_gone(t.store().rekey(key, t.fresh_key(), {}, {long_ttl}, {}), "rekey");
   t.expect_absent(key, "load after all of these");
   const Result<bool> erased = t.store().erase(key);
   if (t.expect_ok(erased, "erase")) t.expect(!*erased, "erase of nothing says false");
 }
 
 void create_then_load(Trial& t) {
-  const StoreKey key = Trial::fresh_key();
+  const StoreKey key = t.fresh_key();
   const Fields fields = t.session({{"name", "Ada"}, {"count", "1"}, {"@user", "ada"}});
   t.expect_ok(t.store().create(key, fields, {long_ttl}), "create");
   const Record record = t.loaded(key, "load");
@@ -36,7 +36,7 @@ void create_never_overwrites(Trial& t) {
 }
 
 void create_refuses_bad_input(Trial& t) {
-  const StoreKey key = Trial::fresh_key();
+  const StoreKey key = t.fresh_key();
   t.expect_error(t.store().create(key, {{"a", "1"}}, {long_ttl}), Errc::invalid_argument,
                  "create without @created");
   t.expect_error(t.store().create(key, {{"@created", "soon"}}, {long_ttl}), Errc::invalid_argument,
@@ -61,7 +61,7 @@ void erased_never_comes_back(Trial& t) {
   t.expect_gone(t.store().update(key, adding("n", 1), {long_ttl}), "increment after erase");
   t.expect_gone(t.store().update(key, expecting("a", {}), {long_ttl}), "expect after erase");
   t.expect_gone(t.store().update(key, {}, {long_ttl}), "touch after erase");
-  t.expect_gone(t.store().rekey(key, Trial::fresh_key(), {}, {long_ttl}, {long_ttl}),
+  t.expect_gone(t.store().rekey(key, t.fresh_key(), {}, {long_ttl}, {long_ttl}),
                 "rekey after erase");
   t.expect_absent(key, "after all of these");
   t.expect_ok(t.store().create(key, t.session({{"b", "2"}}), {long_ttl}), "create after erase");
@@ -76,7 +76,7 @@ void expired_never_comes_back(Trial& t) {
   t.expect_absent(key, "after its time");
   t.expect_gone(t.store().update(key, setting("a", "2"), {long_ttl}), "update after expiry");
   t.expect_gone(t.store().update(key, {}, {long_ttl}), "touch after expiry");
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_gone(t.store().rekey(key, to, {}, {long_ttl}, {long_ttl}), "rekey after expiry");
   t.expect_absent(key, "after all of these");
   t.expect_absent(to, "the new id of a session that had expired");
@@ -92,7 +92,7 @@ void every_write_has_an_expiry(Trial& t) {
   t.expect_applied(t.store().update(key, setting("a", "2"), {long_ttl}), "update");
   t.expect_remaining(key, long_ttl, "after update");
   t.expect(t.loaded(key, "load").remaining > short_ttl, "a write renews");
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(key, to, {}, {long_ttl}, {short_ttl}), "rekey");
   t.expect_remaining(to, long_ttl, "the new id after rekey");
   t.expect_remaining(key, short_ttl, "the old id after rekey");
@@ -137,7 +137,7 @@ void no_write_shortens(Trial& t) {
   t.expect(t.loaded(key, "load").remaining > short_ttl, "a shorter touch leaves the time to live");
   t.expect_applied(t.store().update(key, setting("a", "2"), {short_ttl}), "update");
   t.expect(t.loaded(key, "load").remaining > short_ttl, "a shorter write leaves the time to live");
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(key, to, {}, {short_ttl}, {}), "rekey");
   t.expect(t.loaded(to, "load").remaining > short_ttl, "a shorter rekey keeps the time to live");
 }
@@ -175,7 +175,7 @@ void many_attributes(Trial& t) {
   }
   t.expect_applied(t.store().update(key, changes, {long_ttl}), "a thousand attributes");
   t.expect(t.loaded(key, "load").fields.size() == 1001, "all thousand are there");
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(key, to, {}, {long_ttl}, {}), "rekey of a thousand");
   t.expect(t.loaded(to, "load").fields.size() == 1001, "all thousand have moved");
   Changes clear;

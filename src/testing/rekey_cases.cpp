@@ -12,14 +12,14 @@ struct Moved {
 };
 
 Moved moved(Trial& t, Grace how_long = {long_ttl}) {
-  Moved keys{t.stored({{"a", "old"}, {"n", "1"}}), Trial::fresh_key()};
+  Moved keys{t.stored({{"a", "old"}, {"n", "1"}}), t.fresh_key()};
   t.expect_applied(t.store().rekey(keys.from, keys.to, {}, {long_ttl}, how_long), "rekey");
   return keys;
 }
 
 void moves_with_changes(Trial& t) {
   const StoreKey from = t.stored({{"a", "old"}, {"b", "kept"}, {"c", "x"}, {"n", "1"}});
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   Changes changes = expecting("a", {"old"}, setting("a", "new"));
   changes.remove.emplace_back("c");
   changes.increment.push_back({"n", 41});
@@ -51,7 +51,7 @@ void old_id_is_not_writable(Trial& t) {
   t.expect_gone(t.store().update(keys.from, adding("n", 1), {2 * long_ttl}), "increment");
   t.expect_gone(t.store().update(keys.from, expecting("a", {"x"}), {2 * long_ttl}), "expect");
   t.expect_gone(t.store().update(keys.from, {}, {2 * long_ttl}), "touch");
-  const StoreKey other = Trial::fresh_key();
+  const StoreKey other = t.fresh_key();
   t.expect_gone(t.store().rekey(keys.from, other, {}, {long_ttl}, {}), "rekey to another key");
   t.expect_absent(other, "that other key");
   const Record record = t.loaded(keys.from, "load after all of these");
@@ -70,7 +70,7 @@ void old_id_ends_after_the_grace(Trial& t) {
 
 void grace_never_lengthens(Trial& t) {
   const StoreKey from = t.stored({{"a", "1"}}, short_ttl);
-  t.expect_applied(t.store().rekey(from, Trial::fresh_key(), {}, {long_ttl}, {long_ttl}), "rekey");
+  t.expect_applied(t.store().rekey(from, t.fresh_key(), {}, {long_ttl}, {long_ttl}), "rekey");
   t.expect_remaining(from, short_ttl, "the old id");
 }
 
@@ -84,7 +84,7 @@ void zero_grace_ends_the_old_id(Trial& t) {
 void repeated_rekey_is_applied(Trial& t) {
   for (const Grace how_long : {Grace{long_ttl}, Grace{}}) {
     const StoreKey from = t.stored({{"n", "1"}});
-    const StoreKey to = Trial::fresh_key();
+    const StoreKey to = t.fresh_key();
     const Changes changes = adding("n", 1);
     t.expect_applied(t.store().rekey(from, to, changes, {long_ttl}, how_long), "rekey");
     const Result<Outcome> again = t.store().rekey(from, to, changes, {long_ttl}, how_long);
@@ -107,7 +107,7 @@ void rekey_never_overwrites(Trial& t) {
 
 void rekey_gives_the_larger_time_to_live(Trial& t) {
   const StoreKey from = t.stored({{"a", "1"}}, short_ttl);
-  const StoreKey to = Trial::fresh_key();
+  const StoreKey to = t.fresh_key();
   t.expect_applied(t.store().rekey(from, to, {}, {long_ttl}, {}), "rekey");
   t.expect(t.loaded(to, "load").remaining > short_ttl, "a longer lifetime counts");
   t.let_pass(short_ttl + milliseconds(10));
@@ -128,7 +128,7 @@ void a_chain_of_frozen_ones_is_one_session(Trial& t) {
   const Moved keys = moved(t);
   std::vector<StoreKey> chain{keys.from, keys.to};
   for (int i = 0; i < 3; ++i) {
-    const StoreKey next = Trial::fresh_key();
+    const StoreKey next = t.fresh_key();
     t.expect_applied(t.store().rekey(chain.back(), next, {}, {long_ttl}, {long_ttl}), "rekey");
     chain.push_back(next);
   }
@@ -144,7 +144,7 @@ void a_chain_of_frozen_ones_is_one_session(Trial& t) {
 
 void erasing_the_old_id_ends_the_new_one(Trial& t) {
   const Moved keys = moved(t);
-  const StoreKey newest = Trial::fresh_key();
+  const StoreKey newest = t.fresh_key();
   t.expect_applied(t.store().rekey(keys.to, newest, {}, {long_ttl}, {long_ttl}), "second rekey");
   const Result<bool> erased = t.store().erase(keys.from);
   t.expect(erased.has_value() && *erased, "erase of the frozen id says that there was one");
@@ -155,7 +155,7 @@ void erasing_the_old_id_ends_the_new_one(Trial& t) {
 
 void erasing_the_new_id_ends_the_old_one(Trial& t) {
   const Moved keys = moved(t);
-  const StoreKey newest = Trial::fresh_key();
+  const StoreKey newest = t.fresh_key();
   t.expect_applied(t.store().rekey(keys.to, newest, {}, {long_ttl}, {long_ttl}), "second rekey");
   t.expect_value(keys.from, "a", "old", "the old id, while the session lives");
   t.expect_ok(t.store().erase(newest), "erase");

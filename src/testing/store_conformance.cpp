@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "trial.hpp"
+#include "websession/key_placement.hpp"
 
 namespace websession::testing {
 namespace {
@@ -37,7 +38,11 @@ void Trial::expect_outcome(const Result<Outcome>& result, Outcome::Status status
                                        std::string(to_text(result->status)));
 }
 
-StoreKey Trial::fresh_key() { return StoreKey(SessionId::generate().value()); }
+StoreKey Trial::fresh_key() {
+  const auto placement = store().placement();
+  return StoreKey(
+      (placement ? placement->generate_beside(beside_) : SessionId::generate()).value());
+}
 
 Fields Trial::session(std::initializer_list<Field> attributes) {
   const std::string created = std::to_string(clock().wall().time_since_epoch().count());

@@ -59,8 +59,8 @@ class Trial {
     expect_outcome(result, Outcome::Status::conflict, what);
   }
 
-  // A key that nobody has used.
-  static StoreKey fresh_key();
+  // A key that nobody has used. A session can be moved from each of a case's to each other one.
+  StoreKey fresh_key();
   // A field set with `@created`.
   Fields session(std::initializer_list<Field> attributes = {});
   // Stores one under a fresh key.
@@ -86,6 +86,7 @@ class Trial {
 
  private:
   StoreHarness& harness_;
+  const SessionId beside_ = SessionId::generate().value();  // where all keys are
   std::mutex mutex_;
   std::vector<std::string> failures_;
 };

@@ -56,10 +56,10 @@ class LookingDriver final : public internal::StoreDriver {
     look();
     return driver_.entries(principal, answer);
   }
-  bool forget(std::string_view principal, std::span<const StoreKey> keys,
+  bool forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
               Answer<Result<void>>& answer) override {
     look();
-    return driver_.forget(principal, keys, answer);
+    return driver_.forget(principal, keys, made, answer);
   }
   bool end_frozen(const StoreKey& key, Answer<Result<void>>& answer) override {
     look();

@@ -58,9 +58,10 @@ class SlowStore final : public IndexedDecorator {
     wait();
     return IndexedDecorator::entries(principal);
   }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                      BeingMade made) override {
     wait();
-    return IndexedDecorator::forget(principal, keys);
+    return IndexedDecorator::forget(principal, keys, made);
   }
   Result<void> end_frozen(const StoreKey& key) override {
     wait();

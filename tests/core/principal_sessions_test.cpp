@@ -41,7 +41,8 @@ class CrowdedStore final : public IndexedDecorator {
     if (all.size() > entries_max) all.erase(all.begin() + entries_max, all.end());
     return all;
   }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                      BeingMade made) override {
     // Those that were listed go together.
     const auto is_forgotten = [keys](const StoreKey& dead) {
       return std::find(keys.begin(), keys.end(), dead) != keys.end();
@@ -50,7 +51,7 @@ class CrowdedStore final : public IndexedDecorator {
       const std::size_t listed = std::min(dead_.size(), entries_max);
       dead_.erase(dead_.begin(), dead_.begin() + static_cast<std::ptrdiff_t>(listed));
     }
-    return IndexedDecorator::forget(principal, keys);
+    return IndexedDecorator::forget(principal, keys, made);
   }
 
  private:

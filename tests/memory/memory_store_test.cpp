@@ -126,8 +126,9 @@ TEST(MemoryStore, AChildOfAForkIsRefusedAndDoesNotHang) {
            rejected(store->update(key, {}, minute)) &&
            rejected(store->rekey(key, StoreKey("l"), {}, minute, {})) &&
            rejected(store->erase(key)) && rejected(store->entries("ada")) &&
-           rejected(store->forget("ada", {})) && rejected(store->end_frozen(key)) &&
-           store->sweep(10) == 0 && store->stats().sessions <= 20'000;
+           rejected(store->forget("ada", {}, BeingMade::stays)) &&
+           rejected(store->end_frozen(key)) && store->sweep(10) == 0 &&
+           store->stats().sessions <= 20'000;
   };
   for (int round = 0; round < 100 && child_may_allocate; ++round) {
     const pid_t child = ::fork();

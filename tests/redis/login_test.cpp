@@ -169,12 +169,12 @@ TEST_F(LoginTest, ANodeOfAClusterIsNamed) {
     answers["EXISTS"] = answer;
     const auto made = dial();
     ASSERT_FALSE(made) << answer;
-    EXPECT_NE(made.error().detail.find("cluster-enabled no"), std::string::npos)
+    EXPECT_NE(made.error().detail.find("redis-cluster://"), std::string::npos)
         << made.error().detail;
   }
   login.database = 1;
   answers["SELECT"] = "-ERR SELECT is not allowed in cluster mode\r\n";
-  expect_refused(Errc::rejected, "cluster-enabled no");
+  expect_refused(Errc::rejected, "redis-cluster://");
 }
 
 TEST_F(LoginTest, AProxyThatHangsUpOnACommandIsNamed) {

@@ -122,7 +122,7 @@ TEST_F(RedisReplicas, NoAcknowledgedWriteIsLostInAFailover) {
   const StorePtr patient_store = connect_redis(group.url(), patient()).value();
   constexpr int threads = 8;
   struct Visitor {
-    StoreKey key = fresh_key();
+    StoreKey key{SessionId::generate().value()};
     std::atomic<int> acknowledged = 0;
     std::atomic<int> in_doubt = 0;
   };

@@ -281,7 +281,7 @@ TEST_F(RedisSignIn, ABrokenIndexLeavesSessionsUntouched) {
   EXPECT_LE(probe->integer({"PTTL", redis_key(key)}), 9000);
   EXPECT_EQ(probe->integer({"EXISTS", redis_key(other)}), 0);
   EXPECT_FALSE(store->index()->entries("ada"));
-  EXPECT_FALSE(store->index()->forget("ada", std::vector<StoreKey>{key}));
+  EXPECT_FALSE(store->index()->forget("ada", std::vector<StoreKey>{key}, BeingMade::stays));
   EXPECT_TRUE(store->update(key, sets, {milliseconds(60'000), "bob"})) << "another principal's is";
 }
 

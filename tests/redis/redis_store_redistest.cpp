@@ -17,7 +17,7 @@ class RedisStoreTest : public RedisTest {
   std::string at(const std::string& credentials, const std::string& path = "") {
     return "redis://" + credentials + "127.0.0.1:" + std::to_string(server->port()) + path;
   }
-  static void expect_works(const Result<StorePtr>& store) {
+  void expect_works(const Result<StorePtr>& store) {
     ASSERT_TRUE(store) << store.error().message();
     const StoreKey key = fresh_key();
     const Fields some{{"@created", "1"}, {"a", "1"}};

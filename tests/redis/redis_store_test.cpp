@@ -118,9 +118,9 @@ TEST_F(RedisStoreOverFake, AReadLeavesAServerThatCannotAnswerIt) {
 TEST_F(RedisStoreOverFake, TheIndexLeavesAReplicaToo) {
   const std::vector<StoreKey> keys = {key};
   answers = {"-READONLY x\r\n", ":1\r\n", "-READONLY x\r\n", ":1\r\n"};
-  expect_error(store->forget("ada", keys), Errc::rejected, false);
+  expect_error(store->forget("ada", keys, BeingMade::stays), Errc::rejected, false);
   EXPECT_EQ(server->connects, 1);
-  EXPECT_TRUE(store->forget("ada", keys));
+  EXPECT_TRUE(store->forget("ada", keys, BeingMade::stays));
   EXPECT_EQ(server->connects, 2);
   expect_error(store->end_frozen(key), Errc::rejected, false);
   EXPECT_TRUE(store->end_frozen(key));

@@ -50,7 +50,7 @@ class RedisTlsTest : public RedisTest {
     const std::size_t begin = info.find(name) + name.size();
     return info.substr(begin, info.find('\r', begin) - begin);
   }
-  static void expect_works(const Result<StorePtr>& store) {
+  void expect_works(const Result<StorePtr>& store) {
     ASSERT_TRUE(store) << store.error().message();
     const StoreKey from = fresh_key();
     const StoreKey to = fresh_key();

@@ -33,8 +33,8 @@ TEST(ServerError, SaysWhatToDo) {
            Row{"ERR unknown command", Errc::rejected, "6.2"},
            Row{"ERR unknown command 'EVALSHA', with args beginning with: 'x'", Errc::rejected,
                "proxy"},
-           Row{"ERR SELECT is not allowed in cluster mode", Errc::rejected, "cluster-enabled no"},
-           Row{"CROSSSLOT Keys in request don't hash", Errc::rejected, "cluster-enabled no"},
+           Row{"ERR SELECT is not allowed in cluster mode", Errc::rejected, "redis-cluster://"},
+           Row{"CROSSSLOT Keys in request don't hash", Errc::rejected, "redis-cluster://"},
            // As Redis 6.2 wraps what a command in a script answers:
            Row{"ERR Error running script (call to f_0123): @user_script:1: -OOM command not "
                "allowed",

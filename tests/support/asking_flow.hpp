@@ -68,10 +68,10 @@ class AskingDriver final : public internal::StoreDriver {
     return ask(StoreVerb::entries, false, answer,
                [principal](SessionStore& store) { return store.index()->entries(principal); });
   }
-  bool forget(std::string_view principal, std::span<const StoreKey> keys,
+  bool forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
               internal::Answer<Result<void>>& answer) override {
-    return ask(StoreVerb::forget, true, answer, [principal, keys](SessionStore& store) {
-      return store.index()->forget(principal, keys);
+    return ask(StoreVerb::forget, true, answer, [principal, keys, made](SessionStore& store) {
+      return store.index()->forget(principal, keys, made);
     });
   }
   bool end_frozen(const StoreKey& key, internal::Answer<Result<void>>& answer) override {

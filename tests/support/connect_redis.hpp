@@ -27,7 +27,7 @@ inline std::string_view tested_engine() {
   return engine != nullptr ? engine : "lanes";
 }
 // How many servers there are, and which: one, or with WEBSESSION_TEST_TOPOLOGY=sentinel one that a
-// Sentinel names.
+// Sentinel names, or with =cluster the three of a Cluster.
 inline std::string_view tested_topology() {
   const char* topology = std::getenv("WEBSESSION_TEST_TOPOLOGY");
   return topology != nullptr ? topology : "one";

@@ -20,8 +20,9 @@ class IndexedDecorator : public StoreDecorator, public PrincipalIndex {
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {
     return inner().index()->entries(principal);
   }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
-    return inner().index()->forget(principal, keys);
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                      BeingMade made) override {
+    return inner().index()->forget(principal, keys, made);
   }
   Result<void> end_frozen(const StoreKey& key) override { return inner().index()->end_frozen(key); }
 };

@@ -74,10 +74,10 @@ class HeldStore final : public AsyncSessionStore, private AsyncPrincipalIndex {
     hold("entries", call, std::move(done),
          [this, principal] { return inner_->index()->entries(principal); });
   }
-  void forget(std::string_view principal, std::span<const StoreKey> keys, AsyncCall& call,
-              Done<void> done) override {
+  void forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
+              AsyncCall& call, Done<void> done) override {
     hold("forget", call, std::move(done),
-         [this, principal, keys] { return inner_->index()->forget(principal, keys); });
+         [this, principal, keys, made] { return inner_->index()->forget(principal, keys, made); });
   }
   void end_frozen(const StoreKey& key, AsyncCall& call, Done<void> done) override {
     hold("end_frozen", call, std::move(done),

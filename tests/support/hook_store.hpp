@@ -60,9 +60,10 @@ class HookStore final : public IndexedDecorator {
     run(after_entries);
     return entries;
   }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                      BeingMade made) override {
     run(before_forget);
-    return IndexedDecorator::forget(principal, keys);
+    return IndexedDecorator::forget(principal, keys, made);
   }
 };
 

@@ -24,6 +24,9 @@ class LoopStore final : public SessionStore, public PrincipalIndex {
   [[nodiscard]] PrincipalIndex* index() noexcept override {
     return store_->index() != nullptr ? this : nullptr;
   }
+  [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
+    return store_->placement();
+  }
   Result<std::optional<Record>> load(const StoreKey& key) override {
     return call<std::optional<Record>>([&](AsyncCall& terms, Done<std::optional<Record>> done) {
       store_->load(key, terms, std::move(done));
@@ -55,9 +58,10 @@ class LoopStore final : public SessionStore, public PrincipalIndex {
       store_->index()->entries(principal, terms, std::move(done));
     });
   }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                      BeingMade made) override {
     return call<void>([&](AsyncCall& terms, Done<void> done) {
-      store_->index()->forget(principal, keys, terms, std::move(done));
+      store_->index()->forget(principal, keys, made, terms, std::move(done));
     });
   }
   Result<void> end_frozen(const StoreKey& key) override {

@@ -6,11 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -78,6 +80,11 @@ RedisServer::RedisServer(std::vector<std::string> options, std::optional<RedisTl
   }
   socket_path_ = folder_.path() + "/redis.sock";
   reservation_ = reserve_port(port_);
+  if (std::find(options_.begin(), options_.end(), "--cluster-enabled") != options_.end()) {
+    bus_reservation_ = reserve_port(bus_port_);
+    options_.emplace_back("--cluster-port");
+    options_.push_back(std::to_string(bus_port_));
+  }
   if (tls) {
     tls_reservation_ = reserve_port(tls_port_);
     const std::initializer_list<std::string> words{"--tls-port",         std::to_string(tls_port_),
@@ -93,6 +100,7 @@ RedisServer::~RedisServer() {
   stop();
   ::close(reservation_);
   if (tls_reservation_ >= 0) ::close(tls_reservation_);
+  if (bus_reservation_ >= 0) ::close(bus_reservation_);
 }
 
 std::string RedisServer::url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
@@ -190,12 +198,37 @@ RedisProbe::RedisProbe(const RedisServer& server, const std::string& password)
 
 RedisProbe::~RedisProbe() = default;
 
-std::string RedisProbe::text(const Words& words) { return text_of(*ask(context_.get(), words)); }
+redisContext* RedisProbe::at(const std::string& place) {
+  Context& there = others_[place];
+  if (there == nullptr || there->err != 0) {
+    const std::size_t colon = place.rfind(':');
+    there.reset(redisConnect(place.substr(0, colon).c_str(), std::stoi(place.substr(colon + 1))));
+    if (there == nullptr || there->err != 0) throw std::runtime_error("probe: cannot connect");
+  }
+  return there.get();
+}
 
-std::int64_t RedisProbe::integer(const Words& words) { return ask(context_.get(), words)->integer; }
+struct RedisProbe::Asked {
+  ReplyPointer operator()(RedisProbe& probe, const Words& words) const {
+    ReplyPointer reply = ask(probe.context_.get(), words);
+    for (int hops = 0; hops < 8 && reply->type == REDIS_REPLY_ERROR; ++hops) {
+      const std::string text = text_of(*reply);
+      const bool asks = text.starts_with("ASK ");
+      if (!asks && !text.starts_with("MOVED ")) break;
+      redisContext* const there = probe.at(text.substr(text.rfind(' ') + 1));
+      if (asks) ask(there, {"ASKING"});
+      reply = ask(there, words);
+    }
+    return reply;
+  }
+};
+
+std::string RedisProbe::text(const Words& words) { return text_of(*Asked()(*this, words)); }
+
+std::int64_t RedisProbe::integer(const Words& words) { return Asked()(*this, words)->integer; }
 
 RedisProbe::Words RedisProbe::list(const Words& words) {
-  return elements_of(*ask(context_.get(), words));
+  return elements_of(*Asked()(*this, words));
 }
 
 std::map<std::string, std::string> RedisProbe::hash(const std::string& key) {
@@ -206,11 +239,27 @@ std::map<std::string, std::string> RedisProbe::hash(const std::string& key) {
 }
 
 RedisProbe::Words RedisProbe::keys(const std::string& prefix) {
+  const ReplyPointer slots = ask(context_.get(), {"CLUSTER", "SLOTS"});
+  if (slots->type != REDIS_REPLY_ARRAY) return keys_at(context_.get(), prefix);
+  std::set<std::string> primaries;
+  for (std::size_t i = 0; i < slots->elements; ++i) {
+    const redisReply& node = *slots->element[i]->element[2];
+    primaries.insert(text_of(*node.element[0]) + ":" + text_of(*node.element[1]));
+  }
+  Words found;
+  for (const std::string& primary : primaries) {
+    const Words some = keys_at(at(primary), prefix);
+    found.insert(found.end(), some.begin(), some.end());
+  }
+  return found;
+}
+
+RedisProbe::Words RedisProbe::keys_at(redisContext* context, const std::string& prefix) {
   Words found;
   std::string cursor = "0";
   do {
     const ReplyPointer reply =
-        ask(context_.get(), {"SCAN", cursor, "MATCH", prefix + "*", "COUNT", "1000"});
+        ask(context, {"SCAN", cursor, "MATCH", prefix + "*", "COUNT", "1000"});
     if (reply->elements != 2) throw std::runtime_error("probe: " + text_of(*reply));
     cursor = text_of(*reply->element[0]);
     const Words some = elements_of(*reply->element[1]);

@@ -32,7 +32,7 @@ class RedisServer {
  public:
   // `options`: further lines of its command line, like {"--requirepass", "x"}. `tls`: files for a
   // second port, which speaks TLS. `file`: the text of its configuration file, which a Sentinel
-  // must have, and changes.
+  // must have, and changes. A node of a Cluster has --cluster-enabled among its options.
   explicit RedisServer(std::vector<std::string> options = {}, std::optional<RedisTls> tls = {},
                        const std::string& file = {});
   ~RedisServer();
@@ -46,6 +46,8 @@ class RedisServer {
   [[nodiscard]] const std::string& socket_path() const { return socket_path_; }
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] int tls_port() const { return tls_port_; }
+  // Where its Cluster talks to it, if it has one.
+  [[nodiscard]] int bus_port() const { return bus_port_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
 
   void stop();   // as a crash: SIGKILL
@@ -65,10 +67,13 @@ class RedisServer {
   int reservation_ = -1;  // of the port, also while the server is down
   int tls_port_ = 0;      // 0: none
   int tls_reservation_ = -1;
+  int bus_port_ = 0;
+  int bus_reservation_ = -1;
   pid_t pid_ = -1;
 };
 
-// A plain client that looks at the server from outside the library.
+// A plain client that looks at the server from outside the library. On a Cluster it follows MOVED
+// and ASK.
 class RedisProbe {
  public:
   explicit RedisProbe(const RedisServer& server, const std::string& password = {});
@@ -82,7 +87,7 @@ class RedisProbe {
   std::int64_t integer(const Words& words);
   Words list(const Words& words);
   std::map<std::string, std::string> hash(const std::string& key);
-  // All keys that start with the prefix, by SCAN.
+  // All keys that start with the prefix, by SCAN; of a Cluster, those of all its primaries.
   Words keys(const std::string& prefix);
   // Reads one more reply without sending anything (MONITOR, SUBSCRIBE).
   std::string next_line();
@@ -91,7 +96,13 @@ class RedisProbe {
   struct Free {
     void operator()(redisContext* context) const noexcept;
   };
-  std::unique_ptr<redisContext, Free> context_;
+  using Context = std::unique_ptr<redisContext, Free>;
+  struct Asked;
+  redisContext* at(const std::string& place);
+  static Words keys_at(redisContext* context, const std::string& prefix);
+
+  Context context_;
+  std::map<std::string, Context> others_{};  // by "host:port"
 };
 
 }  // namespace websession::testing

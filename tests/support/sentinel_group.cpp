@@ -1,35 +1,9 @@
 #include "sentinel_group.hpp"
 
-#include <chrono>
-#include <csignal>
-#include <functional>
-#include <stdexcept>
-#include <thread>
+#include "wait_for.hpp"
 
 namespace websession::testing {
 namespace {
-
-using std::chrono::milliseconds;
-
-// Waits for what other processes do. A Redis that becomes a replica hangs up on everybody, and
-// hiredis knows nothing of SIGPIPE.
-void wait_for(const char* what, const std::function<bool()>& is_so) {
-  const auto before = std::signal(SIGPIPE, SIG_IGN);
-  const auto tried = [&] {
-    try {
-      return is_so();
-    } catch (const std::runtime_error&) {
-      return false;
-    }
-  };
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  bool done = false;
-  while (!(done = tried()) && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(milliseconds(10));
-  }
-  std::signal(SIGPIPE, before);
-  if (!done) throw std::runtime_error(what);
-}
 
 // A replica gets its first copy at once, and a Sentinel looks at all ten times a second.
 const std::vector<std::string> server_options{"--repl-diskless-sync-delay", "0"};

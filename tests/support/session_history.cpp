@@ -5,6 +5,8 @@
 #include <thread>
 #include <utility>
 
+#include "websession/key_placement.hpp"
+
 namespace websession::testing {
 namespace {
 
@@ -21,6 +23,12 @@ constexpr std::size_t failures_max = 50;
 constexpr std::chrono::seconds patience{10};
 
 StoreKey fresh_key() { return StoreKey(SessionId::generate().value()); }
+// To which the store can move a session from that one.
+StoreKey key_beside(const SessionStore& store, const StoreKey& key) {
+  const auto placement = store.placement();
+  if (placement == nullptr) return fresh_key();
+  return StoreKey(placement->generate_beside(*SessionId::parse(key.secret())).value());
+}
 
 std::int64_t number(std::optional<std::string_view> text) {
   std::int64_t value = -1;
@@ -253,7 +261,7 @@ void OwnedSessions::check_notes(const Record& record) {
 }
 
 void OwnedSessions::move() {
-  if (doubt_ != Doubt::moved) next_key_ = fresh_key();
+  if (doubt_ != Doubt::moved) next_key_ = key_beside(store_, key_);
   // Every other one leaves the old id readable for a while.
   const Grace grace{milliseconds(serial_ % 2 == 0 ? 0 : 100)};
   const auto moved =

@@ -163,7 +163,9 @@ inline void SignInRaces::regenerate_keeps_nothing_alive() {
                           &HookStore::before_erase, &HookStore::before_forget}) {
     const std::string ada = fresh_principal();
     const SessionId old = signed_in(ada);
-    const StoreKey next(SessionId::generate().value());
+    const auto placement = hooks_->placement();
+    const StoreKey next(
+        (placement ? placement->generate_beside(old) : SessionId::generate()).value());
     (*hooks_).*hook = [&] {
       EXPECT_TRUE(hooks_->rekey(StoreKey(old), next, {}, {std::chrono::minutes(1), ada}, {}));
     };

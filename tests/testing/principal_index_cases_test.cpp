@@ -130,7 +130,8 @@ class IndexedStore final : public SessionStore, public PrincipalIndex {
     if (defect_ == Defect::lists_in_reverse) std::reverse(keys.begin(), keys.end());
     return keys;
   }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                      BeingMade /*made*/) override {
     if (defect_ == Defect::forgets_nothing) return {};
     for (const StoreKey& key : keys) drop(principal, key);
     const std::lock_guard lock(mutex_);

@@ -17,6 +17,7 @@
 #include "websession/async/callback.hpp"
 #include "websession/async/reactor.hpp"
 #include "websession/config.hpp"
+#include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
 
 WEBSESSION_API_BEGIN
@@ -58,8 +59,8 @@ class AsyncPrincipalIndex {
  public:
   virtual void entries(std::string_view principal, AsyncCall& call,
                        Done<std::vector<StoreKey>> done) = 0;
-  virtual void forget(std::string_view principal, std::span<const StoreKey> keys, AsyncCall& call,
-                      Done<void> done) = 0;
+  virtual void forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
+                      AsyncCall& call, Done<void> done) = 0;
   virtual void end_frozen(const StoreKey& key, AsyncCall& call, Done<void> done) = 0;
 
  protected:

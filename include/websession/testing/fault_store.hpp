@@ -70,8 +70,9 @@ class FaultStore final : public StoreDecorator, private PrincipalIndex {
   Result<std::vector<StoreKey>> entries(std::string_view principal) override {
     return pass<Result<std::vector<StoreKey>>>([&] { return inner().index()->entries(principal); });
   }
-  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys) override {
-    return pass<Result<void>>([&] { return inner().index()->forget(principal, keys); });
+  Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
+                      BeingMade made) override {
+    return pass<Result<void>>([&] { return inner().index()->forget(principal, keys, made); });
   }
   Result<void> end_frozen(const StoreKey& key) override {
     return pass<Result<void>>([&] { return inner().index()->end_frozen(key); });

@@ -92,13 +92,13 @@ bool AsyncDriver::entries(std::string_view principal,
       });
 }
 
-bool AsyncDriver::forget(std::string_view principal, std::span<const StoreKey> keys,
+bool AsyncDriver::forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
                          Answer<Result<void>>& answer) {
   return ask(
       Kind::write, answer,
-      [&](SessionStore& store) { return store.index()->forget(principal, keys); },
+      [&](SessionStore& store) { return store.index()->forget(principal, keys, made); },
       [&](AsyncSessionStore& store, AsyncCall& call, Done<void> done) {
-        store.index()->forget(principal, keys, call, std::move(done));
+        store.index()->forget(principal, keys, made, call, std::move(done));
       });
 }
 

@@ -89,11 +89,11 @@ class DecoratingStore final : public AsyncSessionStore, private AsyncPrincipalIn
       });
     }
   }
-  void forget(std::string_view principal, std::span<const StoreKey> keys, AsyncCall& call,
-              Done<void> done) override {
+  void forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
+              AsyncCall& call, Done<void> done) override {
     if constexpr (has_all) {
-      run(call, std::move(done), [principal, keys](const Verbs& verbs, StoreFlow& flow) {
-        return verbs.forget(flow, principal, keys);
+      run(call, std::move(done), [principal, keys, made](const Verbs& verbs, StoreFlow& flow) {
+        return verbs.forget(flow, principal, keys, made);
       });
     }
   }

@@ -44,9 +44,9 @@ class ImmediateStore final : public AsyncSessionStore, private AsyncPrincipalInd
                Done<std::vector<StoreKey>> done) override {
     answer(call, std::move(done), store_->index()->entries(principal));
   }
-  void forget(std::string_view principal, std::span<const StoreKey> keys, AsyncCall& call,
-              Done<void> done) override {
-    answer(call, std::move(done), store_->index()->forget(principal, keys));
+  void forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
+              AsyncCall& call, Done<void> done) override {
+    answer(call, std::move(done), store_->index()->forget(principal, keys, made));
   }
   void end_frozen(const StoreKey& key, AsyncCall& call, Done<void> done) override {
     answer(call, std::move(done), store_->index()->end_frozen(key));

@@ -244,13 +244,11 @@ class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalInde
           return store.index()->entries(principal);
         });
   }
-  void forget(std::string_view principal, std::span<const StoreKey> keys, AsyncCall& call,
-              Done<void> done) override {
+  void forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
+              AsyncCall& call, Done<void> done) override {
     run(Kind::write, call, std::move(done),
-        [principal = std::string(principal),
-         keys = std::vector<StoreKey>(keys.begin(), keys.end())](SessionStore& store) {
-          return store.index()->forget(principal, keys);
-        });
+        [principal = std::string(principal), keys = std::vector<StoreKey>(keys.begin(), keys.end()),
+         made](SessionStore& store) { return store.index()->forget(principal, keys, made); });
   }
   void end_frozen(const StoreKey& key, AsyncCall& call, Done<void> done) override {
     run(Kind::write, call, std::move(done),

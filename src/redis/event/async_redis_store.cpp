@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "cluster/slot_placement.hpp"
+#include "event/event_servers.hpp"
 #include "event/event_store.hpp"
 #include "event/loop_connector.hpp"
 #include "event/sentinel_loop_connector.hpp"
@@ -69,7 +71,12 @@ class RedisStoreOf : public AsyncSessionStore {
 
 class HashStore final : public RedisStoreOf<HashVerbs>, private AsyncPrincipalIndex {
  public:
-  using RedisStoreOf::RedisStoreOf;
+  HashStore(Reactors reactors, std::shared_ptr<const HashVerbs> verbs,
+            std::shared_ptr<const KeyPlacement> placement)
+      : RedisStoreOf(std::move(reactors), std::move(verbs)), placement_(std::move(placement)) {}
+  [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
+    return placement_;
+  }
   [[nodiscard]] AsyncPrincipalIndex* index() noexcept override { return this; }
 
  private:
@@ -79,16 +86,18 @@ class HashStore final : public RedisStoreOf<HashVerbs>, private AsyncPrincipalIn
       return verbs.entries(flow, principal);
     });
   }
-  void forget(std::string_view principal, std::span<const StoreKey> keys, AsyncCall& call,
-              Done<void> done) override {
-    run(call, std::move(done), [principal, keys](const HashVerbs& verbs, CallFlow& flow) {
-      return verbs.forget(flow, principal, keys);
+  void forget(std::string_view principal, std::span<const StoreKey> keys, BeingMade made,
+              AsyncCall& call, Done<void> done) override {
+    run(call, std::move(done), [principal, keys, made](const HashVerbs& verbs, CallFlow& flow) {
+      return verbs.forget(flow, principal, keys, made);
     });
   }
   void end_frozen(const StoreKey& key, AsyncCall& call, Done<void> done) override {
     run(call, std::move(done),
         [&key](const HashVerbs& verbs, CallFlow& flow) { return verbs.end_frozen(flow, key); });
   }
+
+  const std::shared_ptr<const KeyPlacement> placement_;
 };
 
 std::unique_ptr<redis::LoopConnector> connector_of(const redis::Endpoint& endpoint,
@@ -101,15 +110,28 @@ std::unique_ptr<redis::LoopConnector> connector_of(const redis::Endpoint& endpoi
   return redis::make_loop_connector(endpoint.url.places.front(), endpoint.tls, loop);
 }
 
-// A line for each of its loops.
+std::shared_ptr<redis::EventServers> servers_of(const redis::Endpoint& endpoint,
+                                                const std::shared_ptr<Reactor>& loop,
+                                                const RedisOptions& options) {
+  const redis::EngineOptions how = redis::engine_options(endpoint.login, options);
+  if (!endpoint.url.of_cluster) {
+    return std::make_shared<redis::EventServers>(loop, connector_of(endpoint, loop, options),
+                                                 endpoint.login, how);
+  }
+  const auto connector = [tls = endpoint.tls,
+                          weak = std::weak_ptr(loop)](const redis::Place& place) {
+    return redis::make_loop_connector(place, tls == nullptr ? tls : tls->at(place), weak.lock());
+  };
+  return std::make_shared<redis::EventServers>(loop, endpoint.url.places, connector, endpoint.login,
+                                               how);
+}
+
 template <class Store>
 std::shared_ptr<AsyncSessionStore> connected(std::shared_ptr<Store> store,
                                              const redis::Endpoint& endpoint,
                                              const RedisOptions& options) {
   for (const std::shared_ptr<Reactor>& loop : store->reactors()) {
-    store->lines().add(std::make_shared<redis::EventLine>(
-        loop, connector_of(endpoint, loop, options), endpoint.login,
-        redis::engine_options(endpoint.login, options)));
+    store->lines().add(servers_of(endpoint, loop, options));
   }
   return store;
 }
@@ -121,8 +143,11 @@ Result<std::shared_ptr<AsyncSessionStore>> AsyncRedisStore::connect_later(
   if (auto valid = validate(reactors); !valid) return std::move(valid).error();
   const Result<redis::Endpoint> endpoint = redis::hash_endpoint(url, options);
   if (!endpoint) return endpoint.error();
+  const redis::Login& login = endpoint->login;
   return connected(
-      std::make_shared<HashStore>(std::move(reactors), std::make_shared<const HashVerbs>(options)),
+      std::make_shared<HashStore>(std::move(reactors),
+                                  std::make_shared<const HashVerbs>(options, login.on_cluster),
+                                  redis::make_placement(login)),
       *endpoint, options);
 }
 

@@ -339,14 +339,19 @@ void EventLine::retire_connection() {
   connection_ = nullptr;
 }
 
+void EventLine::rest() {
+  if (state_ != State::ready) return;
+  retire_connection();
+  drop_retired();
+}
+
 void EventLine::server_moved() {
   last_error_.reset();  // what failed was another server
   switch (state_) {
     case State::idle:
       return;
     case State::ready:
-      retire_connection();
-      return drop_retired();
+      return rest();
     case State::connecting:
     case State::greeting:
     case State::asking:

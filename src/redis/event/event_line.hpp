@@ -82,6 +82,8 @@ class EventLine final : public std::enable_shared_from_this<EventLine>,
   void cancel(EventRequest& request, Error error);
   // As if it had not been sent, as far as this side goes: it will not be answered.
   void forget(EventRequest& request) noexcept;
+  // Lets go of the connection, as soon as nobody waits for it. The next request makes another one.
+  void rest();
   // From now on all is `unavailable`, and what is in flight is told so, soon.
   void close();
   // The loop has ended: lets go of all that is in flight, untold. On any thread.

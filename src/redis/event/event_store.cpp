@@ -3,19 +3,19 @@
 namespace websession::redis {
 namespace {
 
-// Closes a line on its loop; or, when that ends before it comes to it, lets go of all.
+// Closes them on their loop; or, when that ends before it comes to it, lets go of all.
 class Closing {
  public:
-  explicit Closing(std::shared_ptr<EventLine> line) noexcept : line_(std::move(line)) {}
+  explicit Closing(std::shared_ptr<EventServers> servers) noexcept : servers_(std::move(servers)) {}
   Closing(Closing&&) noexcept = default;
   Closing& operator=(Closing&&) = delete;
   ~Closing() {
-    if (line_ != nullptr) line_->drop();
+    if (servers_ != nullptr) servers_->drop();
   }
-  void operator()() { std::exchange(line_, nullptr)->close(); }
+  void operator()() { std::exchange(servers_, nullptr)->close(); }
 
  private:
-  std::shared_ptr<EventLine> line_;
+  std::shared_ptr<EventServers> servers_;
 };
 
 }  // namespace
@@ -23,14 +23,14 @@ class Closing {
 EventLines::~EventLines() {
   if (are_inherited()) {
     // Their sockets and watches are the parent's, which goes on using them.
-    static_cast<void>(lines_.release());
+    static_cast<void>(all_.release());
     return;
   }
-  for (std::size_t i = 0; i < lines_->size(); ++i) {
+  for (std::size_t i = 0; i < all_->size(); ++i) {
     if (loops_[i]->here()) {
-      (*lines_)[i]->close();
+      (*all_)[i]->close();
     } else {
-      loops_[i]->post(Closing(std::move((*lines_)[i])));
+      loops_[i]->post(Closing(std::move((*all_)[i])));
     }
   }
 }

@@ -1,4 +1,4 @@
-// An asynchronous store of any layout: its verbs, on a line to Redis for each loop.
+// An asynchronous store of any layout: its verbs, on each loop.
 #pragma once
 
 #include <sys/types.h>
@@ -10,34 +10,34 @@
 #include <utility>
 #include <vector>
 
-#include "event/event_line.hpp"
+#include "event/event_servers.hpp"
 #include "event/verb_run.hpp"
 #include "websession/async/session_store.hpp"
 
 namespace websession::redis {
 
-// The lines of a store, which end with it.
+// What the loops of a store talk to, which ends with it.
 class EventLines {
  public:
   explicit EventLines(const AsyncSessionStore::Reactors& loops) : loops_(loops) {}
   EventLines(const EventLines&) = delete;
   EventLines& operator=(const EventLines&) = delete;
   ~EventLines();
-  void add(std::shared_ptr<EventLine> line) { lines_->push_back(std::move(line)); }
-  [[nodiscard]] const std::shared_ptr<EventLine>& at(std::size_t loop) const noexcept {
-    return (*lines_)[loop];
+  void add(std::shared_ptr<EventServers> servers) { all_->push_back(std::move(servers)); }
+  [[nodiscard]] const std::shared_ptr<EventServers>& at(std::size_t loop) const noexcept {
+    return (*all_)[loop];
   }
   // What belongs to a parent is of no use to the child of a fork.
   [[nodiscard]] bool are_inherited() const noexcept { return owner_ != ::getpid(); }
 
  private:
   const AsyncSessionStore::Reactors loops_;
-  using Lines = std::vector<std::shared_ptr<EventLine>>;
-  std::unique_ptr<Lines> lines_ = std::make_unique<Lines>();
+  using All = std::vector<std::shared_ptr<EventServers>>;
+  std::unique_ptr<All> all_ = std::make_unique<All>();
   const pid_t owner_ = ::getpid();
 };
 
-// The verbs of a layout, each on the line of its loop.
+// The verbs of a layout, each on its loop.
 template <class Verbs>
 class EventVerbs {
  public:
@@ -48,17 +48,17 @@ class EventVerbs {
   // `ask(verbs, flow)` gives the Task.
   template <class T, class Ask>
   void run(AsyncCall& call, Done<T> done, const Ask& ask) {
-    const std::shared_ptr<EventLine>& line = lines_.at(call.loop());
+    const std::shared_ptr<EventServers>& servers = lines_.at(call.loop());
     if (lines_.are_inherited()) {
-      line->loop().post([done = std::move(done)]() mutable { done(internal::inherited()); });
+      servers->loop().post([done = std::move(done)]() mutable { done(internal::inherited()); });
       return;
     }
     const auto make = [verbs = verbs_, ask](CallFlow& flow) { return ask(*verbs, flow); };
-    const std::chrono::nanoseconds timeout = line->options().operation_timeout;
+    const std::chrono::nanoseconds timeout = servers->options().operation_timeout;
     const SteadyTime until =
-        line->loop().now() + std::min(timeout, call.timeout().value_or(timeout));
+        servers->loop().now() + std::min(timeout, call.timeout().value_or(timeout));
     const auto run =
-        std::make_shared<VerbRun<T, decltype(make)>>(line, make, until, std::move(done));
+        std::make_shared<VerbRun<T, decltype(make)>>(servers, make, until, std::move(done));
     call.when_stopped([weak = std::weak_ptr(run)] {
       if (const auto running = weak.lock()) running->stop();
     });

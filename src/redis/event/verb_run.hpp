@@ -9,7 +9,9 @@
 #include "blocking_flow.hpp"
 #include "call_flow.hpp"
 #include "event/event_line.hpp"
+#include "event/event_servers.hpp"
 #include "websession/async/callback.hpp"
+#include "websession/async/reactor.hpp"
 #include "websession/clock.hpp"
 #include "websession/result.hpp"
 
@@ -22,33 +24,35 @@ class VerbRun final : private internal::TaskOwner<Result<T>>,
                       private CallDriver,
                       public std::enable_shared_from_this<VerbRun<T, Make>> {
  public:
-  VerbRun(std::shared_ptr<EventLine> line, Make make, SteadyTime until, Done<T> done)
-      : line_(std::move(line)),
+  VerbRun(std::shared_ptr<EventServers> servers, Make make, SteadyTime until, Done<T> done)
+      : servers_(std::move(servers)),
         make_(std::move(make)),
         done_(std::move(done)),
-        flow_(memory_.arena(), *this, until, line_->options().waits_for) {}
+        flow_(memory_.arena(), *this, until, servers_->options().waits_for) {}
 
   // On the loop, and never answered inside of this.
-  void begin() { task_.begin(line_->loop(), flow_, make_); }
+  void begin() { task_.begin(servers_->loop(), flow_, make_); }
   // Nobody waits for it any more.
   void stop() {
     is_stopped_ = true;
-    if (request_) line_->cancel(*request_, internal::canceled());
+    if (request_) request_->line.cancel(*request_, internal::canceled());
+    if (pause_) pause_->arm(servers_->loop().now());
   }
 
  private:
-  bool send(const Commands& commands, SteadyTime until,
+  bool send(const Commands& commands, NodeId node, SteadyTime until,
             internal::Answer<Result<Replies>>& answer) override {
     if (is_stopped_) {
       answer.put(internal::canceled());
       return true;
     }
-    request_.emplace(*line_, commands, until, answer, this->shared_from_this());
+    EventLine& line = servers_->line_to(node);
+    request_.emplace(line, commands, until, answer, this->shared_from_this());
     std::optional<Error> refused;
     try {
-      refused = line_->send(*request_);
+      refused = line.send(*request_);
     } catch (...) {  // out of memory: nobody waits for an answer
-      line_->forget(*request_);
+      line.forget(*request_);
       request_->owner.reset();
       throw;
     }
@@ -57,17 +61,34 @@ class VerbRun final : private internal::TaskOwner<Result<T>>,
     answer.put(*std::move(refused));
     return true;
   }
+  [[nodiscard]] ClusterMap* cluster() noexcept override { return servers_->map(); }
+  [[nodiscard]] SteadyTime now() const noexcept override { return servers_->loop().now(); }
+  bool pause(SteadyTime until, internal::Answer<Result<void>>& answer) override {
+    pause_ = servers_->loop().timer([this, &answer, self = this->shared_from_this()] {
+      // Beyond the timer that this is called by.
+      const auto keep = self;  // NOLINT(performance-unnecessary-copy-initialization)
+      pause_.reset();
+      answer.give(is_stopped_ ? Result<void>(internal::canceled()) : Result<void>());
+    });
+    pause_->arm(is_stopped_ ? now() : until);
+    return false;
+  }
+  void map_changed(bool is_first) override {
+    if (is_first) servers_->begin();
+    servers_->rest();
+  }
   void finished(Result<T> result) noexcept override {
     Done<T> done = std::move(done_);
     done(std::move(result));
   }
   std::shared_ptr<void> self() override { return this->shared_from_this(); }
 
-  const std::shared_ptr<EventLine> line_;
+  const std::shared_ptr<EventServers> servers_;
   Make make_;
   Done<T> done_;
   bool is_stopped_ = false;
   std::optional<EventRequest> request_{};
+  std::unique_ptr<Timer> pause_{};
   internal::FrameMemory memory_;  // not filled with zeros
   CallFlow flow_;
   internal::RootTask<Result<T>> task_{*this};

@@ -2,8 +2,10 @@
 -- Follows index.lua.
 -- KEYS: the session; its principal's index, if there is one. ARGV: time to live in ms, then names and
 -- texts of the fields.
--- Gives 1, or 0 when the key is taken.
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+-- Gives 1, or 0 when the key is taken, or 2 when it was barred (bar.lua).
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return index_is_apart and is_barred(KEYS[1]) and 2 or 0
+end
 
 local ttl = tonumber(ARGV[1])
 if not ttl or ttl < 1 or ttl > 34560000000 then error('bad time to live') end

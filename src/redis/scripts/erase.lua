@@ -1,9 +1,10 @@
 -- Ends the session that a chain of marks leads to, and its entry in its principal's index.
--- Follows mark.lua and unindex.lua.
+-- Follows mark.lua, index.lua and unindex.lua.
 -- KEYS: a chain of keys, each the successor of the one before it; then the indexes. ARGV: adopt ('1':
 -- take hashes without @created), number of keys in the chain, how long a mark stays in ms, the
 -- principals of the indexes.
--- Gives 1; or 0 when the chain leads to no session. Or, when somebody is missing among the KEYS, a list:
+-- Gives 1; or, where the index is apart, a list: 'ended' and the principal. Or 0 when the chain leads to no
+-- session. Or, when somebody is missing among the KEYS, a list:
 -- the successor of the last one ('': none), then a principal. Nothing was ended then, and the caller
 -- asks again with these added.
 local adopt, sessions = ARGV[1] == '1', tonumber(ARGV[2]) or error('bad argument')
@@ -22,7 +23,7 @@ end
 if head.err then return head end
 -- A hash that is no session is none of ours to delete, but for the adopting.
 if not head[1] and not adopt then return 0 end
-if head[2] and not known[head[2]] then return {'', head[2]} end
+if head[2] and not known[head[2]] and not index_is_apart then return {'', head[2]} end
 
 -- From here on nothing can fail. UNLINK comes first: after it Redis no longer checks its memory limit.
 if redis.call('UNLINK', last) == 0 then return 0 end
@@ -33,4 +34,5 @@ for i = 1, sessions do
   if i < sessions then strip_mark(KEYS[i]) end
 end
 for i = sessions + 1, #KEYS do unlist_sessions(KEYS[i], chain) end
+if index_is_apart and head[2] then return {'ended', head[2]} end
 return 1

@@ -4,7 +4,7 @@
 --   @over 1 <end> <relation> <size>:<successor>\n
 -- <end>: in Unix ms by this server's clock. A late PEXPIRE may make the key live longer, so the end
 -- counts. <successor>: its key; empty when there is none. <relation>: `same` when the successor is the
--- same principal's, else `other`.
+-- same principal's, else `other`; or `barred`, where a session was kept from being made (bar.lua).
 
 -- Whether a command (by pcall) was refused because there is no hash under its key.
 local function is_no_hash(reply)

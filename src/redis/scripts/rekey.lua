@@ -9,8 +9,9 @@ local mark = is_no_hash(head) and mark_under(KEYS[1])
 
 -- Asked for again: the first time has done it all.
 local has_moved = mark and mark.successor == KEYS[2]
-if has_moved or left == -2 and to_exists then return applied(KEYS[2]) end
-if is_no_hash(head) then return {'gone'} end
+local barred = index_is_apart and to_exists and is_barred(KEYS[2])
+if has_moved or left == -2 and to_exists and not barred then return applied(KEYS[2]) end
+if is_no_hash(head) or barred then return {'gone'} end
 if head.err then return head end
 if left == -2 or not head[1] and not adopt then return {'gone'} end
 
@@ -47,15 +48,17 @@ if not head[1] then
   copy[#copy + 1] = ARGV[1]
 end
 
+local life = math.min(math.max(left, ttl), covered)
+
 -- From here on nothing can fail. The index and HSET come first: if memory is short, the first of them
 -- is refused as a whole.
 if listed then
-  local failed = list_session(KEYS[3], KEYS[2], math.max(left, ttl))
+  local failed = list_session(KEYS[3], KEYS[2], life)
   if failed then return failed end
 end
 -- A user without the right to PEXPIRE must not leave a session without an expiry behind.
 call_with('HSET', KEYS[2], copy)
-local expiry = redis.pcall('PEXPIRE', KEYS[2], math.max(left, ttl))
+local expiry = redis.pcall('PEXPIRE', KEYS[2], life)
 if type(expiry) == 'table' then
   redis.call('UNLINK', KEYS[2])
   return expiry

@@ -27,7 +27,7 @@ for _, name in ipairs(doomed) do
   end
 end
 passes = passes and head[2]  -- from whom to somebody else, or to nobody
-if passes and passes ~= former then return ask_for(passes) end
+if passes and passes ~= former and not index_is_apart then return ask_for(passes) end
 
 local large = bytes_max > 0
   or attributes_max > 0 and redis.call('HLEN', KEYS[1]) + #fields / 2 > attributes_max
@@ -50,5 +50,6 @@ end
 write(KEYS[1])
 call_with('HDEL', KEYS[1], deleted)
 if renews and grows then redis.call('PEXPIRE', KEYS[1], ttl) end
+if left > covered then redis.call('PEXPIRE', KEYS[1], covered) end
 if passes then unlist_sessions(KEYS[#KEYS], {KEYS[1]}) end
 return applied(KEYS[1])

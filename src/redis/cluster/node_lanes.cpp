@@ -1,0 +1,67 @@
+#include "cluster/node_lanes.hpp"
+
+#include <optional>
+#include <string>
+
+#include "slots.hpp"
+
+namespace websession::redis {
+
+Login login_at(const Login& login, const ClusterMap& map, NodeId node) {
+  Login made = login;
+  const bool has_tag = login.prefix.find('{') != std::string::npos;
+  made.probe_key = [&map, node, prefix = login.prefix, has_tag] {
+    const std::optional<Slot> slot = map.slot_of_node(node);
+    if (!slot) return std::string();
+    // With a tag in the prefix, all keys are where that is.
+    const bool has_all = has_tag && map.node_of(slot_of(prefix)) == node;
+    if (has_tag) return has_all ? prefix + ":probe" : std::string();
+    return prefix + "{" + tag_of(*slot) + "}:probe";
+  };
+  return made;
+}
+
+NodeLanes::NodeLanes(const ClusterMap& map, const MakeNodeConnector& connector, const Login& login,
+                     const EngineOptions& options) noexcept
+    : map_(map), connector_(connector), login_(login), options_(options) {}
+
+NodeLanes::~NodeLanes() {
+  for (const std::atomic<Lanes*>& lanes : lanes_) delete lanes.load();
+}
+
+Lanes& NodeLanes::at(NodeId node) {
+  Lanes* const there = lanes_[node].load(std::memory_order_acquire);
+  return there != nullptr ? *there : add(node);
+}
+
+Lanes& NodeLanes::add(NodeId node) {
+  const std::lock_guard lock(adding_);
+  if (Lanes* const there = lanes_[node].load()) return *there;
+  auto made = std::make_unique<Lanes>(connector_(map_.place_of(node)), login_at(login_, map_, node),
+                                      options_);
+  lanes_[node].store(made.get(), std::memory_order_release);
+  return *made.release();
+}
+
+void NodeLanes::rest() {
+  for (NodeId node = 0; node < nodes_max; ++node) {
+    Lanes* const lanes = lanes_[node].load(std::memory_order_acquire);
+    if (lanes != nullptr && !map_.has_slots(node)) lanes->rest();
+  }
+}
+
+void NodeLanes::begin() {
+  for (const std::atomic<Lanes*>& lanes : lanes_) {
+    if (Lanes* const there = lanes.load(std::memory_order_acquire)) {
+      there->renew(there->generation());
+    }
+  }
+}
+
+void NodeLanes::disown() noexcept {
+  for (const std::atomic<Lanes*>& lanes : lanes_) {
+    if (Lanes* const there = lanes.load(std::memory_order_acquire)) there->disown();
+  }
+}
+
+}  // namespace websession::redis

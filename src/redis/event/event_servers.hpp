@@ -1,0 +1,59 @@
+// The servers that one event loop talks to: one, or the nodes of a Redis Cluster.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "cluster/cluster_map.hpp"
+#include "dialer.hpp"
+#include "event/event_line.hpp"
+#include "event/loop_connector.hpp"
+#include "greeting.hpp"
+#include "place.hpp"
+#include "websession/async/reactor.hpp"
+
+namespace websession::redis {
+
+// On its loop.
+class EventServers {
+ public:
+  using MakeLoopConnector = std::function<std::unique_ptr<LoopConnector>(const Place&)>;
+
+  // On any thread. The loop outlives all calls on it.
+  EventServers(const std::shared_ptr<Reactor>& loop, std::unique_ptr<LoopConnector> connector,
+               const Login& login, const EngineOptions& options);
+  // `named`: nodes of a Cluster.
+  EventServers(const std::shared_ptr<Reactor>& loop, std::vector<Place> named,
+               MakeLoopConnector connector, Login login, const EngineOptions& options);
+  EventServers(const EventServers&) = delete;
+  EventServers& operator=(const EventServers&) = delete;
+  ~EventServers() = default;
+
+  [[nodiscard]] Reactor& loop() const noexcept { return loop_; }
+  [[nodiscard]] const EngineOptions& options() const noexcept { return options_; }
+  // Null: it is one server.
+  [[nodiscard]] ClusterMap* map() noexcept { return map_ ? &*map_ : nullptr; }
+
+  // As long as this is not closed.
+  EventLine& line_to(NodeId node);
+  // As those of NodeLanes.
+  void rest();
+  void begin();
+
+  // EventLine's.
+  void close();
+  void drop() noexcept;
+
+ private:
+  Reactor& loop_;
+  const std::weak_ptr<Reactor> kept_loop_;
+  const MakeLoopConnector connector_{};
+  const Login login_;
+  const EngineOptions options_;
+  std::optional<ClusterMap> map_{};
+  std::vector<std::shared_ptr<EventLine>> lines_{};  // by NodeId; null: none yet
+};
+
+}  // namespace websession::redis
