@@ -48,7 +48,8 @@ struct SentinelOptions {
 
 // How to use a Redis. The URL says where it is.
 struct RedisOptions {
-  std::string prefix = "sid_";  // of every key
+  // Of every key. On a Cluster it has no brace, or one {tag}, which puts all keys on one node.
+  std::string prefix = "sid_";
   // Bounds connect() below, and each attempt to connect again (name resolution aside, which is the
   // system's). An operation that must connect first has operation_timeout for all of it. A first
   // packet that is lost is sent again after a second (Linux), so less than that gives up on it.
@@ -62,10 +63,10 @@ struct RedisOptions {
   // that costs is in docs/operations.md.
   std::size_t replicas_to_wait_for = 0;
   std::size_t pending_max = 4096;  // operations in flight; more are refused as overloaded
-  // Connections to the server, each made when it is first needed; 1 to 64. While no more threads
+  // Connections to the server (on a Cluster, to each), made when they are first needed; 1 to 64. While no more threads
   // than this are inside, each has one of its own; more share one, which is faster.
   std::size_t connections = 8;
-  // A larger record is `corrupt`. Keep it at four times SessionOptions::session_bytes_max, as the
+  // A larger record is `corrupt`; on a Cluster 65,536 at least. Keep it at four times SessionOptions::session_bytes_max, as the
   // defaults are: raise both together.
   std::size_t record_bytes_max = std::size_t{256} * 1024;
   std::string client_name = "websession";  // shown by CLIENT LIST; empty: none
@@ -83,7 +84,8 @@ struct RedisOptions {
 // resolve names, or the child may wait for ever.) Never raises SIGPIPE.
 //
 // Its PrincipalIndex is a sorted set a principal, which trims itself; nothing of it outlives a
-// session by more than the time to live that the session was last given.
+// session by more than the time to live that the session was last given (on a Cluster, and 20 s and
+// the operation timeout).
 class RedisStore final : public SessionStore, public PrincipalIndex {
  public:
   // Connects and logs in.
@@ -93,6 +95,8 @@ class RedisStore final : public SessionStore, public PrincipalIndex {
   //       unix://[[user]:password@]/path/to/socket[?db=database]
   //       redis-sentinel://[[user]:password@]sentinel[:port][,sentinel[:port]…][/database]#name
   //       rediss-sentinel://…  the same over TLS
+  //       redis-cluster://[[user]:password@]node[:port][,node[:port]…]
+  //       rediss-cluster://…  the same over TLS
   // Percent-encode special characters of user and password.
   //
   // Errors: invalid_argument (URL, options), unavailable, timeout, rejected (password, rights,

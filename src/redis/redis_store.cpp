@@ -13,7 +13,7 @@ namespace websession {
 using redis::CallFlow;
 
 struct RedisStore::Impl {
-  Impl(redis::Servers servers, redis::Login login, RedisOptions options)
+  Impl(redis::Servers servers, const redis::Login& login, RedisOptions options)
       : placement(redis::make_placement(login)),
         engine(std::move(servers), login, options),
         verbs(std::move(options), login.on_cluster) {}

@@ -1,38 +1,36 @@
 // The soak: 64 threads on a RedisStore, a fault every second, and checkers that know every
 // session's history (tests/support/session_history.hpp).
 //
-//   soak [--async] [seconds] [seed]      600 seconds, and a random seed, which is printed
+//   soak [--async] [--cluster] [seconds] [seed]    600 seconds, and a random seed, which is printed
 //
 // --async: the store is an AsyncRedisStore on an event loop, to which the threads post.
+// --cluster: on a Redis Cluster, whose slots move and whose primaries die (cluster_soak.hpp).
 //
 // It fails when an acknowledged write was lost, an erased or expired session came back, a reply
 // reached another caller, a call came back after its deadline and a margin of 2 s, a key had no
 // time to live, memory grew (the most of the last third of the time exceeds the most of the first
 // by 16 MiB and by 10 %), or a descriptor was left. Exit code: 0, 1 when it failed, 2 when it could
 // not run.
-#include <pthread.h>
-
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <iterator>
 #include <memory>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "cluster_soak.hpp"
 #include "connect_redis.hpp"
 #include "crowd.hpp"
 #include "possessions.hpp"
 #include "redis_server.hpp"
 #include "session_history.hpp"
+#include "soak_parts.hpp"
 #include "tcp_proxy.hpp"
 
 namespace websession::testing {
@@ -44,56 +42,6 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr milliseconds operation_timeout{250};
 constexpr milliseconds scheduling_margin{2000};
-constexpr std::size_t mebibyte = std::size_t{1024} * 1024;
-
-// Looks at all keys again and again, on a connection of its own: none is without a time to live.
-class Watcher {
- public:
-  Watcher(const RedisServer& server, std::string prefix, Tally& tally)
-      : server_(server), prefix_(std::move(prefix)), tally_(tally), thread_([this] { run(); }) {}
-  ~Watcher() {
-    done_ = true;
-    thread_.join();
-  }
-  Watcher(const Watcher&) = delete;
-  Watcher& operator=(const Watcher&) = delete;
-
-  void look(RedisProbe& probe) {
-    for (const std::string& key : probe.keys(prefix_)) {
-      if (probe.integer({"PTTL", key}) == -1) tally_.fail("a key without a time to live");
-      ++looks_;
-    }
-  }
-  [[nodiscard]] std::uint64_t looks() const { return looks_; }
-
- private:
-  void run() {
-    // hiredis does not keep SIGPIPE from this thread, whose connection is among those that are cut.
-    // For the others it stays as it is: it would end the process, and so show itself.
-    sigset_t pipe;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-    while (!done_) {
-      try {
-        RedisProbe probe(server_);
-        while (!done_) {
-          look(probe);
-          std::this_thread::sleep_for(milliseconds(100));
-        }
-      } catch (const std::exception&) {  // the server is down, or loading
-        std::this_thread::sleep_for(milliseconds(20));
-      }
-    }
-  }
-
-  const RedisServer& server_;
-  const std::string prefix_;
-  Tally& tally_;
-  std::atomic<bool> done_ = false;
-  std::atomic<std::uint64_t> looks_ = 0;
-  std::thread thread_;
-};
 
 // Makes the faults. Each has ended when its function returns, but for what it broke.
 class Saboteur {
@@ -210,53 +158,8 @@ class Saboteur {
   std::array<int, faults.size()> strikes_{};
 };
 
-// Whether memory has stopped growing.
-class MemoryCurve {
- public:
-  void sample() { samples_.push_back(possessions().resident_bytes); }
-
-  void judge(Tally& tally) const {
-    if (samples_.size() < 6) return;
-    // The first sixth is for warming up.
-    const auto at = [&](std::size_t sixth) {
-      return std::next(samples_.begin(), static_cast<std::ptrdiff_t>(samples_.size() * sixth / 6));
-    };
-    const std::size_t first = *std::max_element(at(1), at(3));
-    const std::size_t last = *std::max_element(at(4), samples_.end());
-    std::printf("resident memory: %zu MiB at most early, %zu MiB late\n", first / mebibyte,
-                last / mebibyte);
-    // A sanitizer's own books grow.
-    if (!sanitized && last > first + std::max(16 * mebibyte, first / 10)) {
-      tally.fail("resident memory grows");
-    }
-  }
-
- private:
-  std::vector<std::size_t> samples_;
-};
-
-void print_progress(SteadyClock::duration since, const Tally& tally, std::uint64_t looks) {
-  std::printf("%4lld s  %llu calls, %llu failed, %llu in limbo, %llu looks at keys, %zu MiB\n",
-              static_cast<long long>(std::chrono::duration_cast<seconds>(since).count()),
-              static_cast<unsigned long long>(tally.calls()),
-              static_cast<unsigned long long>(tally.calls() - tally.successes()),
-              static_cast<unsigned long long>(tally.in_limbo()),
-              static_cast<unsigned long long>(looks), possessions().resident_bytes / mebibyte);
-  std::fflush(stdout);
-}
-
 void print_summary(const Tally& tally, const Saboteur& saboteur, std::uint64_t looks) {
-  std::printf("calls: %llu, of which %llu succeeded; writes in limbo: %llu; looks at keys: %llu\n",
-              static_cast<unsigned long long>(tally.calls()),
-              static_cast<unsigned long long>(tally.successes()),
-              static_cast<unsigned long long>(tally.in_limbo()),
-              static_cast<unsigned long long>(looks));
-  std::printf("slowest call: %.1f ms after its deadline\n",
-              static_cast<double>(tally.worst_overrun().count()) / 1000);
-  std::printf("errors:\n");
-  for (const auto& [message, count] : tally.messages()) {
-    std::printf("  %6llu  %s\n", static_cast<unsigned long long>(count), message.c_str());
-  }
+  print_calls(tally, looks);
   std::printf("faults:\n");
   saboteur.report();
 }
@@ -308,10 +211,10 @@ void soak(seconds duration, std::uint64_t seed, Tally& tally) {
 
 int main(int argc, char** argv) try {
   using websession::testing::Tally;
-  if (argc > 1 && std::string(argv[1]) == "--async") {
-    ::setenv("WEBSESSION_TEST_ENGINE", "loop", 1);
-    --argc;
-    ++argv;
+  bool on_cluster = false;
+  for (; argc > 1 && argv[1][0] == '-'; --argc, ++argv) {
+    if (std::string(argv[1]) == "--async") ::setenv("WEBSESSION_TEST_ENGINE", "loop", 1);
+    if (std::string(argv[1]) == "--cluster") on_cluster = true;
   }
   const long duration = argc > 1 ? std::stol(argv[1]) : 600;
   const std::uint64_t seed = argc > 2 ? std::stoull(argv[2]) : std::random_device{}();
@@ -320,8 +223,14 @@ int main(int argc, char** argv) try {
     return 2;
   }
   std::printf("soak: %ld s, seed %llu\n", duration, static_cast<unsigned long long>(seed));
-  Tally tally(websession::testing::operation_timeout, websession::testing::scheduling_margin);
-  websession::testing::soak(std::chrono::seconds(duration), seed, tally);
+  Tally tally(
+      on_cluster ? websession::testing::cluster_timeout : websession::testing::operation_timeout,
+      websession::testing::scheduling_margin);
+  if (on_cluster) {
+    websession::testing::soak_on_cluster(std::chrono::seconds(duration), seed, tally);
+  } else {
+    websession::testing::soak(std::chrono::seconds(duration), seed, tally);
+  }
   for (const std::string& failure : tally.failures()) std::printf("FAILED: %s\n", failure.c_str());
   std::printf(tally.failures().empty() ? "soak: passed\n" : "soak: FAILED\n");
   return tally.failures().empty() ? 0 : 1;

@@ -173,34 +173,41 @@ std::size_t RedisCluster::add() {
   return added;
 }
 
-std::size_t RedisCluster::owner_of(std::size_t slot) {
-  for (std::size_t i = 0; i < size(); ++i) {
-    if (node(i).pid() <= 0 || !is_primary(i)) continue;
-    RedisProbe probe(node(i));
-    for (const std::string& line : lines_of(probe.text({"CLUSTER", "NODES"}))) {
-      if (line.find("myself") == std::string::npos) continue;
-      const std::size_t link = line.find(" connected");
-      std::string rest = line.substr(link + 10);
-      std::replace(rest.begin(), rest.end(), ' ', '\n');
-      for (const std::string& range : lines_of(rest)) {
-        if (range.starts_with('[')) continue;
-        const std::size_t dash = range.find('-');
-        const std::size_t first = std::stoul(range.substr(0, dash));
-        const std::size_t last =
-            dash == std::string::npos ? first : std::stoul(range.substr(dash + 1));
-        if (first <= slot && slot <= last) return i;
-      }
+std::vector<bool> RedisCluster::slots_of(std::size_t i) {
+  std::vector<bool> its(slots_count);
+  RedisProbe probe(node(i));
+  for (const std::string& line : lines_of(probe.text({"CLUSTER", "NODES"}))) {
+    if (line.find("myself") == std::string::npos) continue;
+    std::string ranges = line.substr(line.find(" connected") + 10);
+    std::replace(ranges.begin(), ranges.end(), ' ', '\n');
+    for (const std::string& range : lines_of(ranges)) {
+      if (range.starts_with('[')) continue;  // one that is open
+      const std::size_t dash = std::min(range.find('-'), range.size());
+      const std::size_t first = std::stoul(range.substr(0, dash));
+      const std::size_t last = dash < range.size() ? std::stoul(range.substr(dash + 1)) : first;
+      for (std::size_t slot = first; slot <= last; ++slot) its[slot] = true;
     }
   }
-  throw std::runtime_error("nobody has the slot");
+  return its;
 }
 
 void RedisCluster::move_slots(std::size_t first, std::size_t last, std::size_t to,
                               const std::function<void(std::size_t)>& between) {
   RedisProbe target(node(to));
   const std::string to_id = id(to);
+  std::vector<std::size_t> primaries;
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (is_primary(i)) primaries.push_back(i);
+  }
+  std::vector<std::size_t> owners(slots_count, to);
+  for (const std::size_t i : primaries) {
+    const std::vector<bool> its = slots_of(i);
+    for (std::size_t slot = 0; slot < slots_count; ++slot) {
+      if (its[slot]) owners[slot] = i;
+    }
+  }
   for (std::size_t slot = first; slot <= last; ++slot) {
-    const std::size_t from = owner_of(slot);
+    const std::size_t from = owners[slot];
     if (from == to) continue;
     const std::string number = std::to_string(slot);
     RedisProbe source(node(from));
@@ -227,8 +234,8 @@ void RedisCluster::move_slots(std::size_t first, std::size_t last, std::size_t t
       expect_ok(*probe, {"CLUSTER", "SETSLOT", number, "NODE", to_id});
     }
     // The others hear of it by and by; sooner so.
-    for (std::size_t i = 0; i < size(); ++i) {
-      if (i == to || i == from || node(i).pid() <= 0 || !is_primary(i)) continue;
+    for (const std::size_t i : primaries) {
+      if (i == to || i == from) continue;
       RedisProbe(node(i)).text({"CLUSTER", "SETSLOT", number, "NODE", to_id});
     }
   }

@@ -27,6 +27,9 @@ class RedisCluster {
   [[nodiscard]] bool is_primary(std::size_t i);
   [[nodiscard]] std::string id(std::size_t i);  // by CLUSTER MYID
 
+  // Which slots it has, by its own word.
+  [[nodiscard]] std::vector<bool> slots_of(std::size_t i);
+
   // Waits until all nodes that answer see the same Cluster, and that it is well.
   void settle();
   // Kills a primary. Returns when a replica of it has taken over, and all the others know.
@@ -42,8 +45,6 @@ class RedisCluster {
                   const std::function<void(std::size_t)>& between = {});
 
  private:
-  // Who has the slot; by its place in nodes_.
-  [[nodiscard]] std::size_t owner_of(std::size_t slot);
   std::size_t start_node();
   // That the others know it by.
   [[nodiscard]] int port(std::size_t i) const;

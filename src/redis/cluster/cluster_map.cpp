@@ -12,8 +12,8 @@ constexpr std::chrono::milliseconds between_questions{100};
 
 }  // namespace
 
-ClusterMap::ClusterMap(std::vector<Place> named) {
-  for (Place& place : named) {
+ClusterMap::ClusterMap(const std::vector<Place>& named) {
+  for (const Place& place : named) {
     if (places_.size() < nodes_max) static_cast<void>(add(place));
   }
   named_count_ = places_.size();

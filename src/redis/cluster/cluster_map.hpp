@@ -34,7 +34,7 @@ struct SlotRange {
 class ClusterMap {
  public:
   // `named`: those of the URL, one at least.
-  explicit ClusterMap(std::vector<Place> named);
+  explicit ClusterMap(const std::vector<Place>& named);
   ClusterMap(const ClusterMap&) = delete;
   ClusterMap& operator=(const ClusterMap&) = delete;
 

@@ -13,14 +13,14 @@ EventServers::EventServers(const std::shared_ptr<Reactor>& loop,
   lines_.push_back(std::make_shared<EventLine>(loop, std::move(connector), login, options));
 }
 
-EventServers::EventServers(const std::shared_ptr<Reactor>& loop, std::vector<Place> named,
+EventServers::EventServers(const std::shared_ptr<Reactor>& loop, const std::vector<Place>& named,
                            MakeLoopConnector connector, Login login, const EngineOptions& options)
     : loop_(*loop),
       kept_loop_(loop),
       connector_(std::move(connector)),
       login_(std::move(login)),
       options_(options) {
-  map_.emplace(std::move(named));
+  map_.emplace(named);
 }
 
 EventLine& EventServers::line_to(NodeId node) {

@@ -25,7 +25,7 @@ class EventServers {
   EventServers(const std::shared_ptr<Reactor>& loop, std::unique_ptr<LoopConnector> connector,
                const Login& login, const EngineOptions& options);
   // `named`: nodes of a Cluster.
-  EventServers(const std::shared_ptr<Reactor>& loop, std::vector<Place> named,
+  EventServers(const std::shared_ptr<Reactor>& loop, const std::vector<Place>& named,
                MakeLoopConnector connector, Login login, const EngineOptions& options);
   EventServers(const EventServers&) = delete;
   EventServers& operator=(const EventServers&) = delete;
