@@ -2,7 +2,15 @@
 
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+
 #include "node_client.hpp"
+#include "redis_cluster.hpp"
+#include "sessions.hpp"
+#include "websession/redis_store.hpp"
 
 #if defined(WEBSESSION_BENCH_POCO)
 #include <Poco/Version.h>
@@ -83,6 +91,61 @@ Contender redis_plus_plus(bool pipelined, const Options& options, const Target& 
   return contender;
 }
 
+// Three nodes on this machine, with the sessions that the one server has; made when they are
+// needed.
+class OwnCluster {
+ public:
+  const Target& target(const Keys& keys) {
+    if (cluster_) return target_;
+    cluster_.emplace();
+    target_.url = cluster_->url();
+    RedisOptions options;
+    options.prefix = keys.prefix;
+    const auto store = RedisStore::connect(target_.url, options).value();
+    std::vector<Field> fields;
+    for (const auto& [name, value] : session_fields) fields.push_back({name, value});
+    for (const std::string& id : keys.ids) {
+      if (!store->create(StoreKey(id), Fields(fields), {time_to_live})) {
+        throw std::runtime_error("no session on the Cluster");
+      }
+    }
+    return target_;
+  }
+
+ private:
+  std::optional<testing::RedisCluster> cluster_{};
+  Target target_{};
+};
+
+// By name only: it takes three more servers.
+void add_on_cluster(std::vector<Contender>& all, const Options& options, const Keys& keys,
+                    ServerMeter& server) {
+  const auto is_wanted = [&](const std::string& name) {
+    return std::find(options.clients.begin(), options.clients.end(), name) != options.clients.end();
+  };
+  const auto cluster = std::make_shared<OwnCluster>();
+  if (is_wanted("ours-cluster")) {
+    all.push_back({"ours-cluster",
+                   "as ours, on a Redis Cluster of three nodes on the same machine",
+                   "this source",
+                   {},
+                   [&keys, &server, cluster](const Load& load) {
+                     return measure(*make_ours(cluster->target(keys), keys, Renewal::when_due),
+                                    keys, load, server);
+                   }});
+  }
+  if (is_wanted("ours-cluster-loop")) {
+    all.push_back({"ours-cluster-loop",
+                   "as ours-loop, on that Cluster",
+                   "this source",
+                   {},
+                   [&keys, &server, cluster](const Load& load) {
+                     return measure(*make_our_loops(cluster->target(keys), keys, 1, load.threads),
+                                    keys, load, server);
+                   }});
+  }
+}
+
 // A peer that Debian 12 does not have. A client for it can be written where it can be compiled.
 Contender boost_redis() {
 #if __has_include(<boost/redis.hpp>)
@@ -148,6 +211,7 @@ std::vector<Contender> contenders(const Options& options, const Target& target, 
     all.push_back(redis_plus_plus(pipelined, options, target, keys, server));
   }
   all.push_back(boost_redis());
+  add_on_cluster(all, options, keys, server);
   return all;
 }
 

@@ -10,7 +10,8 @@ namespace websession::bench {
 namespace {
 
 constexpr const char* usage = R"(usage: websession_redis_bench [--option value]...
-  --clients      ours,hiredis-naive,hiredis-pipelined,poco,connect-redis (all of the transport)
+  --clients      ours,hiredis-naive,hiredis-pipelined,poco,connect-redis (all of the transport);
+                 ours-cluster and ours-cluster-loop by name only
   --operations   LOAD,SAVE,CYCLE
   --threads      1,4,16,64
   --transport    tcp | unix | delay (0.25 ms more each way) | tls

@@ -23,11 +23,12 @@ enum class BeingMade {
 
 // The verbs of the store keep it: a write that makes a session a principal's (Lifetime::principal),
 // gives it a new key or a longer life lists it under that principal for as long, and each end of a
-// session takes its entry away, in the same atomic step. So whoever finds no entry knows that there
-// is no session. The other way round it errs: a session that ended by its time to live, or past the
-// library, leaves an entry until it is forgotten or the store drops it, which it does in a time and
-// number that are bounded. So does a write that gives a session to another principal, or to none,
-// in stores that cannot do better.
+// session takes its entry away, in the same atomic step; in stores on several servers the entry
+// comes in a step before, and goes in one after (BeingMade). So whoever finds no entry knows that
+// there is no session. The other way round it errs: a session that ended by its time to live, or
+// past the library, leaves an entry until it is forgotten or the store drops it, which it does in a
+// time and number that are bounded. So does a write that gives a session to another principal, or
+// to none, in stores that cannot do better.
 //
 // Cases that show it are in testing/store_conformance.hpp (principal_index_cases).
 //
@@ -51,8 +52,9 @@ class PrincipalIndex {
   // Drops entries whose session is gone. Precondition: after they were listed, the store had no
   // session of this principal under these keys. (None will be there later: a key is never used
   // twice, and a session that was being made is kept from it if `made` says so. Who only looks says
-  // that it stays.) A store may ignore keys that it does not list, under this principal or at all,
-  // and those of sessions that it has: an index that is exact needs no telling.
+  // that it stays; then an entry that is new may stay, too.) A store may ignore keys that it does
+  // not list, under this principal or at all, and those of sessions that it has: an index that is
+  // exact needs no telling.
   virtual Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
                               BeingMade made) = 0;
 

@@ -10,6 +10,9 @@
 namespace websession::internal {
 namespace {
 
+// So many entries are dropped in one call of the store, whose deadline is for all of them.
+constexpr std::size_t forgotten_at_once = 200;
+
 // A pass ends all sessions that it lists, so a second one finds few and a third none, unless the
 // principal signs in all the time.
 constexpr int passes_max = 100;
@@ -71,21 +74,44 @@ bool are_among(const std::vector<StoreKey>& keys, const std::vector<StoreKey>& o
   return std::includes(all.begin(), all.end(), some.begin(), some.end());
 }
 
+bool holds_any(const std::vector<StoreKey>& keys, const std::vector<StoreKey>& others) {
+  return std::any_of(others.begin(), others.end(), [&](const StoreKey& other) {
+    return std::find(keys.begin(), keys.end(), other) != keys.end();
+  });
+}
+
+Task<Result<void>> forget_all(StoreFlow& flow, std::string_view principal,
+                              std::span<const StoreKey> keys, BeingMade made) {
+  while (!keys.empty()) {
+    const auto some = keys.first(std::min(forgotten_at_once, keys.size()));
+    keys = keys.subspan(some.size());
+    auto forget = flow.forget(principal, some, made);
+    if (const Result<void>& forgotten = co_await forget; !forgotten) co_return forgotten.error();
+  }
+  co_return Result<void>();
+}
+
 // Entries whose session is gone are dropped from the index. If they hid others, which the index did
 // not give for want of room, it is asked again.
 //
 // So it is when a key was found to hold no session (any more): that may have moved on to a key
 // which the list did not have yet. When a later list has no new key, each session that was alive by
 // then had its key looked at before.
+//
+// The newest come first: the new key of a session that moves meanwhile is listed behind the old
+// one, and in some stores a moment before the session is there. So no session is found under both;
+// and if it was found under neither, once more finds it.
 Task<Result<Listing>> list(StoreFlow& flow, std::string_view principal) {
   auto first = flow.entries(principal);
   Result<std::vector<StoreKey>> keys = std::move(co_await first);
+  bool has_gone_round = false;
   while (true) {
     if (!keys) co_return std::move(keys).error();
     Listing listing;
     std::vector<StoreKey> gone;
     bool may_have_moved = false;
-    for (const StoreKey& key : *keys) {
+    for (auto entry = keys->rbegin(); entry != keys->rend(); ++entry) {
+      const StoreKey& key = *entry;
       auto load = flow.load(key);
       Result<Listed> listed = listed_as(key, co_await load, principal);
       if (!listed) co_return std::move(listed).error();
@@ -96,11 +122,9 @@ Task<Result<Listing>> list(StoreFlow& flow, std::string_view principal) {
         listing.found.push_back(*std::move(listed));
       }
     }
-    if (!gone.empty()) {
-      auto forget = flow.forget(principal, gone, BeingMade::stays);
-      const Result<void>& forgotten = co_await forget;
-      if (!forgotten) co_return forgotten.error();
-    }
+    std::reverse(listing.found.begin(), listing.found.end());
+    auto forget = forget_all(flow, principal, gone, BeingMade::stays);
+    if (const Result<void> forgotten = co_await forget; !forgotten) co_return forgotten.error();
     listing.complete = keys->size() < PrincipalIndex::entries_max;
     const bool hidden = !listing.complete && !gone.empty();
     if (!hidden && !may_have_moved) co_return std::move(listing);
@@ -109,7 +133,8 @@ Task<Result<Listing>> list(StoreFlow& flow, std::string_view principal) {
     if (!now) co_return std::move(now).error();
     // Of sessions that are being made the entries stay, and may go on hiding others.
     const bool goes_on = hidden && !are_among(*keys, *now);
-    if (!goes_on && are_among(*now, *keys)) co_return std::move(listing);
+    const bool goes_round = !std::exchange(has_gone_round, true) && holds_any(*now, gone);
+    if (!goes_on && !goes_round && are_among(*now, *keys)) co_return std::move(listing);
     keys = std::move(now);
   }
 }
@@ -249,9 +274,10 @@ Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context
     }
   }
 
-  // An entry appears in the same atomic step as its session, and a session that moves to a new key
-  // while a pass is on has an entry under that. So a list without anything to end is the moment at
-  // which all of them had ended.
+  // An entry appears in the same atomic step as its session, or before it (and then forget() keeps
+  // the session from being made), and a session that moves to a new key while a pass is on has an
+  // entry under that. So a list without anything to end is the moment at which all of them had
+  // ended.
   std::size_t ended = 0;
   bool any = false;  // has been ended or stripped
   const auto failed = [&any](Error error) {
@@ -277,9 +303,10 @@ Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context
       done.push_back(key);
     }
     if (done.empty()) co_return ended;
-    auto forget = flow.forget(principal, done, BeingMade::ends);
-    const Result<void>& forgotten = co_await forget;
-    if (!forgotten) co_return failed(forgotten.error());
+    auto forget = forget_all(flow, principal, done, BeingMade::ends);
+    if (const Result<void> forgotten = co_await forget; !forgotten) {
+      co_return failed(forgotten.error());
+    }
   }
   co_return failed(
       make_error(Errc::overloaded,

@@ -231,6 +231,13 @@ Result<Changed> decode_change(const Reply& reply, const Changes& changes) {
     asks.former = std::string(elements[1].text);
     return asks;
   }
+  if (status == "longer" && elements.size() == 2) {
+    const std::optional<std::int64_t> life = parse_integer(elements[1].text);
+    if (!life) return unexpected_reply();
+    Changed asks;
+    asks.life = std::chrono::milliseconds(*life);
+    return asks;
+  }
   if (status == "key_exists") {
     return make_error(Errc::key_exists, "there is a session under the new key");
   }
@@ -242,10 +249,12 @@ Result<Changed> decode_change(const Reply& reply, const Changes& changes) {
     return make_error(Errc::invalid_argument,
                       "the counter would leave the range of a 64-bit integer");
   }
-  if (status != "applied" || elements.size() != changes.increment.size() + 1) {
+  const bool was_nobodys = status == "nobodys";
+  if ((status != "applied" && !was_nobodys) || elements.size() != changes.increment.size() + 1) {
     return unexpected_reply(true);
   }
   Changed applied;
+  applied.was_nobodys = was_nobodys;
   for (const Reply::Element& element : elements.subspan(1)) {
     const std::optional<std::int64_t> counter = parse_integer(element.text);
     if (!counter) return unexpected_reply(true);
@@ -352,25 +361,24 @@ Result<std::int64_t> decode_announce(const Reply& reply) {
   return *latest;
 }
 
-Result<std::vector<BeingWritten>> decode_forget_written(const Reply& reply, std::size_t keys) {
+Result<std::vector<Entry>> decode_look(const Reply& reply, std::span<const StoreKey> keys) {
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
   const std::span<const Reply::Element> elements = reply.elements();
-  if (reply.type() != Reply::Type::array || elements.size() % 2 != 0) return unexpected_reply(true);
-  std::vector<BeingWritten> stay;
-  for (std::size_t i = 0; i < elements.size(); i += 2) {
-    const std::string_view text = elements[i + 1].text;  // "1764460800000.123"
-    const std::optional<std::int64_t> until = parse_integer(text.substr(0, text.find('.')));
-    const auto number = static_cast<std::size_t>(elements[i].integer);
-    if (!until || number < 1 || number > keys) return unexpected_reply(true);
-    stay.push_back({number - 1, *until + 1});
+  if (elements.size() != 2 * keys.size()) return unexpected_reply();
+  std::vector<Entry> entries;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::optional<std::int64_t> until = parse_integer(elements[2 * i + 1].text);
+    if (!until) return unexpected_reply();
+    entries.push_back({keys[i], std::string(elements[2 * i].text), *until});
   }
-  return stay;
+  return entries;
 }
 
-Result<bool> decode_bar(const Reply& reply) {
+Result<Under> decode_bar(const Reply& reply) {
   if (reply.type() == Reply::Type::error) return server_error(reply.text(), false);
   if (reply.type() != Reply::Type::integer) return unexpected_reply(true);
-  return reply.integer() == 1;
+  if (reply.integer() == 1) return Under::nobodys;
+  return reply.integer() == 0 ? Under::principals : Under::others;
 }
 
 Result<void> decode_removal(const Reply& reply) {

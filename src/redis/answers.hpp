@@ -1,6 +1,8 @@
 // What Redis answers to the verbs of a store (operations.hpp) as results. No I/O.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,10 +37,15 @@ struct Changed {
   std::optional<std::string> former{};
   // Attributes that had been removed are there again, and nobody has looked whether there is room.
   bool put_back = false;
+  // Of a rekey where the index is apart. Set: nothing was written. The session has so much longer
+  // to live than its entry covers; ask again when it does.
+  std::optional<std::chrono::milliseconds> life{};
+  bool was_nobodys = false;
 };
 Result<Changed> decode_change(const Reply& reply, const Changes& changes);
 [[nodiscard]] inline bool has_written(const Result<Changed>& result) {
-  return result && !result->former && result->outcome.status == Outcome::Status::applied;
+  return result && !result->former && !result->life &&
+         result->outcome.status == Outcome::Status::applied;
 }
 // Of an update without a script.
 ByShortcut<Result<Changed>> decode_shortcut(const Replies& replies);
@@ -66,15 +73,10 @@ Result<Entries> decode_entries(const Layout& layout, const Reply& reply);
 // Of an index that is apart.
 // The latest moment of the write.
 Result<std::int64_t> decode_announce(const Reply& reply);
-// An entry that stays, as its session is being written: which of those that were to go, and until
-// when (Unix ms).
-struct BeingWritten {
-  std::size_t number;
-  std::int64_t until;
-};
-Result<std::vector<BeingWritten>> decode_forget_written(const Reply& reply, std::size_t keys);
-// True: no session is there, and none will be.
-Result<bool> decode_bar(const Reply& reply);
+Result<std::vector<Entry>> decode_look(const Reply& reply, std::span<const StoreKey> keys);
+// Whose session is under a key; nobody's: and none will be.
+enum class Under { principals, nobodys, others };
+Result<Under> decode_bar(const Reply& reply);
 // Of forget and strip: a number.
 Result<void> decode_removal(const Reply& reply);
 

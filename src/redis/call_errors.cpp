@@ -19,6 +19,8 @@ Error no_answer(std::chrono::milliseconds timeout) {
                     "no answer from Redis within " + std::to_string(timeout.count()) + " ms");
 }
 
+Error store_destroyed() { return make_error(Errc::unavailable, "the store was destroyed"); }
+
 Error stopped_answering() { return make_error(Errc::unavailable, "Redis has stopped answering"); }
 
 }  // namespace websession::redis

@@ -14,5 +14,6 @@ Error no_connection();
 
 Error no_answer(std::chrono::milliseconds timeout);
 Error stopped_answering();
+Error store_destroyed();
 
 }  // namespace websession::redis

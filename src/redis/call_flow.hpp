@@ -1,7 +1,9 @@
 // How the verbs of a store ask Redis, whoever sends the commands; and what is sent again.
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -38,8 +40,10 @@ class CallDriver {
   [[nodiscard]] virtual SteadyTime now() const noexcept = 0;
   // Lets time pass. Error: canceled.
   virtual bool pause(SteadyTime until, internal::Answer<Result<void>>& answer) = 0;
-  // A node may have none of the slots any more. `is_first`: it was not known before which have.
-  virtual void map_changed(bool is_first) = 0;
+  // So many callers may pause at a time.
+  [[nodiscard]] virtual std::size_t pending_max() const noexcept = 0;
+  // A node may have none of the slots any more; these had none before.
+  virtual void map_changed(std::span<const NodeId> fresh) = 0;
 
  protected:
   ~CallDriver() = default;

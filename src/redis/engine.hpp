@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -88,8 +89,11 @@ class Engine {
       answer.put(Result<void>());
       return true;
     }
-    void map_changed(bool is_first) override {
-      if (is_first) mine_.nodes->begin();
+    [[nodiscard]] std::size_t pending_max() const noexcept override {
+      return engine_.options_.pending_max;
+    }
+    void map_changed(std::span<const NodeId> fresh) override {
+      mine_.nodes->renew(fresh);
       mine_.nodes->rest();
     }
 

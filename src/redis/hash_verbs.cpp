@@ -41,18 +41,22 @@ Result<void> validate_size(const List& fields, std::size_t removals, std::size_t
 // Makes a change whose script may have to be told first whom the session belongs to: `former`, as
 // far as that is known, and whom it turned out to be. `append(out, by, former)`.
 template <class Append>
-Task<Result<Outcome>> change_of_somebodys(CallFlow& flow, Slot slot, const Changes& changes,
+Task<Result<Changed>> change_of_somebodys(CallFlow& flow, Slot slot, const Changes& changes,
                                           std::string& former, Repeat repeat, Append append) {
   for (int i = 0; i < principals_asked_max; ++i) {
     auto call = change(
         flow, slot, [&](std::string& out, CallBy by) { append(out, by, former); }, repeat,
         [&](const Reply& reply, bool) { return decode_change(reply, changes); });
     Result<Changed> changed = co_await call;
-    if (!changed) co_return std::move(changed).error();
-    if (!changed->former) co_return std::move(changed->outcome);
+    if (!changed || !changed->former) co_return std::move(changed);
     former = *std::move(changed->former);
   }
   co_return make_error(Errc::overloaded, "the session keeps passing from principal to principal");
+}
+
+Result<Outcome> outcome_of(Result<Changed> changed) {
+  if (!changed) return std::move(changed).error();
+  return std::move(changed->outcome);
 }
 
 // Ends a chain. `principals`: those of the chain; grows by those that the server names. `former`:
@@ -196,7 +200,7 @@ Task<Result<Outcome>> HashVerbs::update_now(CallFlow& flow, const StoreKey& key,
                                     append_update(out, by, layout_, key, changes, lifetime, former,
                                                   now, covered);
                                   });
-  co_return co_await call;
+  co_return outcome_of(co_await call);
 }
 
 Task<Result<Outcome>> HashVerbs::update_by_shortcut(CallFlow& flow, const StoreKey& key,
@@ -268,7 +272,7 @@ Task<Result<Outcome>> HashVerbs::rekey(CallFlow& flow, const StoreKey& from, con
                                     append_rekey(out, by, layout_, from, to, changes, lifetime,
                                                  grace, known, now);
                                   });
-  co_return co_await call;
+  co_return outcome_of(co_await call);
 }
 
 Task<Result<bool>> HashVerbs::erase(CallFlow& flow, const StoreKey& key, Grace grace) const {
@@ -316,7 +320,7 @@ Task<Result<std::vector<StoreKey>>> HashVerbs::entries(CallFlow& flow,
 
 Task<Result<void>> HashVerbs::forget(CallFlow& flow, std::string_view principal,
                                      std::span<const StoreKey> keys, BeingMade made) const {
-  constexpr std::size_t at_once = 1000;
+  const std::size_t at_once = layout_.index_is_apart() ? 50 : 1000;
   for (; !keys.empty(); keys = keys.subspan(std::min(at_once, keys.size()))) {
     const auto some = keys.first(std::min(at_once, keys.size()));
     if (layout_.index_is_apart()) {
@@ -369,14 +373,17 @@ Task<Result<void>> HashVerbs::unlist(CallFlow& flow, std::string_view principal,
   co_return co_await call;
 }
 
-// Only what gives the session a longer life, or another principal, concerns the index.
+// Only what gives the session a longer life, or another principal, concerns the index. A foreign
+// hash may not be listed yet.
 Task<Result<Outcome>> HashVerbs::update_apart(CallFlow& flow, const StoreKey& key,
                                               const Changes& changes, Lifetime lifetime,
                                               WallTime now) const {
   const bool passes = internal::replaces(changes, user_field);
+  const bool renews = !lifetime.left || is_renewal_due(lifetime, *lifetime.left);
   Covered covered;
-  if (passes || !lifetime.left || is_renewal_due(lifetime, *lifetime.left)) {
-    auto before = announce(flow, key, lifetime.principal, lifetime.ttl, passes);
+  if (passes || renews || layout_.adopt_foreign_hashes) {
+    const milliseconds life = std::max(lifetime.ttl, lifetime.left.value_or(milliseconds(0)));
+    auto before = announce(flow, key, lifetime.principal, life, passes);
     const Result<Covered> announced = co_await before;
     if (!announced) co_return announced.error();
     covered = *announced;
@@ -384,30 +391,46 @@ Task<Result<Outcome>> HashVerbs::update_apart(CallFlow& flow, const StoreKey& ke
     lifetime.renew_after = lifetime.ttl + milliseconds(1);  // never
   }
   auto call = update_now(flow, key, changes, lifetime, now, covered);
-  co_return co_await call;
+  Result<Outcome> updated = co_await call;
+  if (passes && (updated || !updated.error().maybe_applied)) {
+    auto after = remove(
+        flow, layout_.index_slot(lifetime.principal),
+        [&](std::string& out, CallBy) { append_written(out, layout_, lifetime.principal, key); });
+    static_cast<void>(co_await after);
+  }
+  co_return std::move(updated);
 }
 
 Task<Result<Outcome>> HashVerbs::rekey_apart(CallFlow& flow, const StoreKey& from,
                                              const StoreKey& to, const Changes& changes,
                                              Lifetime lifetime, Grace grace, WallTime now) const {
-  const bool is_listed = !lifetime.principal.empty();
-  Covered covered;
-  if (is_listed) {
-    const milliseconds ttl = std::max(lifetime.ttl, lifetime.left.value_or(milliseconds(0)));
-    auto before = announce(flow, to, lifetime.principal, ttl, true);
-    const Result<Covered> announced = co_await before;
-    if (!announced) co_return announced.error();
-    covered = *announced;
-  }
+  constexpr int lives_asked_max = 4;  // of a session that others keep renewing
+  milliseconds life = std::max(lifetime.ttl, lifetime.left.value_or(milliseconds(0)));
   std::string former(lifetime.principal);
-  auto call = change_of_somebodys(flow, layout_.slot(from), changes, former, Repeat::harmless,
-                                  [&](std::string& out, CallBy by, std::string_view known) {
-                                    append_rekey(out, by, layout_, from, to, changes, lifetime,
-                                                 grace, known, now, covered);
-                                  });
-  Result<Outcome> moved = co_await call;
-  const bool has_moved = moved && moved->status == Outcome::Status::applied;
-  if (has_moved && !former.empty()) {
+  std::optional<Result<Changed>> moved;
+  for (int i = 0; i < lives_asked_max; ++i) {
+    Covered covered;
+    if (!lifetime.principal.empty()) {
+      auto before = announce(flow, to, lifetime.principal, life, true);
+      const Result<Covered> announced = co_await before;
+      if (!announced) co_return announced.error();
+      covered = *announced;
+    }
+    auto call = change_of_somebodys(flow, layout_.slot(from), changes, former, Repeat::harmless,
+                                    [&](std::string& out, CallBy by, std::string_view known) {
+                                      append_rekey(out, by, layout_, from, to, changes, lifetime,
+                                                   grace, known, now, covered);
+                                    });
+    moved.emplace(co_await call);
+    if (!*moved || !(*moved)->life) break;
+    life = *(*moved)->life;
+  }
+  if (*moved && (*moved)->life) {
+    co_return make_error(Errc::overloaded, "the session keeps being renewed");
+  }
+  // The entry of the new key stays, whatever became of this: another try may have made it.
+  const bool has_moved = *moved && (*moved)->outcome.status == Outcome::Status::applied;
+  if (has_moved && !former.empty() && !(*moved)->was_nobodys) {
     const bool stays =
         grace.readable && grace.duration >= milliseconds(1) && former == lifetime.principal;
     if (stays) {
@@ -421,43 +444,54 @@ Task<Result<Outcome>> HashVerbs::rekey_apart(CallFlow& flow, const StoreKey& fro
       static_cast<void>(co_await after);
     }
   }
-  const bool was_not_made = moved ? !has_moved : !moved.error().maybe_applied;
-  if (was_not_made && is_listed) {
-    const std::string entry = layout_.key(to);
-    auto after = unlist(flow, lifetime.principal, {&entry, 1});
-    static_cast<void>(co_await after);
-  }
-  co_return std::move(moved);
+  co_return outcome_of(*std::move(moved));
 }
 
-// A session that is being made is no reason for those who only look to drop its entry. Who ends all
-// sessions takes its key, so that it never will be.
+// Whether a session is there is asked of its own node, after its entry was looked at: what the
+// caller has seen of it may be from before it was made. One that is being made is no reason for
+// those who only look to drop its entry. Who ends all sessions takes its key, so that it never will
+// be.
 Task<Result<void>> HashVerbs::forget_apart(CallFlow& flow, std::string_view principal,
                                            std::span<const StoreKey> keys, BeingMade made) const {
+  const Slot index = layout_.index_slot(principal);
   auto call = change(
-      flow, layout_.index_slot(principal),
-      [&](std::string& out, CallBy by) {
-        append_forget_written(out, by, layout_, principal, keys);
-      },
-      Repeat::harmless,
-      [&](const Reply& reply, bool) { return decode_forget_written(reply, keys.size()); });
-  const Result<std::vector<BeingWritten>> stay = co_await call;
-  if (!stay) co_return stay.error();
-  if (made == BeingMade::stays) co_return Result<void>();
-  std::vector<std::string> barred;
-  for (const BeingWritten& one : *stay) {
-    const StoreKey& key = keys[one.number];
-    auto take = change(
-        flow, layout_.slot(key),
-        [&](std::string& out, CallBy by) { append_bar(out, by, layout_, key, one.until); },
+      flow, index,
+      [&](std::string& out, CallBy by) { append_look(out, by, layout_, principal, keys); },
+      Repeat::harmless, [&](const Reply& reply, bool) { return decode_look(reply, keys); });
+  Result<std::vector<Entry>> entries = co_await call;
+  if (!entries) co_return std::move(entries).error();
+  std::vector<Entry> over;
+  std::optional<Error> failed;
+  for (Entry& entry : *entries) {
+    const bool is_left_alone = entry.made_until > 0 && made == BeingMade::stays;
+    if (entry.score.empty() || is_left_alone) continue;
+    auto ask = change(
+        flow, layout_.slot(entry.key),
+        [&](std::string& out, CallBy by) {
+          append_bar(out, by, layout_, entry.key, entry.made_until, principal);
+        },
         Repeat::harmless, [](const Reply& reply, bool) { return decode_bar(reply); });
-    const Result<bool> taken = co_await take;
-    if (!taken.has_value()) co_return taken.error();
-    if (*taken) barred.push_back(layout_.key(key));
+    const Result<Under> under = co_await ask;
+    if (!under) {
+      failed = under.error();
+      break;
+    }
+    entry.is_barred = *under == Under::nobodys && entry.made_until > 0;
+    // Somebody else's may become the principal's while it is being written, and not later.
+    const bool is_over =
+        *under == Under::nobodys || (*under == Under::others && entry.made_until == 0);
+    if (is_over) over.push_back(std::move(entry));
   }
-  if (barred.empty()) co_return Result<void>();
-  auto drop = unlist(flow, principal, barred);
-  co_return co_await drop;
+  if (!over.empty()) {
+    auto drop = change(
+        flow, index,
+        [&](std::string& out, CallBy by) { append_forget(out, by, layout_, principal, over); },
+        Repeat::harmless, [](const Reply& reply, bool) { return decode_removal(reply); });
+    const Result<void> dropped = co_await drop;
+    if (!dropped && !failed) failed = dropped.error();
+  }
+  if (failed) co_return *std::move(failed);
+  co_return Result<void>();
 }
 
 }  // namespace websession::redis

@@ -409,12 +409,34 @@ void append_announce(std::string& out, CallBy by, const Layout& layout, std::str
   });
 }
 
-void append_forget_written(std::string& out, CallBy by, const Layout& layout,
-                           std::string_view principal, std::span<const StoreKey> keys) {
+void append_look(std::string& out, CallBy by, const Layout& layout, std::string_view principal,
+                 std::span<const StoreKey> keys) {
+  append_command(out, [&](auto& sink) {
+    write_script(sink, by, scripts_of(layout).look, 1);
+    sink.word(layout.index_key(principal));
+    for (const StoreKey& key : keys) write_key(sink, layout, key);
+  });
+}
+
+void append_forget(std::string& out, CallBy by, const Layout& layout, std::string_view principal,
+                   std::span<const Entry> entries) {
   append_command(out, [&](auto& sink) {
     write_script(sink, by, scripts_of(layout).forget, 1);
     sink.word(layout.index_key(principal));
-    for (const StoreKey& key : keys) write_key(sink, layout, key);
+    for (const Entry& entry : entries) {
+      write_key(sink, layout, entry.key);
+      sink.word(entry.score);
+      sink.word(entry.is_barred ? "1" : "0");
+    }
+  });
+}
+
+void append_written(std::string& out, const Layout& layout, std::string_view principal,
+                    const StoreKey& key) {
+  append_command(out, [&](auto& sink) {
+    sink.word("ZREM");
+    sink.word(layout.index_key(principal));
+    sink.word(layout.key(key), being_written);
   });
 }
 
@@ -441,11 +463,12 @@ void append_shorten(std::string& out, CallBy by, const Layout& layout, std::stri
 }
 
 void append_bar(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
-                std::int64_t until) {
+                std::int64_t until, std::string_view principal) {
   append_command(out, [&](auto& sink) {
     write_script(sink, by, scripts_of(layout).bar, 1);
     write_key(sink, layout, key);
     sink.number(until);
+    sink.word(principal);
   });
 }
 

@@ -118,18 +118,30 @@ inline constexpr std::string_view being_written = "?";
 void append_announce(std::string& out, CallBy by, const Layout& layout, std::string_view principal,
                      const StoreKey& key, std::chrono::milliseconds ttl,
                      std::chrono::milliseconds window, bool may_make);
-// Drops entries, unless they are being written.
-void append_forget_written(std::string& out, CallBy by, const Layout& layout,
-                           std::string_view principal, std::span<const StoreKey> keys);
+// An entry as it was looked at.
+struct Entry {
+  StoreKey key;
+  std::string score;            // empty: there is none
+  std::int64_t made_until = 0;  // Unix ms; 0: its session is not being made
+  bool is_barred = false;       // not any more
+};
+void append_look(std::string& out, CallBy by, const Layout& layout, std::string_view principal,
+                 std::span<const StoreKey> keys);
+// Drops entries that are as they were, unless their sessions are being made.
+void append_forget(std::string& out, CallBy by, const Layout& layout, std::string_view principal,
+                   std::span<const Entry> entries);
 // Drops entries, marks included; by their keys as the server has them.
 void append_unlist(std::string& out, const Layout& layout, std::string_view principal,
                    std::span<const std::string> keys);
+// Takes away that an entry is being written.
+void append_written(std::string& out, const Layout& layout, std::string_view principal,
+                    const StoreKey& key);
 // Lets an entry end after so much time.
 void append_shorten(std::string& out, CallBy by, const Layout& layout, std::string_view principal,
                     const StoreKey& key, std::chrono::milliseconds ttl);
 // Takes the key, if there is nothing under it, up to that moment (Unix ms): no session will be made
-// there.
+// there. 0: only looks whether one is there.
 void append_bar(std::string& out, CallBy by, const Layout& layout, const StoreKey& key,
-                std::int64_t until);
+                std::int64_t until, std::string_view principal);
 
 }  // namespace websession::redis

@@ -40,7 +40,7 @@ Result<redis::Endpoint> redis::hash_endpoint(std::string_view url, const RedisOp
       login.scripts.push_back(script->source());
     }
     if (layout.index_is_apart()) {
-      for (const Script* script : {&all.announce, &all.forget, &all.shorten, &all.bar}) {
+      for (const Script* script : {&all.announce, &all.look, &all.forget, &all.shorten, &all.bar}) {
         login.scripts.push_back(script->source());
       }
     }

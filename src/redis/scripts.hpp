@@ -43,6 +43,7 @@ struct Scripts {
   Script strip;
   // Of an index that is apart.
   Script announce;
+  Script look;
   Script forget;
   Script shorten;
   Script bar;

@@ -25,7 +25,8 @@ class ClusterMapTest : public ::testing::Test {
 TEST_F(ClusterMapTest, BeginsWithThoseThatAreNamed) {
   EXPECT_FALSE(map.is_known());
   EXPECT_TRUE(map.is_doubted());
-  EXPECT_EQ(map.to_ask({}), (std::vector<NodeId>{0, 1}));
+  EXPECT_EQ(map.to_ask({}), (std::vector<NodeId>{1, 0}));
+  EXPECT_EQ(map.to_ask({}), (std::vector<NodeId>{0, 1})) << "another one first each time";
   EXPECT_EQ(map.to_ask(NodeId{0}), (std::vector<NodeId>{1}));
   EXPECT_EQ(host_of(5), "seed1") << "anybody";
 }
@@ -46,13 +47,16 @@ TEST_F(ClusterMapTest, KnowsWhoHasWhat) {
 TEST_F(ClusterMapTest, LearnsOfOneSlotAndDoubtsTheRest) {
   map.assign(std::vector<SlotRange>{{0, 16'383, place("a")}});
   ASSERT_TRUE(map.begin_asking(now));
-  map.end_asking();
+  map.end_asking({});
   EXPECT_FALSE(map.is_doubted());
   map.moved(7, map.node_at(place("b")).value());
   EXPECT_EQ(host_of(7), "b");
   EXPECT_EQ(host_of(8), "a");
   EXPECT_TRUE(map.is_doubted());
   EXPECT_FALSE(map.has_slots(map.node_of(7))) << "before all is asked for";
+  EXPECT_EQ(map.slot_of_node(map.node_of(7)), Slot{7});
+  EXPECT_FALSE(map.begin_asking(now + milliseconds(999))) << "it is corrected in parts";
+  EXPECT_TRUE(map.begin_asking(now + milliseconds(1000)));
 }
 
 TEST_F(ClusterMapTest, ANodeKeepsItsNumber) {
@@ -68,7 +72,7 @@ TEST_F(ClusterMapTest, OneAsksAtATimeAndNotAllTheTime) {
   map.assign(std::vector<SlotRange>{{0, 16'383, place("a")}});
   ASSERT_TRUE(map.begin_asking(now));
   EXPECT_FALSE(map.begin_asking(now)) << "somebody does";
-  map.end_asking();
+  map.end_asking({});
   map.doubt();
   EXPECT_FALSE(map.begin_asking(now + milliseconds(99))) << "somebody just has";
   EXPECT_TRUE(map.is_doubted());
@@ -78,7 +82,7 @@ TEST_F(ClusterMapTest, OneAsksAtATimeAndNotAllTheTime) {
 
 TEST_F(ClusterMapTest, WhileNothingIsKnownItIsAskedAgainAtOnce) {
   ASSERT_TRUE(map.begin_asking(now));
-  map.end_asking();
+  map.end_asking({});
   EXPECT_TRUE(map.begin_asking(now));
 }
 
@@ -87,6 +91,20 @@ TEST_F(ClusterMapTest, AsksAnotherOneFirstEachTime) {
   const NodeId first = map.to_ask({}).front();
   EXPECT_NE(map.to_ask({}).front(), first);
   EXPECT_EQ(map.to_ask({}).front(), first);
+}
+
+// Those of the URL may be names, and the others addresses of yesterday.
+TEST_F(ClusterMapTest, ThoseOfTheUrlAreAskedThoughManyHaveSlots) {
+  std::vector<SlotRange> ranges;
+  for (Slot slot = 0; slot < 10; ++slot) {
+    ranges.push_back({slot, slot, place("p" + std::to_string(slot))});
+  }
+  EXPECT_EQ(map.assign(ranges).size(), 10U);
+  EXPECT_TRUE(map.assign(ranges).empty());
+  const std::vector<NodeId> all = map.to_ask({});
+  EXPECT_EQ(all.size(), 12U);
+  EXPECT_LT(all[3], 2U);
+  EXPECT_NE(map.to_ask({})[3], all[3]);
 }
 
 TEST_F(ClusterMapTest, TooManyNodesAreNotKept) {

@@ -1,22 +1,28 @@
 // Redis Cluster: slots that move, nodes that come, go and stand still.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "certificates.hpp"
+#include "fork_support.hpp"
 #include "redis_cluster.hpp"
 #include "redis_fixture.hpp"
 #include "requests.hpp"
 #include "session_history.hpp"
 #include "slots.hpp"
 #include "wait_for.hpp"
+#include "websession/async/epoll_reactor.hpp"
+#include "websession/async/redis_store.hpp"
 #include "websession/key_placement.hpp"
 #include "websession/session_manager.hpp"
 
@@ -136,7 +142,7 @@ TEST_F(RedisClusterTest, APrefixMayHoldATag) {
 TEST_F(RedisClusterTest, WhileASlotMovesAllGoesOnButMoves) {
   RedisCluster cluster;
   RedisOptions options;
-  options.operation_timeout = milliseconds(300);
+  options.operation_timeout = milliseconds(250);
   const StorePtr store = connect(cluster.url());
   const StorePtr hasty = connect(cluster.url(), options);
   constexpr std::size_t slot = 77;  // of the first node
@@ -474,6 +480,143 @@ TEST_F(RedisClusterTest, FullNodesRefuseSignInsAndRenewAndEnd) {
   EXPECT_EQ(manager.sessions_of(ada).value().size(), 1U);
   EXPECT_EQ(manager.sign_out_everywhere(ada).value(), 1U);
   EXPECT_EQ(manager.sessions_of(ada).value().size(), 0U);
+}
+
+// Another program's sessions are listed as soon as they are taken.
+TEST_F(RedisClusterTest, AdoptedSessionsAreListed) {
+  RedisCluster cluster;
+  RedisOptions options;
+  options.adopt_foreign_hashes = true;
+  const StorePtr store = connect(cluster.url(), options);
+  const StoreKey key = key_in(3);
+  RedisProbe probe(cluster.node(0));
+  probe.integer({"HSET", redis_key(key), "@user", "ada"});
+  probe.integer({"PEXPIRE", redis_key(key), "60000"});
+  ASSERT_TRUE(store->update(key, {},
+                            {milliseconds(60'000), ada, milliseconds(6000), milliseconds(60'000)}));
+  EXPECT_EQ(store->index()->entries(ada).value(), std::vector<StoreKey>{key});
+}
+
+// A slot that is open for the time being, and a loop that this thread runs.
+class RedisClusterOnALoop : public RedisClusterTest {
+ protected:
+  using Store = std::shared_ptr<AsyncSessionStore>;
+  Store make_store() {
+    RedisOptions options = patient();
+    options.operation_timeout = seconds(60);  // nothing but what is asked ends a pause
+    return AsyncRedisStore::connect_later(cluster.url(), {loop}, options).value();
+  }
+  // Begins a move in the open slot, which waits. What came of it: `moved`.
+  void begin_to_wait(AsyncSessionStore& store, AsyncCall& call) {
+    store.rekey(key, to, changes, minute, {}, call,
+                [this](Result<Outcome> result) { moved.emplace(std::move(result)); });
+    wait_for("it is not asked", [&] {
+      loop->run_once(milliseconds(1));
+      return RedisProbe(cluster.node(0)).text({"INFO", "errorstats"}).find("TRYAGAIN") !=
+             std::string::npos;
+    });
+    for (int i = 0; i < 5; ++i) loop->run_once(milliseconds(5));
+    EXPECT_FALSE(moved);
+  }
+  void expect_nothing_done() {
+    EXPECT_EQ(connect(cluster.url())->load(key).value()->fields.find("n"), "0");
+  }
+  void with_open_slot(const std::function<void()>& run) {
+    ASSERT_TRUE(connect(cluster.url())->create(key, fields(), minute));
+    ASSERT_TRUE(connect(cluster.url())->create(key_in(5), fields(), minute));
+    cluster.move_slots(5, 5, 1, [&](std::size_t) { run(); });
+  }
+
+  RedisCluster cluster;
+  const std::shared_ptr<EpollReactor> loop = EpollReactor::make().value();
+  const StoreKey key = key_in(5);
+  const StoreKey to = key_in(5);
+  const Changes changes = one_more();
+  std::optional<Result<Outcome>> moved{};
+};
+
+TEST_F(RedisClusterOnALoop, WhoWaitsForASlotCanBeStopped) {
+  with_open_slot([&] {
+    const Store store = make_store();
+    AsyncCall call(0);
+    begin_to_wait(*store, call);
+    call.stop();
+    const auto start = SteadyClock::now();
+    while (!moved && SteadyClock::now() < start + seconds(10)) loop->run_once(milliseconds(10));
+    ASSERT_TRUE(moved);
+    ASSERT_FALSE(*moved);
+    EXPECT_EQ(moved->error().code, Errc::canceled);
+    EXPECT_FALSE(moved->error().maybe_applied);
+    expect_nothing_done();
+  });
+}
+
+TEST_F(RedisClusterOnALoop, WhoWaitsForASlotIsToldOfTheEndOfTheStore) {
+  with_open_slot([&] {
+    Store store = make_store();
+    AsyncCall call(0);
+    begin_to_wait(*store, call);
+    store.reset();
+    const auto start = SteadyClock::now();
+    while (!moved && SteadyClock::now() < start + seconds(10)) loop->run_once(milliseconds(10));
+    ASSERT_TRUE(moved);
+    ASSERT_FALSE(*moved);
+    EXPECT_EQ(moved->error().code, Errc::unavailable) << moved->error().message();
+  });
+}
+
+// In every turn of what a store does first, from nothing known to the answer.
+TEST_F(RedisClusterOnALoop, AStoreThatEndsTellsInEveryState) {
+  ASSERT_TRUE(connect(cluster.url())->create(key, fields(), minute));
+  bool all = false;
+  for (int turns = 0; !all && turns < 200; ++turns) {
+    Store store = make_store();
+    AsyncCall call(0);
+    int told = 0;
+    bool loaded = false;
+    store->load(key, call, [&](const Result<std::optional<Record>>& record) {
+      ++told;
+      loaded = record.has_value();
+    });
+    for (int turn = 0; turn < turns; ++turn) loop->run_once(milliseconds(10));
+    all = told > 0;
+    store.reset();
+    for (int turn = 0; turn < 100 && told == 0; ++turn) loop->run_once(milliseconds(10));
+    EXPECT_EQ(told, 1) << "after " << turns << " turns";
+    EXPECT_EQ(loaded, all) << "after " << turns << " turns";
+  }
+  EXPECT_TRUE(all);
+}
+
+TEST_F(RedisClusterTest, AChildOfAForkHasItsOwn) {
+  if (on_a_loop()) GTEST_SKIP() << "of those who block";
+  if (!child_may_allocate) GTEST_SKIP() << child_may_hang;
+  RedisCluster cluster;
+  const StorePtr store = connect(cluster.url());
+  std::vector<StoreKey> keys;
+  for (std::size_t slot = 0; slot < redis::slots_count; slot += 4096) {
+    keys.push_back(key_in(slot));
+    ASSERT_TRUE(store->create(keys.back(), fields(), minute));
+  }
+  const auto count_all = [&] {
+    for (const StoreKey& key : keys) {
+      const Result<Outcome> counted = store->update(key, one_more(), minute);
+      if (!counted || counted->status != Outcome::Status::applied) return false;
+    }
+    return true;
+  };
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::alarm(60);
+    ::_exit(count_all() ? 0 : 1);
+  }
+  EXPECT_TRUE(count_all());
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(count_all());
+  for (const StoreKey& key : keys) EXPECT_EQ(store->load(key).value()->fields.find("n"), "3");
 }
 
 }  // namespace

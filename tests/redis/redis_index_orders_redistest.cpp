@@ -67,7 +67,10 @@ class Turns {
     changed_.notify_all();
     changed_.wait(lock, [&] { return states_[process] == State::runs; });
     steps_.push_back({process, std::string(command)});
+    if (on_turn) on_turn(process);
   }
+  // Before each command.
+  std::function<void(std::size_t)> on_turn{};
 
  private:
   enum class State { runs, waits, done };
@@ -344,6 +347,92 @@ TEST_F(RedisIndexOrders, LookingEndsNothing) {
       });
 }
 
+// The time in which a session may be made passes, at any moment, while others end all or look: what
+// they have seen is from before, and drops no entry of a session that is there by now.
+TEST_F(RedisIndexOrders, WhatWasSeenLongAgoDropsNothing) {
+  RedisProbe probe(cluster.node(0));
+  std::optional<Session> session;
+  std::size_t passes_before = 0;  // so many commands of the second one
+  for (const bool ends : {true, false}) {
+    for (passes_before = 0; passes_before < 8; ++passes_before) {
+      std::size_t commands = 0;
+      std::size_t written = 0;
+      const auto second = [&] {
+        turns.on_turn = [&](std::size_t process) {
+          if (process == 0) ++written;
+          // By then it was made, or is too late.
+          const bool is_time = process == 1 && commands++ >= passes_before && written == 2;
+          if (!is_time) return;
+          for (const std::string& member :
+               probe.list({"ZRANGE", "sid_user:" + principal, "0", "-1"})) {
+            if (!member.ends_with('?')) continue;
+            probe.integer({"ZADD", "sid_user:" + principal, "XX", "1", member});
+          }
+        };
+        if (ends) {
+          EXPECT_TRUE(managers[1].sign_out_everywhere(principal));
+        } else {
+          EXPECT_TRUE(managers[1].sessions_of(principal));
+        }
+        turns.on_turn = {};
+      };
+      in_all_orders(
+          2,
+          [&] {
+            new_principal();
+            commands = written = 0;
+            session.emplace(managers[0].open({}).value());
+            session->sign_in(principal);
+          },
+          [&] { ASSERT_TRUE(managers[0].commit(*session)); }, second,
+          [&](const std::vector<Turns::Step>&) {
+            if (session->id() != nullptr && is_alive(*session->id())) {
+              EXPECT_TRUE(is_listed(*session->id())) << passes_before;
+            }
+          });
+    }
+  }
+}
+
+// Two who move a session to the same key, as those do who move it to its hashed one: one of them
+// fails before it has done anything.
+TEST_F(RedisIndexOrders, AMoveThatFailsDropsNoEntry) {
+  new_principal();
+  Session session = signed_in();
+  const StoreKey from(*session.id());
+  const StoreKey to(stores[0]->placement()->generate_beside(*session.id()).value());
+  const Lifetime life{milliseconds(60'000), principal};
+  ASSERT_TRUE(stores[0]->rekey(from, to, {}, life, {}));
+  Changes impossible;
+  impossible.expect.push_back({"no such thing", {"x"}});
+  const auto failed = stores[1]->rekey(to, from, impossible, life, {});
+  EXPECT_TRUE(!failed || failed->status != Outcome::Status::applied);
+  const auto again = stores[1]->rekey(from, to, impossible, life, {});
+  const auto keys = stores[0]->entries(principal).value();
+  EXPECT_NE(std::find(keys.begin(), keys.end(), to), keys.end());
+  EXPECT_EQ(managers[1].sign_out_everywhere(principal).value(), 1U);
+}
+
+// A rekey never shortens a life, however little is known of it.
+TEST_F(RedisIndexOrders, AMoveKeepsALongerLife) {
+  new_principal();
+  Session session = signed_in();
+  const StoreKey from(*session.id());
+  const StoreKey to(stores[0]->placement()->generate_beside(*session.id()).value());
+  RedisProbe probe(cluster.node(0));
+  ASSERT_TRUE(stores[0]->update(from, {}, {milliseconds(7'200'000), principal}));
+  ASSERT_TRUE(stores[0]->rekey(from, to, {}, {milliseconds(1000), principal}, {}));
+  EXPECT_GT(probe.integer({"PTTL", "sid_" + to.secret()}), 7'000'000);
+  Changes general;
+  general.expect.push_back({"none", {}});
+  ASSERT_TRUE(stores[0]->update(to, general, {milliseconds(1000), principal}));
+  EXPECT_GT(probe.integer({"PTTL", "sid_" + to.secret()}), 7'000'000);
+  const double score =
+      std::stod(probe.text({"ZSCORE", "sid_user:" + principal, "sid_" + to.secret()}));
+  const RedisProbe::Words time = probe.list({"TIME"});
+  EXPECT_GT(score, std::stod(time[0]) * 1000 + 7'000'000);
+}
+
 // A logout races one of all.
 TEST_F(RedisIndexOrders, ALogoutLeavesNothing) {
   std::optional<Session> session;
@@ -392,7 +481,7 @@ TEST_F(RedisIndexOrders, WhatIsBarredIsNeverMade) {
   const redis::Scripts& all = redis::scripts(true);
   const std::int64_t now = std::stoll(probe.list({"TIME"})[0]) * 1000;
   const auto bar = [&](const std::string& key) {
-    return probe.integer({"EVAL", all.bar.source(), "1", key, std::to_string(now + 30'000)});
+    return probe.integer({"EVAL", all.bar.source(), "1", key, std::to_string(now + 30'000), "ada"});
   };
   EXPECT_EQ(bar("sid_x"), 1);
   EXPECT_GT(probe.integer({"PTTL", "sid_x"}), 28'000);
@@ -407,6 +496,8 @@ TEST_F(RedisIndexOrders, WhatIsBarredIsNeverMade) {
   ASSERT_TRUE(seen);
   EXPECT_TRUE(seen->is_over());
   EXPECT_EQ(probe.integer({"HSET", "sid_y", "@created", "1"}), 1);
+  EXPECT_EQ(bar("sid_y"), 2) << "somebody else's session is there";
+  EXPECT_EQ(probe.integer({"HSET", "sid_y", "@user", "ada"}), 1);
   EXPECT_EQ(bar("sid_y"), 0) << "a session is there";
   EXPECT_EQ(probe.text({"TYPE", "sid_y"}), "hash");
 }

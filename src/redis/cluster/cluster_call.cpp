@@ -1,13 +1,16 @@
 #include "cluster/cluster_call.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "call_errors.hpp"
 #include "cluster/redirection.hpp"
+#include "server_error.hpp"
 
 namespace websession::redis {
 namespace {
@@ -15,14 +18,41 @@ namespace {
 using std::chrono::milliseconds;
 using Kind = Redirection::Kind;
 
-// Nodes that are asked for the slots on behalf of one caller. Each has half of the time that is
-// left.
+// Nodes that are asked for the slots on behalf of one caller, once some are known: each costs it a
+// part of its time, and another caller asks others.
 constexpr std::size_t asked_max = 4;
 // Nodes that send on to each other do so until they have heard of each other's views.
 constexpr int hops_without_pause = 3;
 // Of pauses, each twice the one before.
 constexpr milliseconds first_pause{2};
 constexpr milliseconds longest_pause{50};
+
+// While somebody asks, nobody else does; whatever becomes of it.
+class Asking {
+ public:
+  explicit Asking(ClusterMap& map) noexcept : map_(map) {}
+  Asking(const Asking&) = delete;
+  Asking& operator=(const Asking&) = delete;
+  ~Asking() { map_.end_asking(std::move(failed)); }
+  std::optional<Error> failed{};
+
+ private:
+  ClusterMap& map_;
+};
+
+// One caller more who waits.
+class Waiting {
+ public:
+  explicit Waiting(ClusterMap& map) noexcept : count_(map.waiting()), place_(++count_) {}
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  ~Waiting() { --count_; }
+  [[nodiscard]] std::size_t place() const noexcept { return place_; }
+
+ private:
+  std::atomic<std::size_t>& count_;
+  const std::size_t place_;
+};
 
 // How long to wait before a node is asked again.
 class Pauses {
@@ -33,66 +63,103 @@ class Pauses {
   milliseconds next_ = first_pause;
 };
 
-// While somebody asks, nobody else does; whatever becomes of it.
-class Asking {
- public:
-  explicit Asking(ClusterMap& map) noexcept : map_(map) {}
-  Asking(const Asking&) = delete;
-  Asking& operator=(const Asking&) = delete;
-  ~Asking() { map_.end_asking(); }
+// False: there is no time left for it. Errors: canceled, overloaded.
+Task<Result<bool>> wait(CallFlow& flow, Pauses& pauses) {
+  const SteadyTime until = flow.driver().now() + pauses.next();
+  if (until >= flow.until()) co_return false;
+  const Waiting waiting(*flow.driver().cluster());
+  const std::size_t most = flow.driver().pending_max();
+  if (waiting.place() > most) co_return overloaded(most);
+  auto pause = flow.pause(until);
+  const Result<void>& paused = co_await pause;
+  if (!paused) co_return paused.error();
+  co_return true;
+}
 
- private:
-  ClusterMap& map_;
-};
+// When each of several errors is as good as the other: who was refused is told so.
+void keep_clearer(std::optional<Error>& kept, Error error) {
+  if (!kept || kept->code != Errc::rejected) kept = std::move(error);
+}
 
 Task<Result<void>> ask_for_slots(CallFlow& flow, std::optional<NodeId> in_vain) {
   ClusterMap& map = *flow.driver().cluster();
-  const Asking asking(map);
+  Asking asking(map);
   const auto append = [](std::string& out) { append_slots(out); };
   const Commands commands(1, append);
-  Error error = no_connection();
   std::vector<NodeId> nodes = map.to_ask(in_vain);
-  if (nodes.size() > asked_max) nodes.resize(asked_max);
-  for (const NodeId node : nodes) {
+  if (map.is_known() && nodes.size() > asked_max) nodes.resize(asked_max);
+  std::optional<Error> failed;
+  for (const NodeId& node : nodes) {
     const SteadyTime now = flow.driver().now();
     if (now >= flow.until()) break;
-    auto ask = flow.send(commands, node, now + (flow.until() - now) / 2);
+    const bool is_last = &node == &nodes.back();
+    // Who only wants to know better leaves most of its time for what it came for.
+    const auto left = flow.until() - now;
+    const auto time = map.is_known() ? left / 4 : is_last ? left : left / 2;
+    auto ask = flow.send(commands, node, now + time);
     const Result<Replies>& replies = co_await ask;
     Result<std::vector<SlotRange>> ranges =
         replies ? decode_slots((*replies)[0], map.place_of(node)) : replies.error();
     if (ranges) {
-      const bool is_first = map.assign(*ranges);
-      flow.driver().map_changed(is_first);
+      const std::vector<NodeId> fresh = map.assign(*ranges);
+      flow.driver().map_changed(fresh);
       co_return Result<void>();
     }
-    error = std::move(ranges).error();
-    if (error.code == Errc::canceled) break;
+    keep_clearer(failed, std::move(ranges).error());
+    if (failed->code == Errc::canceled) break;
   }
+  if (!failed) failed = no_connection();
+  failed->maybe_applied = false;
   map.doubt();
-  error.maybe_applied = false;
-  co_return error;
+  if (failed->code != Errc::canceled) asking.failed = failed;
+  co_return *failed;
+}
+
+// Of those that were sent to one server: what a redirection of it means for all of them. A write
+// that was done is not repeated for what stands beside it (WAIT, a renewal).
+std::span<const Reply> decisive(const Replies& replies, Repeat repeat) {
+  const std::span<const Reply> all = replies;
+  if (repeat == Repeat::harmless) return all;
+  return replies.way() == Way::guarded ? all.last(1) : all.first(1);
+}
+
+bool is_error(const Reply& reply) { return reply.type() == Reply::Type::error; }
+
+// Whether another node may do better, or this one on a new connection.
+bool is_worth_another_try(const Error& error) {
+  const bool refused = error.code == Errc::rejected || error.code == Errc::corrupt;
+  return error.code == Errc::unavailable || (refused && !error.maybe_applied);
+}
+
+bool casts_doubt(const Error& error) {
+  return error.code != Errc::overloaded && error.code != Errc::canceled;
+}
+
+Error too_many_nodes() {
+  return make_error(Errc::unavailable,
+                    "the Redis Cluster has had more than 4,096 nodes since this program began: "
+                    "start it anew");
 }
 
 }  // namespace
 
 Task<Result<void>> look_at_slots(CallFlow& flow, std::optional<NodeId> in_vain) {
   ClusterMap& map = *flow.driver().cluster();
+  Pauses pauses;
   while (true) {
     if (map.begin_asking(flow.driver().now())) {
       auto ask = ask_for_slots(flow, in_vain);
       Result<void> asked = co_await ask;
-      if (map.is_known() && (asked || asked.error().code != Errc::canceled)) {
-        co_return Result<void>();
-      }
+      const bool is_canceled = !asked && asked.error().code == Errc::canceled;
+      if (map.is_known() && !is_canceled) co_return Result<void>();
       co_return std::move(asked);
     }
     if (map.is_known()) co_return Result<void>();
     // Somebody else asks for the first time.
-    const SteadyTime later = flow.driver().now() + longest_pause / 10;
-    if (later >= flow.until()) co_return no_connection();
-    auto wait = flow.pause(later);
-    Result<void>& waited = co_await wait;
-    if (!waited) co_return std::move(waited);
+    auto pause = wait(flow, pauses);
+    const Result<bool> waited = co_await pause;
+    if (!waited.has_value()) co_return waited.error();
+    if (!*waited) co_return map.last_error().value_or(no_connection());
     if (map.is_known()) co_return Result<void>();
   }
 }
@@ -127,10 +194,11 @@ Task<Result<Replies>> execute_on_cluster(CallFlow& flow, const Commands& command
     Result<Replies>& result = co_await once;
     if (!result) {
       const Error& error = result.error();
-      const bool lost = error.code == Errc::unavailable;
-      if (lost || error.code == Errc::timeout) map.doubt();
-      const bool sent = lost && error.maybe_applied;
-      if (!lost || (sent && repeat != Repeat::harmless)) co_return std::move(result);
+      if (casts_doubt(error)) map.doubt();
+      const bool sent = error.maybe_applied;
+      if (!is_worth_another_try(error) || (sent && repeat != Repeat::harmless)) {
+        co_return std::move(result);
+      }
       repeated = repeated || sent;
       // It is worth one more try, and so is whoever has its slots by now.
       auto look = look_at_slots(flow, node);
@@ -144,29 +212,20 @@ Task<Result<Replies>> execute_on_cluster(CallFlow& flow, const Commands& command
     }
 
     if (asks) result = without_asking(*std::move(result));
-    const std::span<const Reply> replies = *result;
-    const bool any_error = std::any_of(replies.begin(), replies.end(), [](const Reply& reply) {
-      return reply.type() == Reply::Type::error;
-    });
-    if (!any_error) co_return std::move(result);
+    const std::span<const Reply> replies = decisive(*result, repeat);
+    if (std::none_of(replies.begin(), replies.end(), is_error)) co_return std::move(result);
     const Redirection where = redirection_of(replies, map.place_of(node));
+    asks = where.kind == Kind::ask;
     bool waits = hops >= hops_without_pause;
-    asks = false;
     switch (where.kind) {
       case Kind::none:
         co_return std::move(result);
-      case Kind::moved: {
-        const std::optional<NodeId> there = map.node_at(where.place);
-        if (!there) co_return std::move(result);
-        map.moved(where.slot, *there);
-        node = *there;
-        break;
-      }
+      case Kind::moved:
       case Kind::ask: {
         const std::optional<NodeId> there = map.node_at(where.place);
-        if (!there) co_return std::move(result);
+        if (!there) co_return too_many_nodes();
+        if (!asks) map.moved(where.slot, *there);
         node = *there;
-        asks = true;
         break;
       }
       case Kind::again:
@@ -184,11 +243,13 @@ Task<Result<Replies>> execute_on_cluster(CallFlow& flow, const Commands& command
       }
     }
     if (!waits) continue;
-    const SteadyTime until = flow.driver().now() + pauses.next();
-    if (until >= flow.until()) co_return std::move(result);
-    auto wait = flow.pause(until);
-    const Result<void>& waited = co_await wait;
-    if (!waited) co_return waited.error();
+    auto pause = wait(flow, pauses);
+    const Result<bool> waited = co_await pause;
+    if (!waited.has_value()) co_return waited.error();
+    if (*waited) continue;
+    // A node that sends elsewhere to the end: the slot is on its way.
+    if (where.kind == Kind::down) co_return std::move(result);
+    co_return server_error("TRYAGAIN", false);
   }
 }
 

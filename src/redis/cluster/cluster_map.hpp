@@ -13,6 +13,7 @@
 #include "place.hpp"
 #include "slots.hpp"
 #include "websession/clock.hpp"
+#include "websession/result.hpp"
 
 namespace websession::redis {
 
@@ -52,35 +53,44 @@ class ClusterMap {
 
   // A node has told who has the slot now.
   void moved(Slot slot, NodeId node) noexcept;
-  // A node has told who has which. True: nobody had told anything before.
-  bool assign(std::span<const SlotRange> ranges);
+  // A node has told who has which. Gives those that had no slots before.
+  std::vector<NodeId> assign(std::span<const SlotRange> ranges);
   // False: nobody has told anything yet.
   [[nodiscard]] bool is_known() const noexcept { return is_known_; }
 
-  // Whether it is to be asked for anew, before it is next used.
-  void doubt() noexcept { is_doubted_ = true; }
-  [[nodiscard]] bool is_doubted() const noexcept { return is_doubted_; }
+  // Whether it is to be asked for anew, before it is next used. What is only known to be out of
+  // date in parts, which MOVED corrects, can wait longer than what leads to nobody.
+  enum class Doubt { none, in_parts, leads_to_nobody };
+  void doubt(Doubt doubt = Doubt::leads_to_nobody) noexcept;
+  [[nodiscard]] bool is_doubted() const noexcept { return doubt_ != Doubt::none; }
   // One asks at a time, and not all the time. True: the caller asks, and says when it is done.
   bool begin_asking(SteadyTime now) noexcept;
-  void end_asking() noexcept { is_being_asked_ = false; }
-  // Whom to ask, one after the other, but for one that is known not to answer: those that have
-  // slots, another one first each time, then those of the URL.
+  void end_asking(std::optional<Error> failed);
+  // Why nobody has told anything yet.
+  [[nodiscard]] std::optional<Error> last_error() const;
+  // Whom to ask, one after the other, but for one that is known not to answer: some that have
+  // slots, another one first each time, then those of the URL, and the rest.
   [[nodiscard]] std::vector<NodeId> to_ask(std::optional<NodeId> in_vain);
+
+  // Those who wait for a change.
+  [[nodiscard]] std::atomic<std::size_t>& waiting() noexcept { return waiting_; }
 
  private:
   [[nodiscard]] std::optional<NodeId> add(const Place& place);
 
   std::array<std::atomic<NodeId>, slots_count> nodes_{};
   std::atomic<bool> is_known_ = false;
-  std::atomic<bool> is_doubted_ = true;
+  std::atomic<Doubt> doubt_ = Doubt::leads_to_nobody;
   std::atomic<bool> is_being_asked_ = false;
   std::atomic<SteadyTime> asked_at_{SteadyTime::min()};
+  std::atomic<std::size_t> waiting_ = 0;
 
   mutable std::mutex mutex_;
   std::deque<Place> places_{};       // by NodeId; the first ones are those of the URL
   std::size_t named_count_ = 0;      // of them
   std::vector<NodeId> primaries_{};  // those that have slots
-  std::size_t asked_first_ = 0;      // of these
+  std::optional<Error> last_error_{};
+  std::size_t asked_first_ = 0;  // of these
 };
 
 }  // namespace websession::redis

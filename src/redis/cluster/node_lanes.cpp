@@ -50,11 +50,10 @@ void NodeLanes::rest() {
   }
 }
 
-void NodeLanes::begin() {
-  for (const std::atomic<Lanes*>& lanes : lanes_) {
-    if (Lanes* const there = lanes.load(std::memory_order_acquire)) {
-      there->renew(there->generation());
-    }
+void NodeLanes::renew(std::span<const NodeId> fresh) noexcept {
+  for (const NodeId node : fresh) {
+    Lanes* const lanes = lanes_[node].load(std::memory_order_acquire);
+    if (lanes != nullptr) lanes->renew(lanes->generation());
   }
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include "cluster/cluster_map.hpp"
 #include "dialer.hpp"
@@ -36,9 +37,9 @@ class NodeLanes {
   Lanes& at(NodeId node);
   // Lets go of connections to nodes that have no slots, where nobody is in the midst of something.
   void rest();
-  // Connections that were made before anybody knew who has which slot are not used any more: on
-  // those nothing could be tried (Login::probe_key).
-  void begin();
+  // Connections to nodes that had no slots when they were made are not used any more: on those
+  // nothing could be tried (Login::probe_key).
+  void renew(std::span<const NodeId> fresh) noexcept;
   // For the child of a fork: lets go of the parent's connections, without a lock.
   void disown() noexcept;
 

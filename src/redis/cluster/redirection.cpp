@@ -22,10 +22,12 @@ std::optional<std::size_t> number(std::string_view text) {
   return is_number ? std::optional(value) : std::nullopt;
 }
 
-// What it is to a node that does not know: null, empty or "?".
+// None (null) or an empty one: that of the node which says so. One that has a name which is not
+// known yet is "?", and cannot be reached.
 std::string_view host_or(std::string_view told, const Place& asked) {
-  return told.empty() || told == "?" ? std::string_view(asked.host) : told;
+  return told.empty() ? std::string_view(asked.host) : told;
 }
+constexpr std::string_view unknown_host = "?";
 
 // "MOVED 3999 127.0.0.1:6381"; an IPv6 address has no brackets.
 Redirection parse_redirection(Kind kind, std::string_view text, const Place& asked) {
@@ -36,6 +38,7 @@ Redirection parse_redirection(Kind kind, std::string_view text, const Place& ask
   const bool has_both = slot && *slot < slots_count && colon != std::string_view::npos;
   if (!has_both || colon <= blank) return {Kind::down};
   const std::string_view host = text.substr(blank + 1, colon - blank - 1);
+  if (host == unknown_host) return {Kind::down};
   const auto place = told_place(host_or(host, asked), text.substr(colon + 1));
   if (!place) return {Kind::down};
   return {kind, static_cast<Slot>(*slot), *place};
@@ -167,7 +170,7 @@ Result<std::vector<SlotRange>> decode_slots(const Reply& reply, const Place& ask
   for (Walk walk(reply.elements()); !walk.ended();) {
     std::optional<SlotRange> range = next_range(walk, asked);
     if (!range) return unexpected_reply();
-    ranges.push_back(*std::move(range));
+    if (range->place.host != unknown_host) ranges.push_back(*std::move(range));
   }
   if (ranges.empty()) {
     return make_error(Errc::unavailable,

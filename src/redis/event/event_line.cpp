@@ -8,12 +8,6 @@
 #include "socket.hpp"
 
 namespace websession::redis {
-namespace {
-
-Error closed() { return make_error(Errc::unavailable, "the store was destroyed"); }
-
-}  // namespace
-
 EventRequest::EventRequest(EventLine& its_line, const Commands& its_commands,
                            SteadyTime its_deadline, internal::Answer<Result<Replies>>& its_answer,
                            std::shared_ptr<void> its_owner) noexcept
@@ -93,7 +87,7 @@ class EventLine::Giving {
 // Requests.
 
 std::optional<Error> EventLine::send(EventRequest& request) {
-  if (is_closed_) return closed();
+  if (is_closed_) return store_destroyed();
   const std::size_t sent = connection_ != nullptr ? connection_->pipeline().pending() : 0;
   if (waiting_.size() + sent >= options_.pending_max) return overloaded(options_.pending_max);
   if (std::optional<Error> refused = prepare(request.until)) return refused;
@@ -375,9 +369,10 @@ void EventLine::drop_retired() {
 void EventLine::close() {
   if (std::exchange(is_closed_, true)) return;
   attempt_.reset();
-  while (EventRequest* const request = waiting_.first()) answer_with(*request, closed());
-  leave_connection(closed());
-  for (const ConnectionPtr& connection : std::exchange(retired_, {})) connection->fail(closed());
+  while (EventRequest* const request = waiting_.first()) answer_with(*request, store_destroyed());
+  leave_connection(store_destroyed());
+  for (const ConnectionPtr& connection : std::exchange(retired_, {}))
+    connection->fail(store_destroyed());
   timer_.reset();
   connector_->close();
   give_answers_soon();
@@ -410,6 +405,11 @@ void EventLine::flush_soon() {
 void EventLine::flush() {
   is_flush_due_ = false;
   if (state_ == State::ready) connection_->flush();
+  // What was queued on one that was left meanwhile goes out as well.
+  const std::vector<ConnectionPtr> left = retired_;
+  for (const ConnectionPtr& connection : left) {
+    if (connection->pipeline().has_unwritten()) connection->flush();
+  }
 }
 
 void EventLine::wake_by(SteadyTime time) {

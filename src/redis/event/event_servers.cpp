@@ -23,7 +23,8 @@ EventServers::EventServers(const std::shared_ptr<Reactor>& loop, const std::vect
   map_.emplace(named);
 }
 
-EventLine& EventServers::line_to(NodeId node) {
+EventLine* EventServers::line_to(NodeId node) {
+  if (is_closed_) return nullptr;
   if (node >= lines_.size()) lines_.resize(node + 1);
   std::shared_ptr<EventLine>& line = lines_[node];
   if (line == nullptr) {
@@ -31,7 +32,7 @@ EventLine& EventServers::line_to(NodeId node) {
     line = std::make_shared<EventLine>(loop, connector_(map_->place_of(node)),
                                        login_at(login_, *map_, node), options_);
   }
-  return *line;
+  return line.get();
 }
 
 void EventServers::rest() {
@@ -40,19 +41,22 @@ void EventServers::rest() {
   }
 }
 
-void EventServers::begin() {
-  for (const auto& line : lines_) {
-    if (line != nullptr) line->rest();
+void EventServers::renew(std::span<const NodeId> fresh) {
+  for (const NodeId node : fresh) {
+    if (node < lines_.size() && lines_[node] != nullptr) lines_[node]->rest();
   }
 }
 
 void EventServers::close() {
+  is_closed_ = true;
   for (const auto& line : lines_) {
     if (line != nullptr) line->close();
   }
+  for (Timer* const timer : pauses_) timer->arm(loop_.now());
 }
 
 void EventServers::drop() noexcept {
+  is_closed_ = true;
   for (const auto& line : lines_) {
     if (line != nullptr) line->drop();
   }

@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <vector>
 
 #include "cluster/cluster_map.hpp"
@@ -36,11 +38,15 @@ class EventServers {
   // Null: it is one server.
   [[nodiscard]] ClusterMap* map() noexcept { return map_ ? &*map_ : nullptr; }
 
-  // As long as this is not closed.
-  EventLine& line_to(NodeId node);
+  // Null: this is closed.
+  EventLine* line_to(NodeId node);
   // As those of NodeLanes.
   void rest();
-  void begin();
+  void renew(std::span<const NodeId> fresh);
+
+  // Of calls that pause: those are woken when this is closed.
+  void add_pause(Timer& timer) { pauses_.insert(&timer); }
+  void remove_pause(Timer& timer) noexcept { pauses_.erase(&timer); }
 
   // EventLine's.
   void close();
@@ -54,6 +60,8 @@ class EventServers {
   const EngineOptions options_;
   std::optional<ClusterMap> map_{};
   std::vector<std::shared_ptr<EventLine>> lines_{};  // by NodeId; null: none yet
+  std::set<Timer*> pauses_{};
+  bool is_closed_ = false;
 };
 
 }  // namespace websession::redis

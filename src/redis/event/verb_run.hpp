@@ -3,10 +3,12 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "async/root_task.hpp"
 #include "blocking_flow.hpp"
+#include "call_errors.hpp"
 #include "call_flow.hpp"
 #include "event/event_line.hpp"
 #include "event/event_servers.hpp"
@@ -30,6 +32,10 @@ class VerbRun final : private internal::TaskOwner<Result<T>>,
         done_(std::move(done)),
         flow_(memory_.arena(), *this, until, servers_->options().waits_for) {}
 
+  ~VerbRun() { end_pause(); }
+  VerbRun(const VerbRun&) = delete;
+  VerbRun& operator=(const VerbRun&) = delete;
+
   // On the loop, and never answered inside of this.
   void begin() { task_.begin(servers_->loop(), flow_, make_); }
   // Nobody waits for it any more.
@@ -46,13 +52,17 @@ class VerbRun final : private internal::TaskOwner<Result<T>>,
       answer.put(internal::canceled());
       return true;
     }
-    EventLine& line = servers_->line_to(node);
-    request_.emplace(line, commands, until, answer, this->shared_from_this());
+    EventLine* const line = servers_->line_to(node);
+    if (line == nullptr) {
+      answer.put(store_destroyed());
+      return true;
+    }
+    request_.emplace(*line, commands, until, answer, this->shared_from_this());
     std::optional<Error> refused;
     try {
-      refused = line.send(*request_);
+      refused = line->send(*request_);
     } catch (...) {  // out of memory: nobody waits for an answer
-      line.forget(*request_);
+      line->forget(*request_);
       request_->owner.reset();
       throw;
     }
@@ -67,14 +77,22 @@ class VerbRun final : private internal::TaskOwner<Result<T>>,
     pause_ = servers_->loop().timer([this, &answer, self = this->shared_from_this()] {
       // Beyond the timer that this is called by.
       const auto keep = self;  // NOLINT(performance-unnecessary-copy-initialization)
-      pause_.reset();
+      end_pause();
       answer.give(is_stopped_ ? Result<void>(internal::canceled()) : Result<void>());
     });
+    servers_->add_pause(*pause_);
     pause_->arm(is_stopped_ ? now() : until);
     return false;
   }
-  void map_changed(bool is_first) override {
-    if (is_first) servers_->begin();
+  void end_pause() noexcept {
+    if (pause_) servers_->remove_pause(*pause_);
+    pause_.reset();
+  }
+  [[nodiscard]] std::size_t pending_max() const noexcept override {
+    return servers_->options().pending_max;
+  }
+  void map_changed(std::span<const NodeId> fresh) override {
+    servers_->renew(fresh);
     servers_->rest();
   }
   void finished(Result<T> result) noexcept override {

@@ -9,7 +9,14 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 -- Where memory is short, nothing may be made, but what is there goes on: after any write of a script
 -- Redis no longer checks.
-if ARGV[5] ~= '1' then redis.call('PEXPIRE', KEYS[1], math.ceil(window + ttl + skew), 'GT') end
+if ARGV[5] ~= '1' then
+  local left = redis.call('PTTL', KEYS[1])
+  if left > 0 then
+    redis.call('PEXPIRE', KEYS[1], math.ceil(math.max(left, window + ttl + skew)))
+  else
+    redis.call('ZREM', KEYS[1], '')
+  end
+end
 local failed = put_entry(KEYS[1], ARGV[1], now, window + ttl + skew)
 if failed then return failed end
 if ARGV[5] == '1' then put_entry(KEYS[1], ARGV[1] .. '?', now, window + skew) end

@@ -1,16 +1,13 @@
--- Drops entries of an index, but for those whose session is being written (announce.lua).
--- KEYS[1]: the index. ARGV: the sessions' keys.
--- Gives, for each of those that stay, its number in ARGV and the end of its second entry.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + time[2] / 1000
-local stay = {}
-for i, key in ipairs(ARGV) do
-  local ends = redis.call('ZSCORE', KEYS[1], key .. '?')
-  if ends and tonumber(ends) > now then
-    stay[#stay + 1] = i
-    stay[#stay + 1] = ends
-  else
+-- Drops entries of an index whose session is not there, and never will be: what its own node says of that
+-- is from after the entry was last looked at (look.lua).
+-- KEYS[1]: the index. ARGV: for each, the session's key, its score then, and whether its session was
+-- kept from being made ('1').
+for i = 1, #ARGV, 3 do
+  local key = ARGV[i]
+  local ends, time = redis.call('ZSCORE', KEYS[1], key .. '?'), redis.call('TIME')
+  local is_written = ends and tonumber(ends) > time[1] * 1000 + time[2] / 1000 and ARGV[i + 2] ~= '1'
+  if not is_written and redis.call('ZSCORE', KEYS[1], key) == ARGV[i + 1] then
     redis.call('ZREM', KEYS[1], key, key .. '?')
   end
 end
-return stay
+return 1

@@ -48,7 +48,8 @@ if not head[1] then
   copy[#copy + 1] = ARGV[1]
 end
 
-local life = math.min(math.max(left, ttl), covered)
+local life = math.max(left, ttl)
+if life > covered then return {'longer', ('%.0f'):format(life)} end  -- (apart.lua)
 
 -- From here on nothing can fail. The index and HSET come first: if memory is short, the first of them
 -- is refused as a whole.
@@ -87,4 +88,6 @@ if user and grace >= 1 and readable then
 elseif user then
   unlist_sessions(KEYS[#KEYS], {KEYS[1]})
 end
-return applied(KEYS[2])
+local answer = applied(KEYS[2])
+if index_is_apart and not user then answer[1] = 'nobodys' end  -- no entry is to go
+return answer

@@ -50,6 +50,6 @@ end
 write(KEYS[1])
 call_with('HDEL', KEYS[1], deleted)
 if renews and grows then redis.call('PEXPIRE', KEYS[1], ttl) end
-if left > covered then redis.call('PEXPIRE', KEYS[1], covered) end
+if kept['@user'] and left > covered then redis.call('PEXPIRE', KEYS[1], covered) end
 if passes then unlist_sessions(KEYS[#KEYS], {KEYS[1]}) end
 return applied(KEYS[1])
