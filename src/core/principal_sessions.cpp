@@ -60,23 +60,26 @@ struct Listing {
   bool complete = true;  // false: there may be more
 };
 
+std::vector<std::string_view> sorted(const std::vector<StoreKey>& keys) {
+  std::vector<std::string_view> texts;
+  texts.reserve(keys.size());
+  for (const StoreKey& key : keys) texts.emplace_back(key.secret());
+  std::sort(texts.begin(), texts.end());
+  return texts;
+}
+
 // Whether all of these keys are among the others.
 bool are_among(const std::vector<StoreKey>& keys, const std::vector<StoreKey>& others) {
-  const auto sorted = [](const std::vector<StoreKey>& all) {
-    std::vector<std::string_view> texts;
-    texts.reserve(all.size());
-    for (const StoreKey& key : all) texts.emplace_back(key.secret());
-    std::sort(texts.begin(), texts.end());
-    return texts;
-  };
   const std::vector<std::string_view> some = sorted(keys);
   const std::vector<std::string_view> all = sorted(others);
   return std::includes(all.begin(), all.end(), some.begin(), some.end());
 }
 
-bool holds_any(const std::vector<StoreKey>& keys, const std::vector<StoreKey>& others) {
-  return std::any_of(others.begin(), others.end(), [&](const StoreKey& other) {
-    return std::find(keys.begin(), keys.end(), other) != keys.end();
+// Whether any of them is.
+bool is_any_among(const std::vector<StoreKey>& keys, const std::vector<StoreKey>& others) {
+  const std::vector<std::string_view> all = sorted(others);
+  return std::any_of(keys.begin(), keys.end(), [&](const StoreKey& key) {
+    return std::binary_search(all.begin(), all.end(), std::string_view(key.secret()));
   });
 }
 
@@ -100,22 +103,22 @@ Task<Result<void>> forget_all(StoreFlow& flow, std::string_view principal,
 //
 // The newest come first: the new key of a session that moves meanwhile is listed behind the old
 // one, and in some stores a moment before the session is there. So no session is found under both;
-// and if it was found under neither, once more finds it.
+// and while one may have been found under neither, all are looked at once more.
 Task<Result<Listing>> list(StoreFlow& flow, std::string_view principal) {
   auto first = flow.entries(principal);
   Result<std::vector<StoreKey>> keys = std::move(co_await first);
-  bool has_gone_round = false;
+  std::vector<StoreKey> without_before;  // those that held no session when they were last looked at
   while (true) {
     if (!keys) co_return std::move(keys).error();
     Listing listing;
     std::vector<StoreKey> gone;
-    bool may_have_moved = false;
+    std::vector<StoreKey> without;
     for (auto entry = keys->rbegin(); entry != keys->rend(); ++entry) {
       const StoreKey& key = *entry;
       auto load = flow.load(key);
       Result<Listed> listed = listed_as(key, co_await load, principal);
       if (!listed) co_return std::move(listed).error();
-      may_have_moved = may_have_moved || listed->kind != Listed::Kind::session;
+      if (listed->kind != Listed::Kind::session) without.push_back(key);
       if (listed->kind == Listed::Kind::gone) {
         gone.push_back(key);
       } else {
@@ -127,13 +130,14 @@ Task<Result<Listing>> list(StoreFlow& flow, std::string_view principal) {
     if (const Result<void> forgotten = co_await forget; !forgotten) co_return forgotten.error();
     listing.complete = keys->size() < PrincipalIndex::entries_max;
     const bool hidden = !listing.complete && !gone.empty();
-    if (!hidden && !may_have_moved) co_return std::move(listing);
+    if (!hidden && without.empty()) co_return std::move(listing);
     auto again = flow.entries(principal);
     Result<std::vector<StoreKey>>& now = co_await again;
     if (!now) co_return std::move(now).error();
     // Of sessions that are being made the entries stay, and may go on hiding others.
     const bool goes_on = hidden && !are_among(*keys, *now);
-    const bool goes_round = !std::exchange(has_gone_round, true) && holds_any(*now, gone);
+    const bool goes_round = is_any_among(gone, *now) && !are_among(without, without_before);
+    without_before = std::move(without);
     if (!goes_on && !goes_round && are_among(*now, *keys)) co_return std::move(listing);
     keys = std::move(now);
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -113,6 +114,80 @@ TEST_F(PrincipalSessions, DeadEntriesHideNoneFromTheLimit) {
   crowd->bury_under(10'500);
   signed_in(manager(1));
   EXPECT_EQ(manager().sessions_of("ada").value().size(), 1U);
+}
+
+// An index whose entries are there before their sessions: forget() leaves those that are new.
+class AheadStore final : public IndexedDecorator {
+ public:
+  using IndexedDecorator::IndexedDecorator;
+  std::vector<StoreKey> ahead{};
+  std::function<void(const StoreKey&)> after_load{};
+  bool is_barred = false;
+
+  Result<std::vector<StoreKey>> entries(std::string_view principal) override {
+    auto all = IndexedDecorator::entries(principal).value();
+    for (const StoreKey& key : ahead) {
+      if (std::find(all.begin(), all.end(), key) == all.end()) all.push_back(key);
+    }
+    return all;
+  }
+  Result<std::optional<Record>> load(const StoreKey& key) override {
+    auto record = IndexedDecorator::load(key);
+    if (after_load) after_load(key);
+    return record;
+  }
+  Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
+    if (is_barred) return make_error(Errc::gone, "barred");
+    return IndexedDecorator::create(key, fields, lifetime);
+  }
+};
+
+class SessionsBeingMade : public PrincipalSessions {
+ protected:
+  std::shared_ptr<AheadStore> ahead = std::make_shared<AheadStore>(store);
+  const SessionManager m = [this] {
+    SessionOptions options;
+    options.clock = clock;
+    return SessionManager::make(ahead, options).value();
+  }();
+};
+
+// A session moves while it is listed, its new entry being there already: it is found once, whenever
+// that happens.
+TEST_F(SessionsBeingMade, AMoveIsFoundOnce) {
+  for (int loads_before = 0; loads_before < 6; ++loads_before) {
+    const std::string ada = "ada" + std::to_string(loads_before);
+    Session session = open_session(m);
+    session.sign_in(ada);
+    ASSERT_TRUE(m.commit(session));
+    const StoreKey from(*session.id());
+    const StoreKey to(SessionId::generate().value());
+    ahead->ahead = {to};
+    int loads = 0;
+    ahead->after_load = [&](const StoreKey&) {
+      if (loads++ != loads_before) return;
+      ahead->after_load = {};
+      EXPECT_TRUE(store->rekey(from, to, {}, {seconds(600), ada}, {seconds(20)}));
+    };
+    EXPECT_EQ(m.sessions_of(ada).value().size(), 1U) << "after " << loads_before << " loads";
+    ahead->after_load = {};
+  }
+}
+
+// Entries of sessions that never come to be hold up nobody.
+TEST_F(SessionsBeingMade, ThoseThatNeverComeAreNoSessions) {
+  ahead->ahead = {StoreKey("a"), StoreKey("b")};
+  EXPECT_TRUE(m.sessions_of("ada").value().empty());
+}
+
+TEST_F(SessionsBeingMade, ASignInThatIsKeptFromItIsGone) {
+  ahead->is_barred = true;
+  Session session = open_session(m);
+  session.sign_in("ada");
+  const Result<Commit> commit = m.commit(session);
+  ASSERT_TRUE(commit) << commit.error().message();
+  EXPECT_EQ(commit->status, Commit::Status::gone);
+  EXPECT_FALSE(commit->cookie);
 }
 
 // More than the index gives at once, all of them alive.
