@@ -63,11 +63,12 @@ struct RedisOptions {
   // that costs is in docs/operations.md.
   std::size_t replicas_to_wait_for = 0;
   std::size_t pending_max = 4096;  // operations in flight; more are refused as overloaded
-  // Connections to the server (on a Cluster, to each), made when they are first needed; 1 to 64. While no more threads
-  // than this are inside, each has one of its own; more share one, which is faster.
+  // Connections to the server (on a Cluster, to each), made when they are first needed; 1 to 64.
+  // While no more threads than this are inside, each has one of its own; more share one, which is
+  // faster.
   std::size_t connections = 8;
-  // A larger record is `corrupt`; on a Cluster 65,536 at least. Keep it at four times SessionOptions::session_bytes_max, as the
-  // defaults are: raise both together.
+  // A larger record is `corrupt`; on a Cluster 65,536 at least. Keep it at four times
+  // SessionOptions::session_bytes_max, as the defaults are: raise both together.
   std::size_t record_bytes_max = std::size_t{256} * 1024;
   std::string client_name = "websession";  // shown by CLIENT LIST; empty: none
   // Takes hashes that other programs wrote, without `@created`, as sessions. Off, they are none.

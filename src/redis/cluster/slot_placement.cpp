@@ -16,7 +16,10 @@ class SlotPlacement final : public KeyPlacement {
     return is_one_slot() ? SessionId::generate() : draw_id(prefix_, slot_of(id));
   }
   [[nodiscard]] std::string tag_of(const SessionId& id) const override {
-    return is_one_slot() ? std::string() : "{" + redis::tag_of(slot_of(id)) + "}";
+    if (is_one_slot()) return {};
+    std::string tag(1, '{');
+    tag += redis::tag_of(slot_of(id));
+    return tag + '}';
   }
 
  private:
