@@ -56,8 +56,7 @@ Result<std::shared_ptr<RedisStore>> RedisStore::connect_later(std::string_view u
                                                               RedisOptions options) {
   Result<redis::Endpoint> endpoint = redis::hash_endpoint(url, options);
   if (!endpoint) return std::move(endpoint).error();
-  return redis::make_store(redis::make_servers(*endpoint), std::move(endpoint->login),
-                           std::move(options));
+  return redis::make_store(redis::make_servers(*endpoint), endpoint->login, std::move(options));
 }
 
 Result<std::shared_ptr<RedisStore>> RedisStore::connect(std::string_view url,
@@ -109,9 +108,10 @@ Result<void> RedisStore::end_frozen(const StoreKey& key) {
 
 std::shared_ptr<const KeyPlacement> RedisStore::placement() const { return impl_->placement; }
 
-std::shared_ptr<RedisStore> redis::make_store(Servers servers, Login login, RedisOptions options) {
+std::shared_ptr<RedisStore> redis::make_store(Servers servers, const Login& login,
+                                              RedisOptions options) {
   return std::make_shared<RedisStore>(
-      std::make_unique<RedisStore::Impl>(std::move(servers), std::move(login), std::move(options)));
+      std::make_unique<RedisStore::Impl>(std::move(servers), login, std::move(options)));
 }
 
 }  // namespace websession

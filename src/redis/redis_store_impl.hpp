@@ -15,6 +15,6 @@ namespace websession::redis {
 // Error: invalid_argument.
 Result<Endpoint> hash_endpoint(std::string_view url, const RedisOptions& options);
 
-std::shared_ptr<RedisStore> make_store(Servers servers, Login login, RedisOptions options);
+std::shared_ptr<RedisStore> make_store(Servers servers, const Login& login, RedisOptions options);
 
 }  // namespace websession::redis

@@ -89,7 +89,7 @@ class RedisShortcuts : public RedisTest {
             .value();
     endpoint.login.guarded = path.guarded;
     endpoint.login.transactions = path.transactions;
-    return redis::make_store(redis::make_connector(endpoint), std::move(endpoint.login), options);
+    return redis::make_store(redis::make_connector(endpoint), endpoint.login, options);
   }
   static constexpr Lifetime five_minutes{minutes(5)};
   // With hints, as a session that was loaded with five minutes left, before others changed it.
