@@ -67,10 +67,13 @@ class Turns {
     changed_.notify_all();
     changed_.wait(lock, [&] { return states_[process] == State::runs; });
     steps_.push_back({process, std::string(command)});
-    if (on_turn) on_turn(process);
+    if (on_turn_) on_turn_(process);
   }
-  // Before each command.
-  std::function<void(std::size_t)> on_turn{};
+  // What is called before each command.
+  void on_turn(std::function<void(std::size_t)> call) {
+    const std::lock_guard lock(mutex_);
+    on_turn_ = std::move(call);
+  }
 
  private:
   enum class State { runs, waits, done };
@@ -98,6 +101,7 @@ class Turns {
   std::condition_variable changed_;
   std::vector<State> states_;
   std::vector<Step> steps_;
+  std::function<void(std::size_t)> on_turn_{};
   bool is_on_ = false;
 };
 
@@ -358,7 +362,7 @@ TEST_F(RedisIndexOrders, WhatWasSeenLongAgoDropsNothing) {
       std::size_t commands = 0;
       std::size_t written = 0;
       const auto second = [&] {
-        turns.on_turn = [&](std::size_t process) {
+        turns.on_turn([&](std::size_t process) {
           if (process == 0) ++written;
           // By then it was made, or is too late.
           const bool is_time = process == 1 && commands++ >= passes_before && written == 2;
@@ -368,13 +372,13 @@ TEST_F(RedisIndexOrders, WhatWasSeenLongAgoDropsNothing) {
             if (!member.ends_with('?')) continue;
             probe.integer({"ZADD", "sid_user:" + principal, "XX", "1", member});
           }
-        };
+        });
         if (ends) {
           EXPECT_TRUE(managers[1].sign_out_everywhere(principal));
         } else {
           EXPECT_TRUE(managers[1].sessions_of(principal));
         }
-        turns.on_turn = {};
+        turns.on_turn({});
       };
       in_all_orders(
           2,
