@@ -133,7 +133,8 @@ class AheadStore final : public IndexedDecorator {
   }
   Result<std::optional<Record>> load(const StoreKey& key) override {
     auto record = IndexedDecorator::load(key);
-    if (after_load) after_load(key);
+    // A copy: it may take itself away.
+    if (const auto deed = after_load) deed(key);
     return record;
   }
   Result<void> create(const StoreKey& key, const Fields& fields, Lifetime lifetime) override {
