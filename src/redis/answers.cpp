@@ -331,7 +331,10 @@ Result<Erased> decode_erase(const Reply& reply) {
     asks.principals.emplace_back(element.text);
   }
   if (asks.principals.size() == 2 && asks.principals[0] == "ended") {
-    return Erased{.any = true, .former = std::move(asks.principals[1])};
+    Erased erased;
+    erased.any = true;
+    erased.former = std::move(asks.principals[1]);
+    return erased;
   }
   const std::string successor = std::move(asks.principals.front());
   asks.principals.erase(asks.principals.begin());
