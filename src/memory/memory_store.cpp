@@ -10,6 +10,7 @@
 
 #include "changed_fields.hpp"
 #include "entry.hpp"
+#include "repeated_rekey.hpp"
 #include "shard.hpp"
 #include "successors.hpp"
 #include "websession/observer.hpp"
@@ -53,17 +54,6 @@ Error too_large_error() {
 
 std::size_t growth(std::size_t before, std::size_t after) {
   return after > before ? after - before : 0;
-}
-
-// What a rekey that was made already answers when it is repeated.
-Outcome repeated_outcome(const Changes& changes, const Entry* present, WallTime now) {
-  Outcome outcome;
-  const Fields held = present != nullptr ? live_fields(present->fields, now) : Fields();
-  for (const Changes::Increment& increment : changes.increment) {
-    const auto text = held.find(increment.name);
-    outcome.counters.push_back(text ? parse_integer(*text).value_or(0) : 0);
-  }
-  return outcome;
 }
 
 }  // namespace
@@ -283,8 +273,8 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
       old == nullptr ? present != nullptr : old->successor != nullptr && *old->successor == to;
   if (repeated) {
     const bool lives = present != nullptr && present->is_session();
-    const WallTime wall = lives ? wall_for(present->fields) : WallTime();
-    return repeated_outcome(changes, lives ? present : nullptr, wall);
+    const Fields held = lives ? present->fields : Fields();
+    return internal::repeated_rekey(changes, live_fields(held, wall_for(held)));
   }
   if (old == nullptr || !old->is_session()) return Outcome{Outcome::Status::gone, {}};
   if (present != nullptr) {

@@ -17,9 +17,14 @@ using Slot = std::uint16_t;
 // anything, else by all of it.
 [[nodiscard]] Slot slot_of(std::string_view key) noexcept;
 
+// Whether all keys that begin with the prefix lie in one slot, by the tag in it.
+[[nodiscard]] inline bool has_tag(std::string_view prefix) noexcept {
+  return prefix.find('{') != std::string_view::npos;
+}
+
 // A new id, so that `prefix` and the id lie in that slot: the last three of its characters are
 // drawn among those that fit, 8 to 23, and the others at will, so at least 177 of its bits are
-// random. Precondition: the prefix has no '{'. Error: no_randomness.
+// random. Precondition: the prefix has no tag. Error: no_randomness.
 Result<SessionId> draw_id(std::string_view prefix, Slot slot);
 
 // Three characters that lie in that slot when they are a tag; always the same ones.

@@ -1,25 +1,8 @@
 #include "cluster/node_lanes.hpp"
 
-#include <optional>
-#include <string>
-
-#include "slots.hpp"
+#include "cluster/login_at.hpp"
 
 namespace websession::redis {
-
-Login login_at(const Login& login, const ClusterMap& map, NodeId node) {
-  Login made = login;
-  const bool has_tag = login.prefix.find('{') != std::string::npos;
-  made.probe_key = [&map, node, prefix = login.prefix, has_tag] {
-    const std::optional<Slot> slot = map.slot_of_node(node);
-    if (!slot) return std::string();
-    // With a tag in the prefix, all keys are where that is.
-    const bool has_all = has_tag && map.node_of(slot_of(prefix)) == node;
-    if (has_tag) return has_all ? prefix + ":probe" : std::string();
-    return prefix + "{" + tag_of(*slot) + "}:probe";
-  };
-  return made;
-}
 
 NodeLanes::NodeLanes(const ClusterMap& map, const MakeNodeConnector& connector, const Login& login,
                      const EngineOptions& options) noexcept

@@ -20,9 +20,6 @@ namespace websession::redis {
 // How to connect to a node.
 using MakeNodeConnector = std::function<std::shared_ptr<Connector>(const Place&)>;
 
-// How a node is greeted.
-[[nodiscard]] Login login_at(const Login& login, const ClusterMap& map, NodeId node);
-
 // Safe to use from many threads at once. Nodes stay as long as this does, since somebody may be on
 // his way to one at any time.
 class NodeLanes {

@@ -23,8 +23,7 @@ class SlotPlacement final : public KeyPlacement {
   }
 
  private:
-  // By the prefix's own tag.
-  [[nodiscard]] bool is_one_slot() const { return prefix_.find('{') != std::string::npos; }
+  [[nodiscard]] bool is_one_slot() const { return has_tag(prefix_); }
   [[nodiscard]] Slot slot_of(const SessionId& id) const {
     return redis::slot_of(prefix_ + std::string(id.secret()));
   }

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "cluster/node_lanes.hpp"
+#include "cluster/login_at.hpp"
 
 namespace websession::redis {
 
