@@ -299,6 +299,10 @@ TEST_P(AdapterCases, ABodyThatNobodyHasReadIsNotTheNextRequest) {
 }
 
 TEST_P(AdapterCases, ManyVisitorsAtOnceMeetTheirOwnSessions) {
+  // A framework makes its own statics once for all of its threads. Debian's httplib was built
+  // without ThreadSanitizer, which sees how only if nobody else is there yet.
+  const std::string first = visitor("count");
+  ASSERT_TRUE(get_with(first, "count"));
   std::vector<std::thread> visitors;
   for (int v = 0; v < 8; ++v) {
     visitors.emplace_back([this] {
@@ -311,7 +315,7 @@ TEST_P(AdapterCases, ManyVisitorsAtOnceMeetTheirOwnSessions) {
     });
   }
   for (std::thread& visitor : visitors) visitor.join();
-  EXPECT_EQ(memory->size(), 8U);
+  EXPECT_EQ(memory->size(), 9U);
 }
 
 constexpr const SiteKind* kinds[] = {WEBSESSION_SITES};
