@@ -23,9 +23,7 @@ struct Layout {
 
   // Whether a session and the index of its principal lie in different slots, so that no script can
   // write both (docs/redis-layout.md, "On a Cluster").
-  [[nodiscard]] bool index_is_apart() const noexcept {
-    return on_cluster && !has_tag(prefix);
-  }
+  [[nodiscard]] bool index_is_apart() const noexcept { return on_cluster && !has_tag(prefix); }
   // Of one key, by its text as the server has it; 0 where there are no slots.
   [[nodiscard]] Slot slot_of(std::string_view text) const noexcept {
     return on_cluster ? redis::slot_of(text) : Slot{0};
