@@ -5,7 +5,7 @@ PATH=$PATH:/usr/sbin
 
 # Debian 12 and 13, Ubuntu 24.04
 build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libssl-dev nlohmann-json3-dev
-  libcpp-httplib-dev libcurl4-openssl-dev libhttp-parser-dev)
+  libcpp-httplib-dev libcurl4-openssl-dev libhttp-parser-dev libsqlite3-dev)
 server_packages=(redis-server nginx openssl curl)
 test_packages=(libgtest-dev ccache mold libboost1.81-dev libasio-dev libuv1-dev libpoco-dev)
 browser_packages=(chromium)
