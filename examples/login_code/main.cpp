@@ -3,6 +3,7 @@
 // Read on in site.cpp, where the pages and forms are. Then, as you like: pages.cpp (HTML),
 // visitor.cpp (what comes from browsers), mail.cpp, options.cpp.
 #include <websession/redis_store.hpp>
+#include <websession/sqlite_store.hpp>
 #include <websession/websession.hpp>
 
 #include <fstream>
@@ -37,6 +38,11 @@ Result<std::shared_ptr<websession::SessionStore>> make_store(const Options& opti
   const Result<std::string> url = store_url(options.store);
   if (!url) return url.error();
   if (*url == "memory") return Store(std::make_shared<websession::MemoryStore>());
+  if (constexpr std::string_view scheme = "sqlite:"; url->starts_with(scheme)) {
+    auto sqlite = websession::SqliteStore::open(url->substr(scheme.size()));
+    if (!sqlite) return std::move(sqlite).error();
+    return Store(*std::move(sqlite));
+  }
   websession::RedisOptions redis_options;
   redis_options.tls.ca_file = options.redis_ca;
   auto redis = websession::RedisStore::connect(*url, redis_options);

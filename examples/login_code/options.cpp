@@ -9,7 +9,7 @@ const char* const usage =
     "  --port N             listen on 127.0.0.1:N (default 8080; 0: a free port)\n"
     "  --name TEXT          what the pages call this server\n"
     "  --store URL          where sessions are: redis[s]://[user:password@]host[:port][/db],\n"
-    "                       unix:///path/to/socket, or memory (for a single server);\n"
+    "                       unix:///path/to/socket, sqlite:FILE, or memory (for one server);\n"
     "                       @FILE: what the file says, for a URL with a password\n"
     "                       (default redis://127.0.0.1:6379)\n"
     "  --redis-ca FILE      who may have signed the certificate of a rediss:// server\n"

@@ -1,7 +1,9 @@
-// A web page that counts a visitor's views: sessions in a real server, in memory or in Redis.
+// A web page that counts a visitor's views: sessions in a real server, in memory, in a file or in
+// Redis.
 #include <httplib.h>
 #include <websession/adapters/httplib.hpp>
 #include <websession/redis_store.hpp>
+#include <websession/sqlite_store.hpp>
 #include <websession/websession.hpp>
 
 #include <charconv>
@@ -11,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace {
 
@@ -29,7 +32,8 @@ struct Arguments {
 
 constexpr const char* usage =
     "Usage: visit_counter [options]\n"
-    "  --store memory | redis[s]://[user:password@]host[:port][/db] | unix:///path/to/socket\n"
+    "  --store memory | sqlite:FILE\n"
+    "          | redis[s]://[user:password@]host[:port][/db] | unix:///path/to/socket\n"
     "          @FILE: what the file says, for a URL with a password\n"
     "  --port N         listen on 127.0.0.1:N (default 8080; 0: a free port)\n"
     "  --name NAME      what the page calls this server\n"
@@ -85,6 +89,11 @@ websession::Result<std::shared_ptr<websession::SessionStore>> make_store(
   const auto url = store_url(arguments.store);
   if (!url) return url.error();
   if (*url == "memory") return Store(std::make_shared<websession::MemoryStore>());
+  if (constexpr std::string_view scheme = "sqlite:"; url->starts_with(scheme)) {
+    auto sqlite = websession::SqliteStore::open(url->substr(scheme.size()));
+    if (!sqlite) return std::move(sqlite).error();
+    return Store(*std::move(sqlite));
+  }
   websession::RedisOptions options;
   options.tls.ca_file = arguments.redis_ca;
   auto redis = websession::RedisStore::connect(*url, options);

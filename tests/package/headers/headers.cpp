@@ -9,6 +9,7 @@
 #include <websession/async/stores.hpp>
 #include <websession/redis_json_store.hpp>
 #include <websession/redis_store.hpp>
+#include <websession/sqlite_store.hpp>
 #include <websession/testing/manual_clock.hpp>
 #include <websession/testing/store_conformance.hpp>
 #include <websession/websession.hpp>
