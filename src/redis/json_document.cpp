@@ -11,13 +11,15 @@
 #include <vector>
 
 #include "base64.hpp"
+#include "unix_time.hpp"
 #include "websession/value.hpp"
 
 namespace websession::redis {
 namespace {
 
+using internal::time_of;
+using internal::unix_ms;
 using nlohmann::json;
-using std::chrono::milliseconds;
 
 constexpr std::string_view cookie_member = "cookie";
 constexpr std::string_view library_member = "__websession";
@@ -176,11 +178,6 @@ Error bad_library() {
   return corrupt("a session's __websession object has a form that the library does not write");
 }
 
-std::optional<WallTime> time_of(const json& value) {
-  if (!value.is_number_integer()) return std::nullopt;
-  return WallTime(milliseconds(value.get<std::int64_t>()));
-}
-
 Result<JsonDocument> Reader::read(std::string_view object) {
   JsonDocument document;
   bool has_cookie = false;
@@ -277,8 +274,6 @@ Fields Reader::fields() const {
   }
   return Fields(all);
 }
-
-std::int64_t unix_ms(WallTime time) { return time.time_since_epoch().count(); }
 
 // As JavaScript's Date is written: 2026-01-31T23:59:59.999Z.
 std::string iso_date(WallTime time) {

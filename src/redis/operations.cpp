@@ -5,13 +5,14 @@
 
 #include "changed_fields.hpp"
 #include "record_times.hpp"
+#include "unix_time.hpp"
 
 namespace websession::redis {
 namespace {
 
-constexpr std::size_t short_script_names_max = 1000;  // Lua passes a few thousand values at once
+using internal::unix_ms;
 
-std::int64_t unix_ms(WallTime time) { return time.time_since_epoch().count(); }
+constexpr std::size_t short_script_names_max = 1000;  // Lua passes a few thousand values at once
 
 // The bound of bytes that a script has to see to: none, if the write is too small to matter
 // (limits.lua). A counter that is new takes up to 20 characters.

@@ -1,12 +1,12 @@
 #include "columns.hpp"
 
 #include <array>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
 #include "base64.hpp"
+#include "unix_time.hpp"
 #include "utf8.hpp"
 #include "websession/session_store.hpp"
 
@@ -16,12 +16,11 @@ namespace {
 using internal::Base64;
 using internal::decode_base64;
 using internal::encode_base64;
+using internal::time_of;
+using internal::unix_ms;
 using nlohmann::json;
-using std::chrono::milliseconds;
 
 constexpr int depth_max = 128;
-
-std::int64_t unix_ms(WallTime time) { return time.time_since_epoch().count(); }
 
 // The members of an object, as they are written one after the other.
 class ObjectText {
@@ -136,11 +135,6 @@ bool read_data(std::string_view data, std::vector<Owned>& fields) {
   if (json::sax_parse(data.begin(), data.end(), &strings)) return true;
   fields.clear();
   return strings.is_other() && read_others(data, fields);
-}
-
-std::optional<WallTime> time_of(const json& value) {
-  if (!value.is_number_integer()) return std::nullopt;
-  return WallTime(milliseconds(value.get<std::int64_t>()));
 }
 
 bool read_until(std::string_view until, std::vector<Owned>& fields) {
