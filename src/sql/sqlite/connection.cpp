@@ -1,6 +1,7 @@
 #include "connection.hpp"
 
 #include <algorithm>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -151,6 +152,14 @@ Error Connection::fail(Error error) {
   return error;
 }
 
+void Connection::fail(int code) noexcept {
+  try {
+    static_cast<void>(fail(error(code)));
+  } catch (const std::bad_alloc&) {
+    failure_.emplace(Error{make_error_code(Errc::overloaded), {}});
+  }
+}
+
 Error Connection::error(int code) const {
   const auto make = [&](Errc errc, std::string_view advice = {}) {
     // The message names tables and files, never a value.
@@ -210,7 +219,7 @@ Statement::Statement(Connection& connection, std::string_view text) : connection
 Statement::~Statement() {
   // The next one begins anew, and a read ends. What went wrong between the steps shows now.
   const int code = sqlite3_reset(statement_);
-  if (code != SQLITE_OK && !has_told_) connection_.fail(connection_.error(code));
+  if (code != SQLITE_OK && !has_told_) connection_.fail(code);
 }
 
 Statement& Statement::bind(int parameter, std::int64_t value) {
@@ -219,12 +228,15 @@ Statement& Statement::bind(int parameter, std::int64_t value) {
 }
 
 Statement& Statement::bind(int parameter, std::string_view value) {
+  if (sql::is_text(value)) return bind_text(parameter, value);
+  note(sqlite3_bind_blob64(statement_, parameter, value.data(), value.size(), SQLITE_STATIC));
+  return *this;
+}
+
+Statement& Statement::bind_text(int parameter, std::string_view value) {
   // An empty view may have no address, and SQLite would take that for NULL.
   const char* const data = value.data() == nullptr ? "" : value.data();
-  note(sql::is_text(value)
-           ? sqlite3_bind_text64(statement_, parameter, data, value.size(), SQLITE_STATIC,
-                                 SQLITE_UTF8)
-           : sqlite3_bind_blob64(statement_, parameter, data, value.size(), SQLITE_STATIC));
+  note(sqlite3_bind_text64(statement_, parameter, data, value.size(), SQLITE_STATIC, SQLITE_UTF8));
   return *this;
 }
 
@@ -268,7 +280,7 @@ std::string_view Statement::text(int column) const {
   const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
   if (data != nullptr) return {static_cast<const char*>(data), size};
   // An empty blob has no address. A text has one, unless there was no memory to show it.
-  if (!is_blob && type != SQLITE_NULL) connection_.fail(connection_.error(SQLITE_NOMEM));
+  if (!is_blob && type != SQLITE_NULL) connection_.fail(SQLITE_NOMEM);
   return {};
 }
 

@@ -52,6 +52,8 @@ class Connection {
   void forget_failure() noexcept { failure_.reset(); }
   // Notes a failure, and gives it.
   Error fail(Error error);
+  // The same for one that nobody is told of at once. Without memory, without words.
+  void fail(int code) noexcept;
 
  private:
   friend class Statement;
@@ -89,6 +91,8 @@ class Statement {
   // Texts have to be valid until the statement ends. Bytes that are no text are a blob, always.
   Statement& bind(int parameter, std::int64_t value);
   Statement& bind(int parameter, std::string_view value);
+  // One that is known to be a text.
+  Statement& bind_text(int parameter, std::string_view value);
   Statement& bind_optional(int parameter, const std::optional<std::string>& value);
   Statement& bind_optional(int parameter, std::optional<std::int64_t> value);
 

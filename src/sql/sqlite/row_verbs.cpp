@@ -9,10 +9,12 @@
 #include "changed_fields.hpp"
 #include "columns.hpp"
 #include "repeated_rekey.hpp"
+#include "unix_time.hpp"
 
 namespace websession::sqlite {
 namespace {
 
+using internal::unix_ms;
 using std::chrono::milliseconds;
 
 // What a row is. All but a session are marks, under which nothing can be written.
@@ -29,9 +31,6 @@ State state_of(std::optional<std::string_view> mark) {
   return *mark == "passed" ? State::passed : State::over;
 }
 
-std::int64_t unix_ms(WallTime time) { return time.time_since_epoch().count(); }
-WallTime time_of(std::int64_t ms) { return WallTime(milliseconds(ms)); }
-
 // A row that is found by its key. Its columns can be read while it lives.
 class Row {
  public:
@@ -44,7 +43,9 @@ class Row {
     return *found_ && expires_at() > now;
   }
   [[nodiscard]] std::int64_t id() const { return statement_.integer(0); }
-  [[nodiscard]] WallTime expires_at() const { return time_of(statement_.integer(1)); }
+  [[nodiscard]] WallTime expires_at() const {
+    return internal::from_unix_ms(statement_.integer(1));
+  }
   [[nodiscard]] State state() const { return state_of(statement_.optional_text(2)); }
   [[nodiscard]] std::optional<StoreKey> successor() const {
     const auto key = statement_.optional_text(3);
@@ -67,42 +68,48 @@ struct Held {
   WallTime expires_at;
   State state;
   std::optional<StoreKey> successor;
+  Fields fields{};
 };
-// None: nothing is there.
-Result<std::optional<Held>> hold(Transaction& transaction, const StoreKey& key) {
+enum class Reads { all_but_fields, session };
+// None: nothing is there. `reads`: the fields of a session, too.
+Result<std::optional<Held>> hold(Transaction& transaction, const StoreKey& key, Reads reads) {
   const Row row(transaction.connection, key);
   const Result<bool> lives = row.lives(transaction.now);
   if (!lives.has_value()) return lives.error();
   if (!*lives) return std::optional<Held>();
-  return std::optional<Held>({row.id(), row.expires_at(), row.state(), row.successor()});
-}
-// Precondition: the row is there.
-Result<Fields> read(Transaction& transaction, const StoreKey& key) {
-  const Row row(transaction.connection, key);
-  const Result<bool> lives = row.lives(transaction.now);
-  if (!lives.has_value()) return lives.error();
-  return row.fields();
+  Held held{row.id(), row.expires_at(), row.state(), row.successor()};
+  if (reads == Reads::session && held.state == State::session) {
+    Result<Fields> fields = row.fields();
+    if (!fields) return std::move(fields).error();
+    held.fields = *std::move(fields);
+  }
+  return std::optional(std::move(held));
 }
 
-// Binds what both kinds of change and the insert have in common.
-void bind_fields(Statement& statement, const sql::Columns& columns) {
-  statement.bind(2, columns.created_at)
+// What a change and an insert have in common.
+Statement& bind_fields(Statement& statement, const sql::Columns& columns) {
+  return statement.bind(2, columns.created_at)
       .bind_optional(3, columns.label)
-      .bind(4, columns.data)
+      .bind_text(4, columns.data)
       .bind_optional(5, columns.bytes)
       .bind_optional(6, columns.until);
+}
+// The same with the row's end and whose it is.
+Statement& bind_all(Statement& statement, const sql::Columns& columns, WallTime expires_at,
+                    WallTime now) {
+  return bind_fields(statement, columns)
+      .bind(7, unix_ms(expires_at))
+      .bind_optional(8, columns.principal)
+      .bind_optional(9, columns.principal ? std::optional(unix_ms(now)) : std::nullopt);
 }
 
 Result<void> insert(Transaction& transaction, const StoreKey& key, const sql::Columns& columns,
                     WallTime expires_at) {
-  const std::int64_t now = unix_ms(transaction.now);
   Statement statement(transaction.connection, Sql::insert);
-  bind_fields(statement.bind(1, key.secret()), columns);
-  Result<void> done = statement.bind(7, unix_ms(expires_at))
-                          .bind_optional(8, columns.principal)
-                          .bind_optional(9, columns.principal ? std::optional(now) : std::nullopt)
-                          .bind(10, now)
-                          .run();
+  Result<void> done =
+      bind_all(statement.bind(1, key.secret()), columns, expires_at, transaction.now)
+          .bind(10, unix_ms(transaction.now))
+          .run();
   if (!done) return done;
   if (transaction.connection.changes() == 0) {
     return make_error(Errc::key_exists, "there is a session under this key");
@@ -130,7 +137,7 @@ Result<void> drop(Transaction& transaction, std::int64_t id) {
 Result<internal::Ended<StoreKey>> try_to_end(Transaction& transaction,
                                              std::span<const StoreKey> chain, const Grace& grace) {
   internal::Ended<StoreKey> ended;
-  Result<std::optional<Held>> last = hold(transaction, chain.back());
+  Result<std::optional<Held>> last = hold(transaction, chain.back(), Reads::all_but_fields);
   if (!last.has_value()) return last.error();
   if (!*last) return ended;
   const Held& row = **last;
@@ -207,71 +214,55 @@ Result<void> create(Transaction& transaction, const StoreKey& key, const Fields&
 
 Result<Outcome> update(Transaction& transaction, const StoreKey& key, const Changes& changes,
                        const Lifetime& lifetime) {
-  Fields before;
-  std::int64_t id = 0;
-  WallTime expires_at;
-  {
-    const Row row(transaction.connection, key);
-    const Result<bool> lives = row.lives(transaction.now);
-    if (!lives.has_value()) return lives.error();
-    if (!*lives || row.state() != State::session) return gone();
-    id = row.id();
-    expires_at = row.expires_at();
-    if (!changes.empty()) {
-      Result<Fields> fields = row.fields();
-      if (!fields) return std::move(fields).error();
-      before = *std::move(fields);
-    }
-  }
-  const bool renews = is_renewal_due(lifetime, expires_at - transaction.now);
-  if (renews) expires_at = transaction.now + lifetime.ttl;
+  const Result<std::optional<Held>> held =
+      hold(transaction, key, changes.empty() ? Reads::all_but_fields : Reads::session);
+  if (!held.has_value()) return held.error();
+  if (!*held || (*held)->state != State::session) return gone();
+  const Held& row = **held;
+
+  const WallTime now = transaction.now;
+  const bool renews = is_renewal_due(lifetime, row.expires_at - now);
+  const WallTime expires_at = renews ? now + lifetime.ttl : row.expires_at;
   Connection& connection = transaction.connection;
   if (changes.empty()) {
     if (!renews) return Outcome{};
     const Result<void> done =
-        Statement(connection, Sql::renew).bind(1, id).bind(2, unix_ms(expires_at)).run();
+        Statement(connection, Sql::renew).bind(1, row.id).bind(2, unix_ms(expires_at)).run();
     if (!done) return done.error();
     return Outcome{};
   }
 
-  Result<Applied> applied = apply(before, changes, transaction.now);
+  Result<Applied> applied = apply(row.fields, changes, now);
   if (!applied) return std::move(applied).error();
   if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
   const sql::Columns columns = sql::columns_of(applied->fields);
-  const bool passes = passes_on(before, applied->fields);
-  Statement statement(connection, renews || passes ? Sql::change_all : Sql::change);
-  bind_fields(statement.bind(1, id), columns);
-  if (renews || passes) {
-    const std::optional<std::int64_t> listed_at =
-        columns.principal ? std::optional(unix_ms(transaction.now)) : std::nullopt;
-    statement.bind(7, unix_ms(expires_at))
-        .bind_optional(8, columns.principal)
-        .bind_optional(9, listed_at);
-  }
-  if (Result<void> done = statement.run(); !done) return std::move(done).error();
+  const bool changes_all = renews || passes_on(row.fields, applied->fields);
+  Statement statement(connection, changes_all ? Sql::change_all : Sql::change);
+  statement.bind(1, row.id);
+  Result<void> done = changes_all ? bind_all(statement, columns, expires_at, now).run()
+                                  : bind_fields(statement, columns).run();
+  if (!done) return std::move(done).error();
   return std::move(applied->outcome);
 }
 
 Result<Outcome> rekey(Transaction& transaction, const StoreKey& from, const StoreKey& to,
                       const Changes& changes, const Lifetime& lifetime, const Grace& grace) {
-  Result<std::optional<Held>> old = hold(transaction, from);
+  const Result<std::optional<Held>> old = hold(transaction, from, Reads::session);
   if (!old.has_value()) return old.error();
-  const Result<std::optional<Held>> present = hold(transaction, to);
+  // Whether this was made already, if there is anything under the new key.
+  const bool may_be_made = !*old || (*old)->successor == to;
+  const Result<std::optional<Held>> present =
+      hold(transaction, to, may_be_made ? Reads::session : Reads::all_but_fields);
   if (!present.has_value()) return present.error();
-  const bool was_made = *old ? (*old)->successor == to : present->has_value();
-  if (was_made) {
-    Result<Fields> held{Fields()};
-    if (*present && (*present)->state == State::session) held = read(transaction, to);
-    if (!held) return std::move(held).error();
-    return internal::repeated_rekey(changes, live_fields(*held, transaction.now));
+  if (may_be_made && (*old || *present)) {
+    const Fields held = *present ? (*present)->fields : Fields();
+    return internal::repeated_rekey(changes, live_fields(held, transaction.now));
   }
   if (!*old || (*old)->state != State::session) return gone();
   if (*present) return make_error(Errc::key_exists, "there is a session under the new key");
   const Held& row = **old;
 
-  const Result<Fields> before = read(transaction, from);
-  if (!before) return before.error();
-  Result<Applied> applied = apply(*before, changes, transaction.now);
+  Result<Applied> applied = apply(row.fields, changes, transaction.now);
   if (!applied) return std::move(applied).error();
   if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
 
@@ -279,7 +270,7 @@ Result<Outcome> rekey(Transaction& transaction, const StoreKey& from, const Stor
   Result<void> done = insert(transaction, to, sql::columns_of(applied->fields),
                              std::max(row.expires_at, now + lifetime.ttl));
   if (!done) return std::move(done).error();
-  const bool passes = passes_on(*before, applied->fields);
+  const bool passes = passes_on(row.fields, applied->fields);
   if (grace.duration <= milliseconds(0)) {
     done = drop(transaction, row.id);
   } else if (grace.readable && !passes) {

@@ -87,9 +87,10 @@ struct SqliteStore::Impl {
     if (fork_guard.in_child()) return forked_error();
     const Result<sqlite::ReaderPool::Lease> lease = readers.take(deadline());
     if (!lease) return lease.error();
-    (**lease).forget_failure();
-    Result<T> result = verb(**lease);
-    if (const std::optional<Error>& failure = (**lease).failure()) return *failure;
+    Connection& connection = **lease;
+    connection.forget_failure();
+    Result<T> result = verb(connection);
+    if (connection.failure()) return *connection.failure();
     return result;
   }
 

@@ -9,7 +9,7 @@ namespace websession::sqlite {
 enum class Sql : std::uint8_t {
   begin_write,
   commit,
-  find,          // ?1 key → a row as in rows.cpp
+  find,          // ?1 key → a row as in row_verbs.cpp
   insert,        // ?1 key, then as change_all, ?10 now; none is changed when the key is taken
   change,        // ?1 id, ?2… created_at, label, data, bytes, until
   change_all,    // the same, ?7 expires_at, ?8 principal, ?9 listed_at
