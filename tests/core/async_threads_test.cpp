@@ -15,6 +15,7 @@
 
 #include "loop_store.hpp"
 #include "memory_harness.hpp"
+#include "print_case.hpp"
 #include "random.hpp"
 #include "websession/async/encrypted_store.hpp"
 #include "websession/async/epoll_reactor.hpp"
@@ -66,9 +67,7 @@ TEST_P(AsyncStoreConformance, Conforms) {
   for (const Kind kind : {Kind::immediate, Kind::threads, Kind::encrypted}) {
     SCOPED_TRACE(static_cast<int>(kind));
     LoopHarness harness(kind, GetParam());
-    for (const std::string& failure : run_conformance_case(GetParam(), harness)) {
-      ADD_FAILURE() << failure;
-    }
+    expect_conformance(GetParam(), harness);
   }
 }
 

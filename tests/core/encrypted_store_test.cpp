@@ -24,9 +24,7 @@ class EncryptedMemoryStore : public ::testing::TestWithParam<ConformanceCase> {}
 TEST_P(EncryptedMemoryStore, Conforms) {
   MemoryHarness memory;
   EncryptedHarness harness(memory, GetParam());
-  for (const std::string& failure : run_conformance_case(GetParam(), harness)) {
-    ADD_FAILURE() << failure;
-  }
+  expect_conformance(GetParam(), harness);
 }
 
 INSTANTIATE_TEST_SUITE_P(Case, EncryptedMemoryStore, ::testing::ValuesIn(conformance_cases()),

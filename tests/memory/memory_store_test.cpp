@@ -24,9 +24,7 @@ class MemoryStoreConformance : public ::testing::TestWithParam<ConformanceCase> 
 
 TEST_P(MemoryStoreConformance, Conforms) {
   MemoryHarness harness;
-  for (const std::string& failure : run_conformance_case(GetParam(), harness)) {
-    ADD_FAILURE() << failure;
-  }
+  expect_conformance(GetParam(), harness);
 }
 
 INSTANTIATE_TEST_SUITE_P(Case, MemoryStoreConformance, ::testing::ValuesIn(conformance_cases()),

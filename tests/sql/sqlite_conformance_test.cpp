@@ -11,12 +11,6 @@
 namespace websession::testing {
 namespace {
 
-void expect_conformance(const ConformanceCase& tested, StoreHarness& harness) {
-  for (const std::string& failure : run_conformance_case(tested, harness)) {
-    ADD_FAILURE() << failure;
-  }
-}
-
 // The first of two stores is called from a loop.
 class OnALoop final : public StoreHarness {
  public:
