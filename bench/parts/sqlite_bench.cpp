@@ -1,11 +1,11 @@
 // The SQLite store: LOAD, SAVE (one attribute) and CYCLE = LOAD + SAVE on 100,000 sessions; and
 // what a million of them that have expired cost others while they are removed.
 #include <benchmark/benchmark.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <random>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "session_data.hpp"
+#include "temporary_folder.hpp"
 #include "websession/sqlite_store.hpp"
 #include "websession/testing/manual_clock.hpp"
 
@@ -29,27 +30,20 @@ constexpr int threads_that_fill = 32;  // they share transactions
 // A file of its own, which ends with it.
 class File {
  public:
-  File() : folder_(std::filesystem::temp_directory_path() / "websession-bench-XXXXXX") {
-    if (::mkdtemp(folder_.data()) == nullptr) std::abort();
-  }
-  ~File() { std::filesystem::remove_all(folder_); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-
   std::shared_ptr<SqliteStore> open(Synchronous synchronous,
                                     std::shared_ptr<const Clock> clock = {}) const {
     SqliteOptions options;
     options.synchronous = synchronous;
     options.operation_timeout = std::chrono::minutes(1);
     options.clock = std::move(clock);
-    return SqliteStore::open(folder_ + "/sessions.db", options).value();
+    return SqliteStore::open(folder_.path() + "/sessions.db", options).value();
   }
   [[nodiscard]] std::uintmax_t bytes() const {
-    return std::filesystem::file_size(folder_ + "/sessions.db");
+    return std::filesystem::file_size(folder_.path() + "/sessions.db");
   }
 
  private:
-  std::string folder_;
+  testing::TemporaryFolder folder_{"bench"};
 };
 
 void fill(SqliteStore& store, std::size_t sessions, Lifetime lifetime) {

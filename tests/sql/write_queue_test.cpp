@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "connection.hpp"
-#include "schema.hpp"
 #include "sqlite_fixture.hpp"
 
 namespace websession::sqlite {
@@ -38,6 +37,32 @@ class WriteQueueTest : public ::testing::Test {
   bool is_there(const std::string& key) {
     return file.open(SqliteFile::options())->load(StoreKey(key)).value().has_value();
   }
+
+  // Somebody whose work goes on until he is told to end it.
+  class Slow {
+   public:
+    explicit Slow(WriteQueue& queue) : thread_([this, &queue] { work(queue); }) {
+      while (!begun_) std::this_thread::yield();
+    }
+    void end() {
+      may_end_ = true;
+      thread_.join();
+    }
+
+   private:
+    void work(WriteQueue& queue) {
+      EXPECT_TRUE(queue.run(
+          [this](Transaction&) {
+            begun_ = true;
+            while (!may_end_) std::this_thread::yield();
+          },
+          in(minutes(1))));
+    }
+
+    std::atomic<bool> begun_ = false;
+    std::atomic<bool> may_end_ = false;
+    std::thread thread_;
+  };
 
   SqliteFile file;
   WriteQueue queue{connect(), 100, system_clock()};
@@ -85,24 +110,13 @@ TEST_F(WriteQueueTest, OneThatFailsSpoilsItForNobodyElse) {
 
 // Whoever leaves has done nothing, and those behind get their turn.
 TEST_F(WriteQueueTest, WhoWaitsTooLongHasNotWritten) {
-  std::atomic<bool> begun = false;
-  std::atomic<bool> may_end = false;
-  std::thread slow([&] {
-    EXPECT_TRUE(queue.run(
-        [&](Transaction&) {
-          begun = true;
-          while (!may_end) std::this_thread::yield();
-        },
-        in(minutes(1))));
-  });
-  while (!begun) std::this_thread::yield();
+  Slow slow(queue);
   std::thread patient([&] { EXPECT_TRUE(queue.run(creates("patient"), in(minutes(1)))); });
   const auto late = queue.run(creates("late"), in(milliseconds(20)));
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, Errc::timeout);
   EXPECT_FALSE(late.error().maybe_applied);
-  may_end = true;
-  slow.join();
+  slow.end();
   patient.join();
   EXPECT_TRUE(is_there("patient"));
   EXPECT_FALSE(is_there("late"));
@@ -110,17 +124,7 @@ TEST_F(WriteQueueTest, WhoWaitsTooLongHasNotWritten) {
 
 TEST_F(WriteQueueTest, SoManyWaitAndNoMore) {
   WriteQueue narrow(connect(), 1, system_clock());
-  std::atomic<bool> begun = false;
-  std::atomic<bool> may_end = false;
-  std::thread slow([&] {
-    EXPECT_TRUE(narrow.run(
-        [&](Transaction&) {
-          begun = true;
-          while (!may_end) std::this_thread::yield();
-        },
-        in(minutes(1))));
-  });
-  while (!begun) std::this_thread::yield();
+  Slow slow(narrow);
   std::atomic<int> refused = 0;
   std::vector<std::thread> others;
   for (int i = 0; i < 4; ++i) {
@@ -132,8 +136,7 @@ TEST_F(WriteQueueTest, SoManyWaitAndNoMore) {
     });
   }
   while (refused < 3) std::this_thread::yield();
-  may_end = true;
-  slow.join();
+  slow.end();
   for (std::thread& thread : others) thread.join();
   EXPECT_EQ(refused, 3);
 }
