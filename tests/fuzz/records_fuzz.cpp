@@ -257,8 +257,12 @@ void check_change(const Reply& reply, std::size_t increments) {
   const Result<redis::Changed> changed = redis::decode_change(reply, changes);
   if (!changed) return require_printable(changed.error());
   const auto elements = reply.elements();
-  if (changed->former) {
-    require(elements.size() == 2 && elements[1].text == *changed->former, "it asks for an index");
+  if (changed->former || changed->life) {
+    require(!redis::has_written(changed), "what asks has written nothing");
+    require(elements.size() == 2, "it asks for one thing");
+    require(!changed->former || elements[1].text == *changed->former, "it asks for an index");
+    require(!changed->life || parse_integer(elements[1].text) == changed->life->count(),
+            "it asks for a longer entry");
     return;
   }
   const Outcome* outcome = &changed->outcome;
@@ -268,9 +272,10 @@ void check_change(const Reply& reply, std::size_t increments) {
             "the short script says 1 or 0");
     return;
   }
-  const std::string_view said = outcome->status == Status::applied ? "applied"
-                                : outcome->status == Status::gone  ? "gone"
-                                                                   : "conflict";
+  const std::string_view said = changed->was_nobodys                 ? "nobodys"
+                                : outcome->status == Status::applied ? "applied"
+                                : outcome->status == Status::gone    ? "gone"
+                                                                     : "conflict";
   require(elements[0].text == said, "an outcome is what the server said");
   if (outcome->status != Status::applied) return;
   require(outcome->counters.size() == increments, "each increment has its counter");
@@ -288,10 +293,50 @@ void check_single(const Reply& reply) {
   if (!created) require_printable(created.error());
   const auto erased = redis::decode_erase(reply);
   if (!erased) return require_printable(erased.error());
-  require(erased->any == (reply.type() == Type::integer && reply.integer() > 0),
+  const auto elements = reply.elements();
+  const bool has_ended = elements.size() == 2 && elements[0].text == "ended";
+  require(erased->any == (has_ended || reply.integer() > 0),
           "a session is erased when the server says so");
+  require(
+      erased->former == (has_ended ? std::optional(std::string(elements[1].text)) : std::nullopt),
+      "a list that begins with \"ended\" says whose it was");
   const bool asks = erased->successor || !erased->principals.empty();
-  require(asks == (reply.type() == Type::array), "a list asks for more keys");
+  require(asks == (reply.type() == Type::array && !has_ended), "any other list asks for more keys");
+}
+
+// Where the index is apart from the sessions.
+void check_index(const Reply& reply) {
+  const bool is_array = reply.type() == Type::array;
+  const auto entries = redis::decode_entries(Layout{"sid_"}, reply);
+  if (entries) {
+    require(is_array && entries->keys.size() == entries->ranks, "each element is an entry");
+    for (std::size_t i = 0; i < entries->ranks; ++i) {
+      require("sid_" + std::string(entries->keys[i].secret()) == reply.elements()[i].text,
+              "an entry is the key of a session");
+    }
+  } else {
+    require_printable(entries.error());
+  }
+  const std::vector<StoreKey> keys(2, StoreKey("a"));
+  const auto looked = redis::decode_look(reply, keys);
+  if (looked) {
+    require(is_array && looked->size() == keys.size(), "each key is answered");
+  } else {
+    require_printable(looked.error());
+  }
+  const auto announced = redis::decode_announce(reply);
+  if (announced) {
+    require(parse_integer(reply.text()) == *announced, "a moment is what the server said");
+  } else {
+    require_printable(announced.error());
+  }
+  const auto bar = redis::decode_bar(reply);
+  const auto removal = redis::decode_removal(reply);
+  const bool is_integer = reply.type() == Type::integer;
+  require(bar.has_value() == is_integer && removal.has_value() == is_integer,
+          "a number answers these");
+  if (!bar) require_printable(bar.error());
+  if (!removal) require_printable(removal.error());
 }
 
 }  // namespace
@@ -308,6 +353,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   for (std::size_t i = 0; i < whole.replies.size(); ++i) {
     check_limit(whole.replies[i], limit);
     check_single(whole.replies[i]);
+    check_index(whole.replies[i]);
     if (i > 0) check_load(whole.replies[i - 1], whole.replies[i], adopt);
   }
   return 0;

@@ -24,7 +24,8 @@ bool is_printable(std::string_view text) {
 
 bool same(const RedisUrl& a, const RedisUrl& b) {
   return a.places == b.places && a.primary == b.primary && a.user == b.user &&
-         a.password == b.password && a.database == b.database && a.tls == b.tls;
+         a.password == b.password && a.database == b.database && a.tls == b.tls &&
+         a.of_cluster == b.of_cluster;
 }
 
 std::string encoded(std::string_view text) {
@@ -40,8 +41,8 @@ std::string encoded(std::string_view text) {
 // A URL of these parts in which nothing is left to interpretation.
 std::string written(const RedisUrl& url) {
   const Place& first = url.places.front();
-  std::string text = first.host.empty() ? "unix://" : url.tls ? "rediss" : "redis";
-  if (!first.host.empty()) text += url.by_sentinel() ? "-sentinel://" : "://";
+  std::string text = first.host.empty() ? "unix" : url.tls ? "rediss" : "redis";
+  text += url.by_sentinel() ? "-sentinel://" : url.of_cluster ? "-cluster://" : "://";
   if (url.password) text += encoded(url.user) + ":" + encoded(*url.password) + "@";
   if (first.host.empty()) {
     return text + encoded(first.socket_path) + "?db=" + std::to_string(url.database);
@@ -67,12 +68,15 @@ void check_place(const Place& place) {
 
 void check_parts(const RedisUrl& url) {
   require(!url.places.empty(), "there is a place");
-  require(url.places.size() == 1 || url.by_sentinel(), "only Sentinels are several");
+  require(url.places.size() == 1 || url.by_sentinel() || url.of_cluster,
+          "only Sentinels and the nodes of a Cluster are several");
+  require(!(url.by_sentinel() && url.of_cluster), "a Cluster has no Sentinels");
+  require(!url.of_cluster || url.database == 0, "a Cluster has no databases");
   for (const Place& place : url.places) {
     check_place(place);
     const bool is_socket = !place.socket_path.empty();
-    require(!is_socket || !(url.tls || url.by_sentinel()),
-            "a socket has neither TLS nor Sentinels");
+    require(!is_socket || !(url.tls || url.by_sentinel() || url.of_cluster),
+            "a socket has neither TLS, Sentinels nor a Cluster");
   }
   require(url.database >= 0 && url.database <= 1'000'000, "a database is in range");
   require(url.user.empty() || url.password, "a user has a password");
@@ -84,7 +88,7 @@ void check_parts(const RedisUrl& url) {
 // What follows the credentials must be the host, a port and a database, in that order, with nothing
 // between them that is passed over.
 void check_nothing_is_lost(std::string_view text, const RedisUrl& url) {
-  if (url.places.front().host.empty() || url.by_sentinel()) return;
+  if (url.places.front().host.empty() || url.places.size() > 1 || url.by_sentinel()) return;
   text.remove_prefix(text.find("://") + 3);
   if (url.password) text.remove_prefix(text.substr(0, text.find('/')).rfind('@') + 1);
   const std::size_t slash = text.find('/');
