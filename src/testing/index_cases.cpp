@@ -239,7 +239,7 @@ void a_frozen_one_can_end_alone(Trial& t) {
 }
 
 // What sign_out_everywhere rests on: at no moment is a session that moves from key to key missing.
-void a_session_that_moves_is_never_missing(Trial& t) {
+void a_moving_session_is_never_missing(Trial& t) {
   const std::string ada = fresh_principal();
   StoreKey key = signed_in(t, ada);
   std::atomic<bool> moving = true;
@@ -317,8 +317,8 @@ std::vector<ConformanceCase> principal_index_cases() {
       {"a_frozen_one_whose_session_has_ended_can_be_forgotten", "index",
        a_frozen_one_whose_session_has_ended_can_be_forgotten},
       {"a_frozen_one_can_end_alone", "index", a_frozen_one_can_end_alone},
-      {"a_session_that_moves_is_never_missing", "index", a_session_that_moves_is_never_missing},
-      {"what_can_be_loaded_is_listed", "index", what_can_be_loaded_is_listed},
+      {"race_a_moving_session_is_never_missing", "index", a_moving_session_is_never_missing},
+      {"race_what_can_be_loaded_is_listed", "index", what_can_be_loaded_is_listed},
   };
 }
 
