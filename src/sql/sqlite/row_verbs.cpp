@@ -6,35 +6,21 @@
 #include <string>
 #include <utility>
 
-#include "changed_fields.hpp"
 #include "columns.hpp"
-#include "repeated_rekey.hpp"
+#include "rows.hpp"
 #include "unix_time.hpp"
 
 namespace websession::sqlite {
 namespace {
 
 using internal::unix_ms;
+using sql::State;
 using std::chrono::milliseconds;
 
-// What a row is. All but a session are marks, under which nothing can be written.
-enum class State {
-  session,
-  frozen,  // replaced: its fields are the old state
-  over,    // replaced or ended
-  passed,  // the same, and its successor is another principal's
-};
-
-State state_of(std::optional<std::string_view> mark) {
-  if (!mark) return State::session;
-  if (*mark == "frozen") return State::frozen;
-  return *mark == "passed" ? State::passed : State::over;
-}
-
 // A row that is found by its key. Its columns can be read while it lives.
-class Row {
+class FoundRow {
  public:
-  Row(Connection& connection, const StoreKey& key)
+  FoundRow(Connection& connection, const StoreKey& key)
       : statement_(connection, Sql::find), found_(statement_.bind(1, key.secret()).step()) {}
 
   // Whether it is there. What has expired is not.
@@ -46,10 +32,10 @@ class Row {
   [[nodiscard]] WallTime expires_at() const {
     return internal::from_unix_ms(statement_.integer(1));
   }
-  [[nodiscard]] State state() const { return state_of(statement_.optional_text(2)); }
-  [[nodiscard]] std::optional<StoreKey> successor() const {
-    const auto key = statement_.optional_text(3);
-    return key ? std::optional(StoreKey(std::string(*key))) : std::nullopt;
+  [[nodiscard]] sql::Row row() const {
+    const auto successor = statement_.optional_text(3);
+    return {sql::state_of(statement_.optional_text(2)), expires_at(),
+            successor ? std::optional(StoreKey(std::string(*successor))) : std::nullopt};
   }
   [[nodiscard]] Result<Fields> fields() const {
     return sql::fields_of({statement_.integer(4), statement_.optional_text(5),
@@ -62,28 +48,34 @@ class Row {
   Result<bool> found_;
 };
 
-// A row that was read, so that the statement can be used again.
+// Which fields of a row are read with it.
+enum class Reads { nothing, session, all };
+
+// A row, and its number. None: nothing is there.
 struct Held {
-  std::int64_t id;
-  WallTime expires_at;
-  State state;
-  std::optional<StoreKey> successor;
-  Fields fields{};
+  std::int64_t id = 0;
+  std::optional<sql::Row> row{};
 };
-enum class Reads { all_but_fields, session };
-// None: nothing is there. `reads`: the fields of a session, too.
-Result<std::optional<Held>> hold(Transaction& transaction, const StoreKey& key, Reads reads) {
-  const Row row(transaction.connection, key);
-  const Result<bool> lives = row.lives(transaction.now);
+// `now()`: read after the row, so that whoever has found it expired meanwhile is right.
+template <class Now>
+Result<Held> hold(Connection& connection, const StoreKey& key, Reads reads, const Now& now) {
+  const FoundRow found(connection, key);
+  const Result<bool> lives = found.lives(now());
   if (!lives.has_value()) return lives.error();
-  if (!*lives) return std::optional<Held>();
-  Held held{row.id(), row.expires_at(), row.state(), row.successor()};
-  if (reads == Reads::session && held.state == State::session) {
-    Result<Fields> fields = row.fields();
+  if (!*lives) return Held{};
+  Held held{found.id(), found.row()};
+  sql::Row& row = *held.row;
+  const bool has_fields =
+      row.state == State::session || (row.state == State::frozen && reads == Reads::all);
+  if (has_fields && reads != Reads::nothing) {
+    Result<Fields> fields = found.fields();
     if (!fields) return std::move(fields).error();
-    held.fields = *std::move(fields);
+    row.fields = *std::move(fields);
   }
-  return std::optional(std::move(held));
+  return held;
+}
+Result<Held> hold(Transaction& transaction, const StoreKey& key, Reads reads) {
+  return hold(transaction.connection, key, reads, [&] { return transaction.now; });
 }
 
 // What a change and an insert have in common.
@@ -118,13 +110,11 @@ Result<void> insert(Transaction& transaction, const StoreKey& key, const sql::Co
   return {};
 }
 
-Outcome gone() { return Outcome{Outcome::Status::gone, {}}; }
-
 // Leaves a mark without anything to read.
-Result<void> end(Transaction& transaction, std::int64_t id, WallTime until, std::string_view mark,
+Result<void> end(Transaction& transaction, std::int64_t id, WallTime until, State state,
                  const std::optional<StoreKey>& successor) {
   Statement statement(transaction.connection, Sql::end);
-  statement.bind(1, id).bind(2, unix_ms(until)).bind(3, mark);
+  statement.bind(1, id).bind(2, unix_ms(until)).bind(3, sql::mark_of(state));
   return statement.bind_optional(4, successor ? std::optional(successor->secret()) : std::nullopt)
       .run();
 }
@@ -137,19 +127,19 @@ Result<void> drop(Transaction& transaction, std::int64_t id) {
 Result<internal::Ended<StoreKey>> try_to_end(Transaction& transaction,
                                              std::span<const StoreKey> chain, const Grace& grace) {
   internal::Ended<StoreKey> ended;
-  Result<std::optional<Held>> last = hold(transaction, chain.back(), Reads::all_but_fields);
-  if (!last.has_value()) return last.error();
-  if (!*last) return ended;
-  const Held& row = **last;
+  const Result<Held> last = hold(transaction, chain.back(), Reads::nothing);
+  if (!last) return last.error();
+  if (!last->row) return ended;
+  const sql::Row& row = *last->row;
   ended.any = row.state == State::session;
   if (!ended.any) {
     if (row.state != State::passed) ended.successor = row.successor;
     return ended;
   }
   const bool leaves_mark = grace.duration > milliseconds(0);
-  Result<void> done =
-      leaves_mark ? end(transaction, row.id, transaction.now + grace.duration, "over", std::nullopt)
-                  : drop(transaction, row.id);
+  Result<void> done = leaves_mark ? end(transaction, last->id, transaction.now + grace.duration,
+                                        State::over, std::nullopt)
+                                  : drop(transaction, last->id);
   for (const StoreKey& frozen : chain.first(chain.size() - 1)) {
     if (done) done = strip(transaction, frozen);
   }
@@ -160,36 +150,18 @@ Result<internal::Ended<StoreKey>> try_to_end(Transaction& transaction,
 }  // namespace
 
 Result<std::optional<Found>> find(Connection& connection, const StoreKey& key, const Clock& clock) {
-  const Row row(connection, key);
-  // After the row: whoever has found it expired meanwhile is right.
-  const WallTime now = clock.wall();
-  const Result<bool> lives = row.lives(now);
-  if (!lives.has_value()) return lives.error();
-  if (!*lives) return std::optional<Found>();
-  Found found;
-  const State state = row.state();
-  found.record.remaining = row.expires_at() - now;
-  found.record.frozen = state != State::session;
-  if (state == State::frozen) found.successor = row.successor();
-  if (state == State::session || state == State::frozen) {
-    Result<Fields> fields = row.fields();
-    if (!fields) return std::move(fields).error();
-    found.record.fields = live_fields(*fields, now);
-  }
-  return std::optional(std::move(found));
+  WallTime now;
+  const Result<Held> held = hold(connection, key, Reads::all, [&] { return now = clock.wall(); });
+  if (!held) return held.error();
+  if (!held->row) return std::optional<Found>();
+  return std::optional(Found{sql::record_of(*held->row, now), sql::link_of(held->row).successor});
 }
 
 Result<internal::Link<StoreKey>> look(Connection& connection, const StoreKey& key,
                                       const Clock& clock) {
-  const Row row(connection, key);
-  const Result<bool> lives = row.lives(clock.wall());
-  if (!lives.has_value()) return lives.error();
-  internal::Link<StoreKey> link;
-  if (!*lives) return link;
-  const State state = row.state();
-  link.exists = state == State::session || state == State::frozen;
-  if (state == State::frozen) link.successor = row.successor();
-  return link;
+  const Result<Held> held = hold(connection, key, Reads::nothing, [&] { return clock.wall(); });
+  if (!held) return held.error();
+  return sql::link_of(held->row);
 }
 
 Result<std::vector<StoreKey>> list(Connection& connection, std::string_view principal,
@@ -214,76 +186,62 @@ Result<void> create(Transaction& transaction, const StoreKey& key, const Fields&
 
 Result<Outcome> update(Transaction& transaction, const StoreKey& key, const Changes& changes,
                        const Lifetime& lifetime) {
-  const Result<std::optional<Held>> held =
-      hold(transaction, key, changes.empty() ? Reads::all_but_fields : Reads::session);
-  if (!held.has_value()) return held.error();
-  if (!*held || (*held)->state != State::session) return gone();
-  const Held& row = **held;
-
   const WallTime now = transaction.now;
-  const bool renews = is_renewal_due(lifetime, row.expires_at - now);
-  const WallTime expires_at = renews ? now + lifetime.ttl : row.expires_at;
-  Connection& connection = transaction.connection;
-  if (changes.empty()) {
-    if (!renews) return Outcome{};
-    const Result<void> done =
-        Statement(connection, Sql::renew).bind(1, row.id).bind(2, unix_ms(expires_at)).run();
-    if (!done) return done.error();
-    return Outcome{};
-  }
+  const Result<Held> held =
+      hold(transaction, key, changes.empty() ? Reads::nothing : Reads::session);
+  if (!held) return held.error();
+  Result<sql::Change> change = sql::change_of(held->row, changes, lifetime, now);
+  if (!change) return std::move(change).error();
 
-  Result<Applied> applied = apply(row.fields, changes, now);
-  if (!applied) return std::move(applied).error();
-  if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
-  const sql::Columns columns = sql::columns_of(applied->fields);
-  const bool changes_all = renews || passes_on(row.fields, applied->fields);
-  Statement statement(connection, changes_all ? Sql::change_all : Sql::change);
-  statement.bind(1, row.id);
-  Result<void> done = changes_all ? bind_all(statement, columns, expires_at, now).run()
-                                  : bind_fields(statement, columns).run();
+  Connection& connection = transaction.connection;
+  Result<void> done;
+  if (!change->columns) {
+    if (change->renews) {
+      done = Statement(connection, Sql::renew)
+                 .bind(1, held->id)
+                 .bind(2, unix_ms(now + lifetime.ttl))
+                 .run();
+    }
+  } else if (change->renews || change->passes) {
+    const WallTime expires_at = change->renews ? now + lifetime.ttl : held->row->expires_at;
+    Statement statement(connection, Sql::change_all);
+    done = bind_all(statement.bind(1, held->id), *change->columns, expires_at, now).run();
+  } else {
+    Statement statement(connection, Sql::change);
+    done = bind_fields(statement.bind(1, held->id), *change->columns).run();
+  }
   if (!done) return std::move(done).error();
-  return std::move(applied->outcome);
+  return std::move(change->outcome);
 }
 
 Result<Outcome> rekey(Transaction& transaction, const StoreKey& from, const StoreKey& to,
                       const Changes& changes, const Lifetime& lifetime, const Grace& grace) {
-  const Result<std::optional<Held>> old = hold(transaction, from, Reads::session);
-  if (!old.has_value()) return old.error();
-  // Whether this was made already, if there is anything under the new key.
-  const bool may_be_made = !*old || (*old)->successor == to;
-  const Result<std::optional<Held>> present =
-      hold(transaction, to, may_be_made ? Reads::session : Reads::all_but_fields);
-  if (!present.has_value()) return present.error();
-  if (may_be_made && (*old || *present)) {
-    const Fields held = *present ? (*present)->fields : Fields();
-    return internal::repeated_rekey(changes, live_fields(held, transaction.now));
-  }
-  if (!*old || (*old)->state != State::session) return gone();
-  if (*present) return make_error(Errc::key_exists, "there is a session under the new key");
-  const Held& row = **old;
-
-  Result<Applied> applied = apply(row.fields, changes, transaction.now);
-  if (!applied) return std::move(applied).error();
-  if (applied->outcome.status != Outcome::Status::applied) return std::move(applied->outcome);
-
   const WallTime now = transaction.now;
-  Result<void> done = insert(transaction, to, sql::columns_of(applied->fields),
-                             std::max(row.expires_at, now + lifetime.ttl));
+  const Result<Held> old = hold(transaction, from, Reads::session);
+  if (!old) return old.error();
+  const bool may_be_made = sql::may_be_made(old->row, to);
+  const Result<Held> present = hold(transaction, to, may_be_made ? Reads::session : Reads::nothing);
+  if (!present) return present.error();
+  Result<sql::Move> move = sql::move_of(old->row, present->row, to, changes, grace, now);
+  if (!move) return std::move(move).error();
+  if (!move->columns) return std::move(move->outcome);
+
+  const WallTime had = old->row->expires_at;
+  Result<void> done = insert(transaction, to, *move->columns, std::max(had, now + lifetime.ttl));
   if (!done) return std::move(done).error();
-  const bool passes = passes_on(row.fields, applied->fields);
   if (grace.duration <= milliseconds(0)) {
-    done = drop(transaction, row.id);
-  } else if (grace.readable && !passes) {
+    done = drop(transaction, old->id);
+  } else if (move->left == State::frozen) {
     done = Statement(transaction.connection, Sql::freeze)
-               .bind(1, row.id)
-               .bind(2, unix_ms(std::min(row.expires_at, now + grace.duration)))
+               .bind(1, old->id)
+               .bind(2, unix_ms(std::min(had, now + grace.duration)))
                .bind(3, to.secret())
                .run();
   } else {
-    done = end(transaction, row.id, now + grace.duration, passes ? "passed" : "over", to);
+    done = end(transaction, old->id, now + grace.duration, move->left, to);
   }
   if (!done) return std::move(done).error();
-  return std::move(applied->outcome);
+  return std::move(move->outcome);
 }
 
 Result<bool> erase(Transaction& transaction, const StoreKey& key, const Grace& grace) {
