@@ -5,8 +5,8 @@ PATH=$PATH:/usr/sbin
 
 # Debian 12 and 13, Ubuntu 24.04
 build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libssl-dev nlohmann-json3-dev
-  libcpp-httplib-dev libcurl4-openssl-dev libhttp-parser-dev libsqlite3-dev)
-server_packages=(redis-server nginx openssl curl)
+  libcpp-httplib-dev libcurl4-openssl-dev libhttp-parser-dev libsqlite3-dev libpq-dev)
+server_packages=(redis-server postgresql nginx openssl curl)
 test_packages=(libgtest-dev ccache mold libboost1.81-dev libasio-dev libuv1-dev libpoco-dev)
 browser_packages=(chromium)
 lint_packages=(clang-16 clang-format clang-tidy-16)

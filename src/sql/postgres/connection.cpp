@@ -1,0 +1,151 @@
+#include "connection.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+
+#include "invalid.hpp"
+
+namespace websession::postgres {
+
+Result<ConnectionInfo> parse_connection_info(const std::string& text) {
+  using internal::invalid;
+  if (text.find('\0') != std::string::npos) {
+    return invalid("PostgresStore: the connection string contains a NUL");
+  }
+  char* said = nullptr;
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(
+      PQconninfoParse(text.c_str(), &said), PQconninfoFree);
+  const std::unique_ptr<char, void (*)(void*)> words(said, PQfreemem);
+  if (options == nullptr) {
+    // What libpq says may repeat a password.
+    return invalid(
+        "PostgresStore: not a connection string of libpq, as in "
+        "postgresql://user@host/database or \"host=/run/postgresql dbname=app\"");
+  }
+  ConnectionInfo info;
+  const auto has = [&info](std::string_view keyword) {
+    return std::any_of(info.begin(), info.end(),
+                       [keyword](const auto& entry) { return entry.first == keyword; });
+  };
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    if (option->val != nullptr) info.emplace_back(option->keyword, option->val);
+  }
+  if (!has("fallback_application_name"))
+    info.emplace_back("fallback_application_name", "websession");
+  // It would ask a Kerberos server first, and wait for that.
+  if (!has("gssencmode")) info.emplace_back("gssencmode", "disable");
+  // Names and values are bytes that were looked at.
+  std::erase_if(info, [](const auto& entry) { return entry.first == "client_encoding"; });
+  info.emplace_back("client_encoding", "UTF8");
+  return info;
+}
+
+Connection::Connection(const ConnectionInfo& info, Prepares prepares) : prepares_(prepares) {
+  std::vector<const char*> keywords;
+  std::vector<const char*> values;
+  for (const auto& [keyword, value] : info) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  connection_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
+}
+
+std::optional<Result<void>> Connection::go_on_connecting() {
+  if (connection_ == nullptr) {
+    return Result<void>(make_error(Errc::unavailable, "PostgreSQL: no memory for a connection"));
+  }
+  if (PQstatus(connection_.get()) == CONNECTION_BAD) {
+    return Result<void>(connection_error(connection_.get(), "cannot connect"));
+  }
+  switch (PQconnectPoll(connection_.get())) {
+    case PGRES_POLLING_READING:
+      wants_ = Reactor::readable;
+      return std::nullopt;
+    case PGRES_POLLING_WRITING:
+      wants_ = Reactor::writable;
+      return std::nullopt;
+    case PGRES_POLLING_OK:
+      wants_ = Reactor::none;
+      if (PQsetnonblocking(connection_.get(), 1) == 0) return Result<void>();
+      [[fallthrough]];
+    default:
+      return Result<void>(connection_error(connection_.get(), "cannot connect"));
+  }
+}
+
+void Connection::ask(const Query& query) {
+  query_ = &query;
+  rows_.reset();
+  const bool has_name = query.sql.name != nullptr;
+  is_preparing_ = prepares_ == Prepares::yes && has_name && !prepared_.contains(query.sql.name);
+  has_failed_ = !send();
+}
+
+bool Connection::send() {
+  PGconn* const connection = connection_.get();
+  const Sql& sql = query_->sql;
+  if (is_preparing_) return PQsendPrepare(connection, sql.name, sql.text, 0, nullptr) != 0;
+  if (sql.name == nullptr) return PQsendQuery(connection, sql.text) != 0;
+  std::vector<const char*> values;
+  values.reserve(query_->parameters.size());
+  for (const Parameter& parameter : query_->parameters) {
+    values.push_back(parameter ? parameter->c_str() : nullptr);
+  }
+  const int count = static_cast<int>(values.size());
+  if (prepares_ == Prepares::no) {
+    return PQsendQueryParams(connection, sql.text, count, nullptr, values.data(), nullptr, nullptr,
+                             0) != 0;
+  }
+  return PQsendQueryPrepared(connection, sql.name, count, values.data(), nullptr, nullptr, 0) != 0;
+}
+
+std::optional<Result<Rows>> Connection::go_on() {
+  PGconn* const connection = connection_.get();
+  while (!has_failed_) {
+    const int unsent = PQflush(connection);
+    // What the server said before it hung up comes first.
+    has_failed_ = PQconsumeInput(connection) == 0 || unsent < 0;
+    if (PQisBusy(connection) != 0) {
+      if (has_failed_) break;
+      // While something is to be sent the server may wait for us to read.
+      wants_ = Reactor::readable | (unsent == 1 ? Reactor::writable : 0U);
+      return std::nullopt;
+    }
+    if (PGresult* const result = PQgetResult(connection); result != nullptr) {
+      const bool was_refused = rows_ && !rows_->refusal().empty();
+      Rows rows(result);
+      if (!was_refused) rows_ = std::move(rows);
+      continue;
+    }
+    if (PQstatus(connection) == CONNECTION_BAD || !rows_) break;
+    if (!is_preparing_ || !rows_->refusal().empty()) {
+      wants_ = Reactor::none;
+      query_ = nullptr;
+      return Result<Rows>(*std::exchange(rows_, std::nullopt));
+    }
+    is_preparing_ = false;
+    prepared_.insert(query_->sql.name);
+    rows_.reset();
+    has_failed_ = !send();
+  }
+  has_failed_ = true;
+  return Result<Rows>(lost());
+}
+
+Error Connection::lost() const {
+  Error error = rows_ && !rows_->refusal().empty()
+                    ? rows_->error()
+                    : connection_error(connection_.get(), "the connection was lost");
+  error.maybe_applied = query_->writes && !is_preparing_;
+  return error;
+}
+
+bool Connection::has_gone() noexcept {
+  pollfd descriptor{socket(), POLLIN, 0};
+  return ::poll(&descriptor, 1, 0) != 0;
+}
+
+}  // namespace websession::postgres
