@@ -89,7 +89,7 @@ class Dialer {
   std::mutex mutex_;
   std::condition_variable idle_;
   bool dialing_ = false;
-  Breaker breaker_;
+  internal::Breaker breaker_;
   std::optional<Error> last_error_{};
   std::atomic<SteadyTime> retry_at_{SteadyTime()};  // the breaker's, without the mutex
 };

@@ -1,5 +1,5 @@
 // The conformance suite on PostgreSQL: two stores on the same tables, as two processes have them,
-// and encrypted.
+// of which the first one may be on an event loop; and encrypted.
 #include <gtest/gtest.h>
 
 #include "encrypted_harness.hpp"
@@ -14,6 +14,10 @@ class PostgresStoreConformance : public PostgresTest,
 
 TEST_P(PostgresStoreConformance, Blocking) {
   PostgresHarness harness(*schema);
+  expect_conformance(GetParam(), harness);
+}
+TEST_P(PostgresStoreConformance, OnALoop) {
+  PostgresHarness harness(*schema, PostgresHarness::First::on_a_loop);
   expect_conformance(GetParam(), harness);
 }
 TEST_P(PostgresStoreConformance, Encrypted) {

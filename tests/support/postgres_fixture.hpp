@@ -9,7 +9,10 @@
 #include <string_view>
 #include <thread>
 
+#include "loop_store.hpp"
 #include "postgres_server.hpp"
+#include "websession/async/epoll_reactor.hpp"
+#include "websession/async/postgres_store.hpp"
 #include "websession/postgres_store.hpp"
 #include "websession/session_id.hpp"
 #include "websession/testing/manual_clock.hpp"
@@ -71,12 +74,27 @@ class PostgresTest : public ::testing::Test {
   static constexpr Lifetime minute{std::chrono::milliseconds(60'000)};
 };
 
+// A store on a loop of its own, as it is called from other threads.
+inline std::shared_ptr<SessionStore> postgres_on_a_loop(const std::string& conninfo,
+                                                        const PostgresOptions& options) {
+  auto thread = std::make_unique<IoThread>(IoThread::start().value());
+  const AsyncSessionStore::Reactors loops{thread->reactor()};
+  return std::make_shared<LoopStore>(
+      std::move(thread), AsyncPostgresStore::connect_later(conninfo, loops, options).value());
+}
+
 // Two stores on the same tables, as two processes have them.
 class PostgresHarness final : public StoreHarness {
  public:
-  explicit PostgresHarness(const PostgresSchema& schema)
-      : store_(schema.open(patient_postgres(clock_))),
-        another_(schema.open(patient_postgres(clock_))) {}
+  enum class First { blocking, on_a_loop };
+  explicit PostgresHarness(const PostgresSchema& schema, First first = First::blocking)
+      : another_(schema.open(patient_postgres(clock_))) {
+    if (first == First::blocking) {
+      store_ = schema.open(patient_postgres(clock_));
+    } else {
+      store_ = postgres_on_a_loop(schema.conninfo(), patient_postgres(clock_));
+    }
+  }
   SessionStore& store() override { return *store_; }
   SessionStore& another_store() override { return *another_; }
   ManualClock& clock() override { return *clock_; }
@@ -87,7 +105,7 @@ class PostgresHarness final : public StoreHarness {
 
  private:
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
-  std::shared_ptr<PostgresStore> store_;
+  std::shared_ptr<SessionStore> store_{};
   std::shared_ptr<PostgresStore> another_;
 };
 

@@ -155,7 +155,7 @@ class EventLine final : public std::enable_shared_from_this<EventLine>,
   ConnectionPtr connection_{};
   // Requests on these are answered, and no others are sent on them.
   std::vector<ConnectionPtr> retired_{};
-  Breaker breaker_;
+  internal::Breaker breaker_;
   std::optional<Error> last_error_{};
   Silence silence_{};
 

@@ -60,6 +60,7 @@ std::optional<Result<void>> Connection::go_on_connecting() {
   if (PQstatus(connection_.get()) == CONNECTION_BAD) {
     return Result<void>(connection_error(connection_.get(), "cannot connect"));
   }
+  if (!std::exchange(is_begun_, true)) return std::nullopt;
   switch (PQconnectPoll(connection_.get())) {
     case PGRES_POLLING_READING:
       wants_ = Reactor::readable;
@@ -139,7 +140,7 @@ Error Connection::lost() const {
   Error error = rows_ && !rows_->refusal().empty()
                     ? rows_->error()
                     : connection_error(connection_.get(), "the connection was lost");
-  error.maybe_applied = query_->writes && !is_preparing_;
+  error.maybe_applied = may_have_applied();
   return error;
 }
 

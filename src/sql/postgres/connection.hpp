@@ -39,7 +39,7 @@ class Connection {
   // What of it to wait for (Reactor::Interest) before it can go on.
   [[nodiscard]] unsigned wants() const noexcept { return wants_; }
 
-  // One step. None: it waits.
+  // One step. None: it waits, at first to be writable.
   std::optional<Result<void>> go_on_connecting();
 
   // Precondition: connected, and nothing is asked. The query stays until it is answered.
@@ -48,6 +48,10 @@ class Connection {
   // maybe_applied, if that is so.
   std::optional<Result<Rows>> go_on();
 
+  // Whether what was asked may have been applied if nobody waits for the answer.
+  [[nodiscard]] bool may_have_applied() const noexcept {
+    return query_ != nullptr && query_->writes && !is_preparing_;
+  }
   // Whether the server has closed it, or says anything, while nothing is asked. Does not wait.
   [[nodiscard]] bool has_gone() noexcept;
 
@@ -63,6 +67,7 @@ class Connection {
   std::set<std::string_view> prepared_{};
   unsigned wants_ = Reactor::writable;
   const Query* query_ = nullptr;
+  bool is_begun_ = false;  // connecting
   bool is_preparing_ = false;
   bool has_failed_ = false;
   std::optional<Rows> rows_{};  // what came last, or was refused first

@@ -46,7 +46,7 @@ Result<Rows> exchange(Connection& connection, const Query& query, SteadyTime dea
     if (std::optional<Result<Rows>> done = connection.go_on()) return *std::move(done);
     if (!wait(connection, deadline)) {
       Error error = make_error(Errc::timeout, "no answer from PostgreSQL by the deadline");
-      error.maybe_applied = query.writes;
+      error.maybe_applied = connection.may_have_applied();
       return error;
     }
   }

@@ -7,11 +7,14 @@
 
 #include "blocking_flow.hpp"
 #include "exchange.hpp"
+#include "options.hpp"
 
 namespace websession::postgres {
 
 Pool::Pool(ConnectionInfo info, const PostgresOptions& options)
-    : info_(std::move(info)), options_(options) {
+    : info_(std::move(info)),
+      options_(options),
+      breaker_(std::min(options.connect_timeout, options.operation_timeout)) {
   idle_.reserve(options.connections_max);  // so that giving back needs no memory
 }
 
@@ -24,7 +27,12 @@ Result<Pool::Lease> Pool::take(SteadyTime deadline) {
       if (!connection->has_gone()) return Lease(*this, std::move(connection));
       --size_;
     }
-    if (size_ < options_.connections_max) break;
+    if (size_ < options_.connections_max) {
+      if (last_error_ && std::chrono::steady_clock::now() < breaker_.retry_at()) {
+        return *last_error_;
+      }
+      break;
+    }
     if (waiting_ >= options_.pending_max) {
       return make_error(Errc::overloaded, std::to_string(options_.pending_max) +
                                               " calls are waiting for a connection to PostgreSQL "
@@ -42,8 +50,18 @@ Result<Pool::Lease> Pool::take(SteadyTime deadline) {
   ++size_;
   lock.unlock();
   Lease lease(*this, nullptr);
+  const SteadyTime start = std::chrono::steady_clock::now();
   Result<std::unique_ptr<Connection>> made = connect(deadline);
-  if (!made) return std::move(made).error();
+  lock.lock();
+  if (!made) {
+    last_error_ = made.error();
+    breaker_.failed(start, std::chrono::steady_clock::now());
+    lock.unlock();
+    return std::move(made).error();
+  }
+  last_error_.reset();
+  breaker_.succeeded();
+  lock.unlock();
   lease.fill(*std::move(made));
   return lease;
 }
@@ -63,22 +81,14 @@ void Pool::give_back(std::unique_ptr<Connection> connection) noexcept {
 Result<std::unique_ptr<Connection>> Pool::connect(SteadyTime deadline) const {
   const SteadyTime until =
       std::min(deadline, std::chrono::steady_clock::now() + options_.connect_timeout);
-  const bool keeps_state = !options_.transaction_pooling;
-  auto connection = std::make_unique<Connection>(
-      info_, keeps_state ? Connection::Prepares::yes : Connection::Prepares::no);
+  auto connection = std::make_unique<Connection>(info_, prepares(options_));
   if (auto done = finish_connecting(*connection, until); !done) return std::move(done).error();
   ConnectionDriver driver(*connection, until);
   internal::FrameMemory memory;
   QueryFlow flow(memory.arena(), driver);
-  Setup setup;
-  if (keeps_state) setup.statement_timeout = options_.operation_timeout;
-  setup.creates_tables = options_.create_tables;
+  const Setup setup = setup_of(options_);
   Result<void> done = internal::finish(set_up(flow, setup));
-  if (!done) {
-    Error error = std::move(done).error();
-    error.maybe_applied = false;  // of whoever needs the connection
-    return error;
-  }
+  if (!done) return std::move(done).error();
   return connection;
 }
 

@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "breaker.hpp"
 #include "connection.hpp"
 #include "query_flow.hpp"
 #include "schema.hpp"
@@ -57,6 +59,8 @@ class Pool {
   std::vector<std::unique_ptr<Connection>> idle_{};
   std::size_t size_ = 0;  // that are connected, or being connected
   std::size_t waiting_ = 0;
+  internal::Breaker breaker_;
+  std::optional<Error> last_error_{};
 };
 
 // Takes one for each query.

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "blocking_flow.hpp"
-#include "invalid.hpp"
+#include "options.hpp"
 #include "pool.hpp"
 #include "verbs.hpp"
 #include "wiped_on_fork.hpp"
@@ -22,24 +22,6 @@ Error forked_error() {
   return make_error(Errc::rejected,
                     "this PostgresStore was made before a fork, and a child must not use its "
                     "parent's connections: make another one there");
-}
-
-Result<void> validate(const PostgresOptions& options) {
-  using internal::invalid;
-  const auto is_time = [](milliseconds time) {
-    return time >= milliseconds(1) && time <= std::chrono::hours(1);
-  };
-  if (!is_time(options.operation_timeout)) {
-    return invalid("PostgresOptions::operation_timeout: must be 1 ms to 1 h");
-  }
-  if (!is_time(options.connect_timeout)) {
-    return invalid("PostgresOptions::connect_timeout: must be 1 ms to 1 h");
-  }
-  if (options.connections_max < 1 || options.connections_max > 1024) {
-    return invalid("PostgresOptions::connections_max: must be 1 to 1024");
-  }
-  if (options.pending_max < 1) return invalid("PostgresOptions::pending_max: must be at least 1");
-  return {};
 }
 
 }  // namespace
@@ -78,7 +60,7 @@ Result<std::shared_ptr<PostgresStore>> PostgresStore::connect(const std::string&
 
 Result<std::shared_ptr<PostgresStore>> PostgresStore::connect_later(
     const std::string& conninfo, const PostgresOptions& options) {
-  if (auto valid = validate(options); !valid) return std::move(valid).error();
+  if (auto valid = postgres::validate(options); !valid) return std::move(valid).error();
   Result<postgres::ConnectionInfo> info = postgres::parse_connection_info(conninfo);
   if (!info) return std::move(info).error();
   return std::shared_ptr<PostgresStore>(
@@ -96,20 +78,17 @@ Result<std::optional<Record>> PostgresStore::load(const StoreKey& key) {
 }
 
 Result<void> PostgresStore::create(const StoreKey& key, const Fields& fields, Lifetime lifetime) {
-  if (auto valid = websession::validate(fields, lifetime); !valid) return valid;
   return impl_->run([&](QueryFlow& flow) { return postgres::create(flow, key, fields, lifetime); });
 }
 
 Result<Outcome> PostgresStore::update(const StoreKey& key, const Changes& changes,
                                       Lifetime lifetime) {
-  if (auto valid = websession::validate(changes, lifetime); !valid) return std::move(valid).error();
   return impl_->run(
       [&](QueryFlow& flow) { return postgres::update(flow, key, changes, lifetime); });
 }
 
 Result<Outcome> PostgresStore::rekey(const StoreKey& from, const StoreKey& to,
                                      const Changes& changes, Lifetime lifetime, Grace grace) {
-  if (auto valid = websession::validate(changes, lifetime); !valid) return std::move(valid).error();
   return impl_->run(
       [&](QueryFlow& flow) { return postgres::rekey(flow, from, to, changes, lifetime, grace); });
 }
@@ -124,13 +103,7 @@ Result<std::vector<StoreKey>> PostgresStore::entries(std::string_view principal)
 
 // Entries go with their rows, but for those that are frozen and whose successor has ended.
 Result<void> PostgresStore::forget(std::string_view, std::span<const StoreKey> keys, BeingMade) {
-  Result<void> done;
-  while (done && !keys.empty()) {
-    const auto some = keys.first(std::min(keys.size(), rows_at_once));
-    keys = keys.subspan(some.size());
-    done = impl_->run([&](QueryFlow& flow) { return postgres::strip(flow, some); });
-  }
-  return done;
+  return impl_->run([&](QueryFlow& flow) { return postgres::strip(flow, keys); });
 }
 
 Result<void> PostgresStore::end_frozen(const StoreKey& key) { return forget({}, {&key, 1}, {}); }

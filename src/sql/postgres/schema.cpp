@@ -27,9 +27,8 @@ CREATE INDEX websession_by_principal ON websession_sessions (principal, listed_a
   WHERE principal IS NOT NULL;
 )sql"};
 
-Query statements(const std::string& text, bool writes) {
-  return Query{{nullptr, text.c_str()}, {}, writes};
-}
+// Whether these are applied is no concern of the call that needs the connection.
+Query statements(const std::string& text) { return Query{{nullptr, text.c_str()}}; }
 
 Result<std::int64_t> version_in(const Rows& rows, std::int64_t last) {
   const std::int64_t version = rows.size() > 0 ? rows.integer(0, 0) : 0;
@@ -48,7 +47,7 @@ Result<std::int64_t> version_in(const Rows& rows, std::int64_t last) {
 }
 
 Task<Result<void>> run_once(QueryFlow& flow, const std::string& text, Rows* last) {
-  const Query query = statements(text, true);
+  const Query query = statements(text);
   auto asked = flow.run(query);
   Result<Rows>& rows = co_await asked;
   if (!rows) co_return std::move(rows).error();
@@ -96,7 +95,7 @@ Task<Result<void>> set_up(QueryFlow& flow, const Setup& setup) {
     if (!set) co_return std::move(set).error();
   }
   const std::string text = "SELECT max(version) FROM websession_schema";
-  const Query query = statements(text, false);
+  const Query query = statements(text);
   auto asked = flow.run(query);
   Result<Rows>& rows = co_await asked;
   if (!rows) co_return std::move(rows).error();

@@ -17,6 +17,9 @@ namespace {
 using internal::Base64;
 using std::chrono::milliseconds;
 
+// Others have their turn after so many.
+constexpr std::size_t rows_at_once = 64;
+
 // A text column holds no NUL and nothing that is not UTF-8; what it cannot hold is Base64 behind a
 // byte that nothing else begins with.
 constexpr char coded = '\x01';
@@ -174,6 +177,7 @@ Task<Result<std::optional<Record>>> load(QueryFlow& flow, const StoreKey& key) {
 
 Task<Result<void>> create(QueryFlow& flow, const StoreKey& key, const Fields& fields,
                           const Lifetime& lifetime) {
+  if (auto valid = validate(fields, lifetime); !valid) co_return std::move(valid).error();
   const Query query{sql::insert,
                     parameters_of(key, websession::sql::columns_of(fields), lifetime.ttl), true};
   auto executed = execute(flow, query);
@@ -187,6 +191,7 @@ Task<Result<void>> create(QueryFlow& flow, const StoreKey& key, const Fields& fi
 
 Task<Result<Outcome>> update(QueryFlow& flow, const StoreKey& key, const Changes& changes,
                              const Lifetime& lifetime) {
+  if (auto valid = validate(changes, lifetime); !valid) co_return std::move(valid).error();
   while (true) {
     auto finding = find(flow, key, key);
     Result<Pair> found = co_await finding;
@@ -217,6 +222,7 @@ Task<Result<Outcome>> update(QueryFlow& flow, const StoreKey& key, const Changes
 
 Task<Result<Outcome>> rekey(QueryFlow& flow, const StoreKey& from, const StoreKey& to,
                             const Changes& changes, const Lifetime& lifetime, const Grace& grace) {
+  if (auto valid = validate(changes, lifetime); !valid) co_return std::move(valid).error();
   while (true) {
     auto finding = find(flow, from, to);
     Result<Pair> found = co_await finding;
@@ -306,11 +312,15 @@ Task<Result<std::vector<StoreKey>>> list(QueryFlow& flow, std::string_view princ
 }
 
 Task<Result<void>> strip(QueryFlow& flow, std::span<const StoreKey> keys) {
-  Query query{sql::strip, {}, true};
-  query.parameters.emplace_back(array_of(keys));
-  auto executed = execute(flow, query);
-  const Result<Rows> rows = co_await executed;
-  if (!rows) co_return rows.error();
+  while (!keys.empty()) {
+    const auto some = keys.first(std::min(keys.size(), rows_at_once));
+    keys = keys.subspan(some.size());
+    Query query{sql::strip, {}, true};
+    query.parameters.emplace_back(array_of(some));
+    auto executed = execute(flow, query);
+    const Result<Rows> rows = co_await executed;
+    if (!rows) co_return rows.error();
+  }
   co_return Result<void>();
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace websession::redis {
+namespace websession::internal {
 
 using std::chrono::milliseconds;
 
@@ -26,4 +26,4 @@ void Breaker::failed(SteadyTime start, SteadyTime now) {
   retry_at_ = now + milliseconds(static_cast<milliseconds::rep>(ms));
 }
 
-}  // namespace websession::redis
+}  // namespace websession::internal

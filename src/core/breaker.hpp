@@ -5,8 +5,11 @@
 #include <random>
 
 #include "websession/clock.hpp"
+#include "websession/config.hpp"
 
-namespace websession::redis {
+// Exported, as the stores that use it are components of their own.
+WEBSESSION_API_BEGIN
+namespace websession::internal {
 
 // An attempt that failed at once costs little, so the next caller tries again (after a pause, if
 // there is to be one, and it was not the first). One that took long
@@ -37,4 +40,5 @@ class Breaker {
   std::minstd_rand jitter_;
 };
 
-}  // namespace websession::redis
+}  // namespace websession::internal
+WEBSESSION_API_END

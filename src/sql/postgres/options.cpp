@@ -1,0 +1,40 @@
+#include "options.hpp"
+
+#include <chrono>
+
+#include "invalid.hpp"
+
+namespace websession::postgres {
+
+using std::chrono::milliseconds;
+
+Result<void> validate(const PostgresOptions& options) {
+  using internal::invalid;
+  const auto is_time = [](milliseconds time) {
+    return time >= milliseconds(1) && time <= std::chrono::hours(1);
+  };
+  if (!is_time(options.operation_timeout)) {
+    return invalid("PostgresOptions::operation_timeout: must be 1 ms to 1 h");
+  }
+  if (!is_time(options.connect_timeout)) {
+    return invalid("PostgresOptions::connect_timeout: must be 1 ms to 1 h");
+  }
+  if (options.connections_max < 1 || options.connections_max > 1024) {
+    return invalid("PostgresOptions::connections_max: must be 1 to 1024");
+  }
+  if (options.pending_max < 1) return invalid("PostgresOptions::pending_max: must be at least 1");
+  return {};
+}
+
+Connection::Prepares prepares(const PostgresOptions& options) noexcept {
+  return options.transaction_pooling ? Connection::Prepares::no : Connection::Prepares::yes;
+}
+
+Setup setup_of(const PostgresOptions& options) {
+  Setup setup;
+  if (!options.transaction_pooling) setup.statement_timeout = options.operation_timeout;
+  setup.creates_tables = options.create_tables;
+  return setup;
+}
+
+}  // namespace websession::postgres
