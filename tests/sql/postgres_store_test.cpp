@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,7 +22,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-class PostgresStoreTest : public PostgresTest {
+class PostgresStores : public PostgresTest {
  protected:
   [[nodiscard]] static Fields fields(std::initializer_list<Field> attributes = {}) {
     std::vector<Field> all(attributes);
@@ -51,6 +52,32 @@ class PostgresStoreTest : public PostgresTest {
   }
 };
 
+// Tables, and what blocks only.
+class PostgresStoreTest : public PostgresStores {};
+
+// What both engines must bear.
+class PostgresFaults : public PostgresStores,
+                       public ::testing::WithParamInterface<PostgresHarness::First> {
+ protected:
+  static std::shared_ptr<SessionStore> connect(const std::string& conninfo,
+                                               const PostgresOptions& options) {
+    if (GetParam() == PostgresHarness::First::on_a_loop) {
+      return postgres_on_a_loop(conninfo, options);
+    }
+    return PostgresStore::connect(conninfo, options).value();
+  }
+  [[nodiscard]] std::shared_ptr<SessionStore> open(const PostgresOptions& options) const {
+    return connect(schema->conninfo(), options);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Store, PostgresFaults,
+                         ::testing::Values(PostgresHarness::First::blocking,
+                                           PostgresHarness::First::on_a_loop),
+                         [](const auto& tested) {
+                           return tested.param == PostgresHarness::First::blocking ? "Blocking"
+                                                                                   : "OnALoop";
+                         });
+
 TEST_F(PostgresStoreTest, ARowReadsWell) {
   const auto store = schema->open(patient_postgres());
   const StoreKey key = fresh_key();
@@ -63,8 +90,8 @@ TEST_F(PostgresStoreTest, ARowReadsWell) {
                                               "2023-11-14 22:13:20"}));
 }
 
-TEST_F(PostgresStoreTest, AnyBytesAreKeysPrincipalsNamesAndValues) {
-  const auto store = schema->open(patient_postgres());
+TEST_P(PostgresFaults, AnyBytesAreKeysPrincipalsNamesAndValues) {
+  const auto store = open(patient_postgres());
   const std::string all_bytes = [] {
     std::string bytes;
     for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
@@ -78,7 +105,7 @@ TEST_F(PostgresStoreTest, AnyBytesAreKeysPrincipalsNamesAndValues) {
     const StoreKey next{bytes + "2"};
     ASSERT_TRUE(store->create(key, fields({{bytes, bytes}, {"@user", bytes}}), minute));
     EXPECT_EQ(value_of(*store, key, bytes), bytes);
-    EXPECT_EQ(store->entries(bytes).value(), std::vector<StoreKey>{key});
+    EXPECT_EQ(store->index()->entries(bytes).value(), std::vector<StoreKey>{key});
     EXPECT_EQ(store->rekey(key, next, {}, minute, {seconds(10), true}).value().status,
               Outcome::Status::applied);
     EXPECT_EQ(value_of(*store, next, bytes), bytes);
@@ -166,13 +193,11 @@ TEST_F(PostgresStoreTest, MistakesAreTold) {
   EXPECT_EQ(code_of(schema->conninfo(), options), name_of(Errc::invalid_argument));
 }
 
-TEST_F(PostgresStoreTest, WhatIsReadOnlySaysSo) {
+TEST_P(PostgresFaults, WhatIsReadOnlySaysSo) {
   make_tables();
-  const auto store =
-      PostgresStore::connect(server().conninfo("options='-csearch_path=" + schema->name() +
+  const auto store = connect(server().conninfo("options='-csearch_path=" + schema->name() +
                                                " -cdefault_transaction_read_only=on'"),
-                             patient_postgres())
-          .value();
+                             patient_postgres());
   const auto created = store->create(fresh_key(), fields(), minute);
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().code, Errc::rejected);
@@ -181,8 +206,8 @@ TEST_F(PostgresStoreTest, WhatIsReadOnlySaysSo) {
 }
 
 // The statement that waited for the lock ends with its caller.
-TEST_F(PostgresStoreTest, ALockedRowCostsNoMoreThanTheDeadline) {
-  const auto store = schema->open(quick());
+TEST_P(PostgresFaults, ALockedRowCostsNoMoreThanTheDeadline) {
+  const auto store = open(quick());
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields({{"a", "1"}}), minute));
   const auto other = probe();
@@ -201,8 +226,8 @@ TEST_F(PostgresStoreTest, ALockedRowCostsNoMoreThanTheDeadline) {
 }
 
 // What has expired while a write waited for its row stays so.
-TEST_F(PostgresStoreTest, NothingIsRevivedAfterAWaitForTheLock) {
-  const auto store = schema->open(patient_postgres());
+TEST_P(PostgresFaults, NothingIsRevivedAfterAWaitForTheLock) {
+  const auto store = open(patient_postgres());
   const StoreKey updated = fresh_key();
   const StoreKey moved = fresh_key();
   const StoreKey renewed = fresh_key();
@@ -228,14 +253,12 @@ TEST_F(PostgresStoreTest, NothingIsRevivedAfterAWaitForTheLock) {
 }
 
 // Serializable transactions fail where others were faster: they are done again.
-TEST_F(PostgresStoreTest, SerializationFailuresAreNobodysConcern) {
+TEST_P(PostgresFaults, SerializationFailuresAreNobodysConcern) {
   PostgresOptions options = patient_postgres();
   options.transaction_pooling = true;  // so that the database's own settings stay
-  const auto store =
-      PostgresStore::connect(server().conninfo("options='-csearch_path=" + schema->name() +
+  const auto store = connect(server().conninfo("options='-csearch_path=" + schema->name() +
                                                " -cdefault_transaction_isolation=serializable'"),
-                             options)
-          .value();
+                             options);
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields(), minute));
   std::vector<std::thread> threads;
@@ -253,18 +276,17 @@ TEST_F(PostgresStoreTest, SerializationFailuresAreNobodysConcern) {
   EXPECT_EQ(value_of(*store, key, "n"), "100");
 }
 
-TEST_F(PostgresStoreTest, AServerThatCrashesLosesNothingThatWasAcknowledged) {
+TEST_P(PostgresFaults, AServerThatCrashesLosesNothingThatWasAcknowledged) {
   PostgresServer own;
-  const auto store = PostgresStore::connect(own.conninfo(), quick(seconds(2))).value();
+  const auto store = connect(own.conninfo(), quick(seconds(2)));
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields(), minute));
-  std::atomic<bool> running = true;
   std::atomic<std::int64_t> acknowledged = 0;
   std::atomic<std::int64_t> in_doubt = 0;
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   for (int thread = 0; thread < 4; ++thread) {
-    threads.emplace_back([&] {
-      while (running) {
+    threads.emplace_back([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
         Changes changes;
         changes.increment.push_back({"n", 1});
         const auto updated = store->update(key, changes, minute);
@@ -281,8 +303,7 @@ TEST_F(PostgresStoreTest, AServerThatCrashesLosesNothingThatWasAcknowledged) {
     own.crash();
     own.start();
   }
-  running = false;
-  for (std::thread& thread : threads) thread.join();
+  threads.clear();
   Result<std::optional<Record>> record = store->load(key);
   for (int i = 0; i < 100 && !record.has_value(); ++i) record = store->load(key);
   const std::int64_t n = std::stoll(std::string((*record)->fields.find("n").value_or("0")));
@@ -291,9 +312,9 @@ TEST_F(PostgresStoreTest, AServerThatCrashesLosesNothingThatWasAcknowledged) {
   EXPECT_GT(acknowledged, 0);
 }
 
-TEST_F(PostgresStoreTest, ASilentServerCostsTheDeadline) {
+TEST_P(PostgresFaults, ASilentServerCostsTheDeadline) {
   PostgresServer own;
-  const auto store = PostgresStore::connect(own.conninfo(), quick()).value();
+  const auto store = connect(own.conninfo(), quick());
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields(), minute));
   own.pause();
@@ -312,13 +333,12 @@ TEST_F(PostgresStoreTest, ASilentServerCostsTheDeadline) {
 
 // The connection ends after each number of bytes of the replies: what an error says of the write is
 // true.
-TEST_F(PostgresStoreTest, CutAtEachByteOfItsReplies) {
+TEST_P(PostgresFaults, CutAtEachByteOfItsReplies) {
   make_tables();
   TcpProxy proxy(server().port());
   PostgresOptions options = quick(seconds(20));
   options.connections_max = 1;
-  const auto store =
-      PostgresStore::connect(server().tcp_conninfo(proxy.port(), schema->words()), options).value();
+  const auto store = connect(server().tcp_conninfo(proxy.port(), schema->words()), options);
   const auto direct = schema->open(patient_postgres());
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields({{"a", "0"}}), minute));
@@ -353,13 +373,12 @@ TEST_F(PostgresStoreTest, CutAtEachByteOfItsReplies) {
   EXPECT_GT(refused, 0U);
 }
 
-TEST_F(PostgresStoreTest, ConnectionsAreFew) {
+TEST_P(PostgresFaults, ConnectionsAreFew) {
   PostgresOptions options = patient_postgres();
   options.connections_max = 2;
   const std::string name = "app" + schema->name();
-  const auto store = PostgresStore::connect(
-                         server().conninfo(schema->words() + " application_name=" + name), options)
-                         .value();
+  const auto store =
+      connect(server().conninfo(schema->words() + " application_name=" + name), options);
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields(), minute));
   std::vector<std::thread> threads;
@@ -375,11 +394,11 @@ TEST_F(PostgresStoreTest, ConnectionsAreFew) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST_F(PostgresStoreTest, WhoComesWhenAllWaitIsTold) {
+TEST_P(PostgresFaults, WhoComesWhenAllWaitIsTold) {
   PostgresOptions options = quick(seconds(2));
   options.connections_max = 1;
   options.pending_max = 1;
-  const auto store = schema->open(options);
+  const auto store = open(options);
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields({{"a", "1"}}), minute));
   const auto other = probe();
@@ -406,8 +425,8 @@ TEST_F(PostgresStoreTest, WhoComesWhenAllWaitIsTold) {
   EXPECT_EQ(value_of(*store, key, "a"), "1");
 }
 
-TEST_F(PostgresStoreTest, IdleConnectionsThatWereClosedCostNothing) {
-  const auto store = schema->open(patient_postgres());
+TEST_P(PostgresFaults, IdleConnectionsThatWereClosedCostNothing) {
+  const auto store = open(patient_postgres());
   const StoreKey key = fresh_key();
   ASSERT_TRUE(store->create(key, fields(), minute));
   for (int i = 0; i < 5; ++i) {
@@ -450,10 +469,10 @@ TEST_F(PostgresStoreTest, ExpiredRowsGo) {
   EXPECT_EQ(count(), "1");
 }
 
-TEST_F(PostgresStoreTest, WorksWhereConnectionsAreNobodysOwn) {
+TEST_P(PostgresFaults, WorksWhereConnectionsAreNobodysOwn) {
   PostgresOptions options = patient_postgres();
   options.transaction_pooling = true;
-  const auto store = schema->open(options);
+  const auto store = open(options);
   const StoreKey key = fresh_key();
   const StoreKey next = fresh_key();
   ASSERT_TRUE(store->create(key, fields(), minute));

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 #include "reserved_port.hpp"
@@ -121,27 +122,28 @@ void PostgresServer::start() {
 
 void PostgresServer::crash() {
   if (pid_ <= 0) return;
-  // Not the children first: their parent would start them again.
+  // Not the children first: their parent would start them again. After it they are nobody's.
+  const std::vector<pid_t> all = children();
   ::kill(pid_, SIGKILL);
-  signal_all(SIGKILL);
+  for (const pid_t child : all) ::kill(child, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
   pid_ = -1;
 }
 
 void PostgresServer::pause() {
   ::kill(pid_, SIGSTOP);
-  signal_all(SIGSTOP);
+  for (const pid_t child : children()) ::kill(child, SIGSTOP);
 }
 
 void PostgresServer::resume() {
-  signal_all(SIGCONT);
+  for (const pid_t child : children()) ::kill(child, SIGCONT);
   ::kill(pid_, SIGCONT);
 }
 
-void PostgresServer::signal_all(int signal) const {
+std::vector<pid_t> PostgresServer::children() const {
   const std::string id = std::to_string(pid_);
-  std::ifstream children("/proc/" + id + "/task/" + id + "/children");
-  for (pid_t child = 0; children >> child;) ::kill(child, signal);
+  std::ifstream list("/proc/" + id + "/task/" + id + "/children");
+  return {std::istream_iterator<pid_t>(list), {}};
 }
 
 struct PostgresProbe::Impl {

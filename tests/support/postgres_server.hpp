@@ -34,7 +34,7 @@ class PostgresServer {
   void resume();
 
  private:
-  void signal_all(int signal) const;
+  [[nodiscard]] std::vector<pid_t> children() const;
 
   TemporaryFolder folder_{"postgres"};
   int port_ = 0;
