@@ -4,6 +4,9 @@
 // visitor.cpp (what comes from browsers), mail.cpp, options.cpp.
 #include <websession/redis_store.hpp>
 #include <websession/sqlite_store.hpp>
+#ifdef WITH_POSTGRES
+#include <websession/postgres_store.hpp>
+#endif
 #include <websession/websession.hpp>
 
 #include <fstream>
@@ -43,6 +46,13 @@ Result<std::shared_ptr<websession::SessionStore>> make_store(const Options& opti
     if (!sqlite) return std::move(sqlite).error();
     return Store(*std::move(sqlite));
   }
+#ifdef WITH_POSTGRES
+  if (url->starts_with("postgresql://")) {
+    auto postgres = websession::PostgresStore::connect(*url);
+    if (!postgres) return std::move(postgres).error();
+    return Store(*std::move(postgres));
+  }
+#endif
   websession::RedisOptions redis_options;
   redis_options.tls.ca_file = options.redis_ca;
   auto redis = websession::RedisStore::connect(*url, redis_options);

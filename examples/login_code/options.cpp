@@ -10,6 +10,9 @@ const char* const usage =
     "  --name TEXT          what the pages call this server\n"
     "  --store URL          where sessions are: redis[s]://[user:password@]host[:port][/db],\n"
     "                       unix:///path/to/socket, sqlite:FILE, or memory (for one server);\n"
+#ifdef WITH_POSTGRES
+    "                       postgresql://[user:password@]host/database\n"
+#endif
     "                       @FILE: what the file says, for a URL with a password\n"
     "                       (default redis://127.0.0.1:6379)\n"
     "  --redis-ca FILE      who may have signed the certificate of a rediss:// server\n"

@@ -7,7 +7,7 @@
 struct Options {
   int port = 8080;  // 0: any free one
   std::string name = "login_code";
-  std::string store = "redis://127.0.0.1:6379";  // "sqlite:FILE", "memory"
+  std::string store = "redis://127.0.0.1:6379";  // "sqlite:FILE", "memory", …
   std::string redis_ca{};                        // for rediss://; empty: whom the system trusts
   std::string smtp{};                            // empty: codes appear on /dev/mail
   std::string mail_from = "login_code@localhost";

@@ -4,6 +4,9 @@
 #include <websession/adapters/httplib.hpp>
 #include <websession/redis_store.hpp>
 #include <websession/sqlite_store.hpp>
+#ifdef WITH_POSTGRES
+#include <websession/postgres_store.hpp>
+#endif
 #include <websession/websession.hpp>
 
 #include <charconv>
@@ -33,6 +36,9 @@ struct Arguments {
 constexpr const char* usage =
     "Usage: visit_counter [options]\n"
     "  --store memory | sqlite:FILE\n"
+#ifdef WITH_POSTGRES
+    "          | postgresql://[user:password@]host/database\n"
+#endif
     "          | redis[s]://[user:password@]host[:port][/db] | unix:///path/to/socket\n"
     "          @FILE: what the file says, for a URL with a password\n"
     "  --port N         listen on 127.0.0.1:N (default 8080; 0: a free port)\n"
@@ -94,6 +100,13 @@ websession::Result<std::shared_ptr<websession::SessionStore>> make_store(
     if (!sqlite) return std::move(sqlite).error();
     return Store(*std::move(sqlite));
   }
+#ifdef WITH_POSTGRES
+  if (url->starts_with("postgresql://")) {
+    auto postgres = websession::PostgresStore::connect(*url);
+    if (!postgres) return std::move(postgres).error();
+    return Store(*std::move(postgres));
+  }
+#endif
   websession::RedisOptions options;
   options.tls.ca_file = arguments.redis_ca;
   auto redis = websession::RedisStore::connect(*url, options);

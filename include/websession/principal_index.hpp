@@ -1,5 +1,5 @@
 // Which sessions a principal (a user, an account) has: an ability that a store may have besides its
-// five verbs (SessionStore::index). MemoryStore and RedisStore have it, and what stands upon them.
+// five verbs (SessionStore::index). The library's stores have it, but for RedisJsonStore.
 #pragma once
 
 #include <span>

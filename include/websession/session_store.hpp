@@ -1,8 +1,9 @@
 // Where sessions are kept: the interface that stores implement.
 //
-// websession brings MemoryStore (memory_store.hpp) and RedisStore (redis_store.hpp). To write one
-// of your own, implement the five verbs and run the conformance suite on it
-// (testing/store_conformance.hpp); validate() and apply() below do the part that all stores share.
+// websession brings MemoryStore (memory_store.hpp), SqliteStore (sqlite_store.hpp), PostgresStore
+// (postgres_store.hpp) and RedisStore (redis_store.hpp). To write one of your own, implement the
+// five verbs and run the conformance suite on it (testing/store_conformance.hpp); validate() and
+// apply() below do the part that all stores share.
 #pragma once
 
 #include <chrono>

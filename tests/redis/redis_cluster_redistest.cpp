@@ -187,6 +187,37 @@ TEST_F(RedisClusterTest, WhileASlotMovesAllGoesOnButMoves) {
   EXPECT_EQ(RedisProbe(cluster.node(2)).integer({"CLUSTER", "COUNTKEYSINSLOT", "77"}), 4);
 }
 
+// A key that is missing in an open slot is another node's, so a mark is put in the place of what is
+// there.
+TEST_F(RedisClusterTest, WhatEndsInAnOpenSlotLeavesItsMark) {
+  RedisCluster cluster;
+  const StorePtr store = connect(cluster.url());
+  constexpr std::size_t slot = 77;  // of the first node
+  const Grace grace{seconds(60), true};
+  std::vector<StoreKey> keys;
+  std::vector<StoreKey> frozen;
+  for (int i = 0; i < 8; ++i) {
+    keys.push_back(key_in(slot));
+    ASSERT_TRUE(store->create(keys.back(), fields(), minute));
+    frozen.push_back(keys.back());
+    keys.back() = key_in(slot);
+    ASSERT_TRUE(store->rekey(frozen.back(), keys.back(), {}, minute, grace));
+  }
+  cluster.move_slots(slot, slot, 2, [&](std::size_t) {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      EXPECT_TRUE(store->erase(keys[i], grace).value());
+      EXPECT_TRUE(store->index()->end_frozen(frozen[i]));
+      for (const StoreKey& key : {keys[i], frozen[i]}) {
+        const auto record = store->load(key).value();
+        ASSERT_TRUE(record) << i;
+        EXPECT_TRUE(record->is_over());
+        EXPECT_EQ(store->create(key, fields(), minute).error().code, Errc::key_exists);
+      }
+    }
+  });
+  for (const StoreKey& key : keys) EXPECT_TRUE(store->load(key).value()->is_over());
+}
+
 // A move that waits out a slot that closes in time.
 TEST_F(RedisClusterTest, AMoveWaitsForItsSlot) {
   RedisCluster cluster;

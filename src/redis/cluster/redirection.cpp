@@ -167,10 +167,20 @@ Result<std::vector<SlotRange>> decode_slots(const Reply& reply, const Place& ask
   }
   if (reply.type() != Reply::Type::array) return unexpected_reply();
   std::vector<SlotRange> ranges;
+  bool is_nameless = false;
   for (Walk walk(reply.elements()); !walk.ended();) {
     std::optional<SlotRange> range = next_range(walk, asked);
     if (!range) return unexpected_reply();
-    if (range->place.host != unknown_host) ranges.push_back(*std::move(range));
+    if (range->place.host == unknown_host) {
+      is_nameless = true;
+    } else {
+      ranges.push_back(*std::move(range));
+    }
+  }
+  if (ranges.empty() && is_nameless) {
+    return make_error(Errc::unavailable,
+                      "the nodes of the Redis Cluster do not say at which hosts they are: set "
+                      "cluster-announce-hostname on each, or cluster-preferred-endpoint-type ip");
   }
   if (ranges.empty()) {
     return make_error(Errc::unavailable,

@@ -25,9 +25,9 @@ if head.err then return head end
 if not head[1] and not adopt then return 0 end
 if head[2] and not known[head[2]] and not index_is_apart then return {'', head[2]} end
 
--- From here on nothing can fail. UNLINK comes first: after it Redis no longer checks its memory limit.
-if redis.call('UNLINK', last) == 0 then return 0 end
-if grace >= 1 then put_mark(last, grace, 'other', '') end
+-- From here on nothing can fail.
+if redis.call('EXISTS', last) == 0 then return 0 end
+replace(last, grace, over_mark(grace))
 local chain = {}
 for i = 1, sessions do
   chain[i] = KEYS[i]

@@ -32,6 +32,11 @@ local function mark_under(key)
   }
 end
 
+-- Of a session that has ended.
+local function over_mark(ttl)
+  return mark_head('over', ('%.0f'):format(unix_ms() + ttl), 'other', '')
+end
+
 -- Puts a mark in the place of what is there, for `ttl` ms. `flat`: what can be read, if there is any.
 -- Gives nothing, or the error of a user without the right to SET.
 local function put_mark(key, ttl, relation, successor, flat)
@@ -45,13 +50,20 @@ local function put_mark(key, ttl, relation, successor, flat)
   if put.err then return put end
 end
 
--- Takes from a mark what can be read in it. UNLINK comes first: after it Redis no longer checks its
--- memory limit. (A mark that was told to stay for ever goes as a whole.)
+-- Puts a text in the place of what is there, for `ttl` ms, though memory is short: after any write of a
+-- script Redis no longer checks its limit. The key is there all the time: in a slot that is being moved,
+-- a missing one is another node's, and could not be set. Whatever fails, what was there is gone.
+local function replace(key, ttl, text)
+  local written = ttl >= 1 and redis.pcall('PEXPIRE', key, ttl)
+  if type(written) ~= 'number' then redis.call('UNLINK', key) end
+  if ttl < 1 then return end
+  local put = redis.pcall('SET', key, text, 'PX', ttl)
+  if put.err then redis.call('UNLINK', key) end
+end
+
+-- Takes from a mark what can be read in it. (One that was told to stay for ever goes as a whole.)
 local function strip_mark(key)
   local mark = mark_under(key)
   if not mark or mark.word ~= 'frozen' then return end
-  local left = redis.call('PTTL', key)
-  redis.call('UNLINK', key)
-  if left < 1 then return end
-  redis.pcall('SET', key, mark_head('over', mark.ends, mark.relation, mark.successor), 'PX', left)
+  replace(key, redis.call('PTTL', key), mark_head('over', mark.ends, mark.relation, mark.successor))
 end

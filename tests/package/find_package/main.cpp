@@ -2,6 +2,7 @@
 // with: this changes its ABI.
 #define JSON_DIAGNOSTICS 1
 #include <nlohmann/json.hpp>
+#include <websession/postgres_store.hpp>
 #include <websession/redis_store.hpp>
 #include <websession/sqlite_store.hpp>
 #include <websession/testing/store_conformance.hpp>
@@ -18,7 +19,8 @@ int main() {
   const auto prefs = session.get<nlohmann::json>("prefs").value();
   const bool stored = manager.commit(session).value().status == websession::Commit::Status::created;
   const bool refused = !websession::RedisStore::connect("nonsense").has_value() &&
-                       !websession::SqliteStore::open(":memory:").has_value();
+                       !websession::SqliteStore::open(":memory:").has_value() &&
+                       !websession::PostgresStore::connect("nonsense").has_value();
   const bool cases = !websession::testing::conformance_cases().empty();
   std::cout << "consumer: " << stored << refused << cases << "\n";
   return prefs->at("theme") == "dark" && stored && refused && cases ? 0 : 1;

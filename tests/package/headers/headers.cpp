@@ -3,10 +3,12 @@
 #include <websession/adapters/with_session.hpp>
 #include <websession/async/encrypted_store.hpp>
 #include <websession/async/epoll_reactor.hpp>
+#include <websession/async/postgres_store.hpp>
 #include <websession/async/redis_json_store.hpp>
 #include <websession/async/redis_store.hpp>
 #include <websession/async/session_manager.hpp>
 #include <websession/async/stores.hpp>
+#include <websession/postgres_store.hpp>
 #include <websession/redis_json_store.hpp>
 #include <websession/redis_store.hpp>
 #include <websession/sqlite_store.hpp>
