@@ -47,8 +47,9 @@ class PostgresSchema {
 
  private:
   const std::string name_ = [] {
+    const SessionId id = SessionId::generate().value();
     std::string name = "s";
-    for (const char c : SessionId::generate().value().secret()) {
+    for (const char c : id.secret()) {
       if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) name += c;
     }
     return name;

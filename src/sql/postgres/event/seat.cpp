@@ -1,11 +1,20 @@
 #include "event/seat.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <utility>
 
 #include "event/line.hpp"
 #include "options.hpp"
 
 namespace websession::postgres {
+
+Duplicate::Duplicate(int fd) noexcept : fd_(::fcntl(fd, F_DUPFD_CLOEXEC, 0)) {}
+
+Duplicate::~Duplicate() {
+  if (fd_ >= 0) ::close(fd_);
+}
 
 Task<Result<void>> Seat::Making::operator()(QueryFlow& flow) const {
   return set_up(flow, seat.setup_);
@@ -45,7 +54,12 @@ bool Seat::watch() {
   const auto is_ready = [weak = weak_from_this()](unsigned) {
     if (const auto seat = weak.lock()) seat->ready();
   };
-  Result<std::unique_ptr<Watch>> made = line_.loop().watch(connection_->socket(), is_ready);
+  watched_ = Duplicate(connection_->socket());
+  if (watched_.get() < 0) {
+    fail(make_error(Errc::unavailable, "no descriptor for a connection to PostgreSQL"));
+    return false;
+  }
+  Result<std::unique_ptr<Watch>> made = line_.loop().watch(watched_.get(), is_ready);
   if (!made) {
     fail(made.error());
     return false;
@@ -147,6 +161,7 @@ void Seat::end() noexcept {
   came_.reset();
   timer_.reset();
   watch_.reset();
+  watched_ = Duplicate();
   connection_.reset();
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "async/root_task.hpp"
 #include "blocking_flow.hpp"
@@ -13,6 +14,24 @@
 #include "websession/async/reactor.hpp"
 
 namespace websession::postgres {
+
+// A descriptor of one's own.
+class Duplicate {
+ public:
+  Duplicate() noexcept = default;
+  explicit Duplicate(int fd) noexcept;
+  Duplicate(Duplicate&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Duplicate& operator=(Duplicate&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Duplicate();
+  // Negative: the system has none.
+  [[nodiscard]] int get() const noexcept { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
 
 class Seat final : private internal::TaskOwner<Result<void>>,
                    private QueryDriver,
@@ -59,6 +78,9 @@ class Seat final : private internal::TaskOwner<Result<void>>,
   State state_ = State::connecting;
   const SteadyTime since_;
   std::unique_ptr<Connection> connection_{};
+  // libpq closes its socket whenever it finds that the peer has, and a Watch must not live to see
+  // it.
+  Duplicate watched_{};
   std::unique_ptr<Watch> watch_{};  // goes before what it watches
   std::unique_ptr<Timer> timer_{};  // of connecting
   Asked* asked_ = nullptr;
