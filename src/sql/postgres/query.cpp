@@ -82,8 +82,8 @@ std::size_t Rows::changed() const noexcept {
 
 Error connection_error(const PGconn* connection, std::string_view what) {
   const std::string said = words(PQerrorMessage(connection));
-  // libpq has no code for what a server says while one connects; this it says in each language, as
-  // it is the name of a class of the protocol's own.
+  // libpq has no code for what a server says while one connects, only its words. In another language
+  // than English they are not understood: then it is `unavailable`.
   const bool needs_rights = PQconnectionNeedsPassword(connection) != 0 ||
                             said.find("authentication failed") != std::string::npos ||
                             said.find("pg_hba.conf") != std::string::npos ||
