@@ -58,7 +58,7 @@ std::optional<Result<void>> Connection::go_on_connecting() {
     return Result<void>(make_error(Errc::unavailable, "PostgreSQL: no memory for a connection"));
   }
   if (PQstatus(connection_.get()) == CONNECTION_BAD) {
-    return Result<void>(connection_error(connection_.get(), "cannot connect"));
+    return Result<void>(cannot_connect(connection_.get()));
   }
   if (!std::exchange(is_begun_, true)) return std::nullopt;
   switch (PQconnectPoll(connection_.get())) {
@@ -73,7 +73,7 @@ std::optional<Result<void>> Connection::go_on_connecting() {
       if (PQsetnonblocking(connection_.get(), 1) == 0) return Result<void>();
       [[fallthrough]];
     default:
-      return Result<void>(connection_error(connection_.get(), "cannot connect"));
+      return Result<void>(cannot_connect(connection_.get()));
   }
 }
 

@@ -82,17 +82,24 @@ std::size_t Rows::changed() const noexcept {
 
 Error connection_error(const PGconn* connection, std::string_view what) {
   const std::string said = words(PQerrorMessage(connection));
-  // libpq has no code for what a server says while one connects, only its words. In another language
-  // than English they are not understood: then it is `unavailable`.
-  const bool needs_rights = PQconnectionNeedsPassword(connection) != 0 ||
-                            said.find("authentication failed") != std::string::npos ||
-                            said.find("pg_hba.conf") != std::string::npos ||
-                            said.find("does not exist") != std::string::npos ||
-                            said.find("SSL") != std::string::npos ||
-                            said.find("certificate") != std::string::npos;
-  const bool is_socket_missing = said.find("Is the server running") != std::string::npos;
-  return make_error(needs_rights && !is_socket_missing ? Errc::rejected : Errc::unavailable,
+  return make_error(Errc::unavailable,
                     "PostgreSQL: " + std::string(what) + (said.empty() ? "" : ": " + said));
+}
+
+Error cannot_connect(const PGconn* connection) {
+  Error error = connection_error(connection, "cannot connect");
+  // libpq has no code for what a server says while one connects, only its words. In another
+  // language than English they are not understood: then it is `unavailable`.
+  const auto says = [&error](std::string_view words) {
+    return error.detail.find(words) != std::string::npos;
+  };
+  const bool is_away = says("Is the server running");
+  const bool was_refused = PQconnectionNeedsPassword(connection) != 0 ||
+                           says("authentication failed") || says("pg_hba.conf") ||
+                           says("does not exist") || says("does not support SSL") ||
+                           says("certificate");
+  if (was_refused && !is_away) error.code = make_error_code(Errc::rejected);
+  return error;
 }
 
 bool is_transient(std::string_view refusal) noexcept {

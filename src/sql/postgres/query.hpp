@@ -62,8 +62,10 @@ class Rows {
   std::unique_ptr<PGresult, Clear> result_;
 };
 
-// Of a connection that could not be made, or was lost.
+// What became of a connection. Unavailable.
 Error connection_error(const PGconn* connection, std::string_view what);
+// The same for one that could not be made: rejected, if the server said no.
+Error cannot_connect(const PGconn* connection);
 
 namespace refusal {
 inline constexpr std::string_view unique_violation = "23505";
