@@ -57,6 +57,7 @@ Result<Pool::Lease> Pool::take(SteadyTime deadline) {
     last_error_ = made.error();
     breaker_.failed(start, std::chrono::steady_clock::now());
     lock.unlock();
+    given_back_.notify_all();  // who waits need not wait for a server that is away
     return std::move(made).error();
   }
   last_error_.reset();
