@@ -16,7 +16,8 @@ Error no_connection() {
 
 Error no_answer(std::chrono::milliseconds timeout) {
   // Whoever had no time left when he asked, since the process itself stood still.
-  if (timeout.count() <= 0) return make_error(Errc::timeout, "no answer from Redis by the deadline");
+  if (timeout.count() <= 0)
+    return make_error(Errc::timeout, "no answer from Redis by the deadline");
   return make_error(Errc::timeout,
                     "no answer from Redis within " + std::to_string(timeout.count()) + " ms");
 }
