@@ -110,11 +110,6 @@ class Strings final : public nlohmann::json_sax<json> {
   bool is_other_ = false;
 };
 
-Error corrupt(std::string_view column) {
-  return make_error(Errc::corrupt, "a session's column " + std::string(column) +
-                                       " holds something that the library does not write");
-}
-
 // Somebody else has written it.
 bool read_others(std::string_view data, std::vector<Owned>& fields) {
   bool is_too_deep = false;  // printing takes stack for each level
@@ -171,6 +166,11 @@ bool read_bytes(std::string_view bytes, std::vector<Owned>& fields) {
 }
 
 }  // namespace
+
+Error corrupt(std::string_view column) {
+  return make_error(Errc::corrupt, "a session's column " + std::string(column) +
+                                       " holds something that the library does not write");
+}
 
 bool is_text(std::string_view bytes) noexcept {
   while (!bytes.empty()) {

@@ -47,6 +47,9 @@ struct ColumnViews {
 // number, true, an array… is the text of that. Error: corrupt.
 Result<Fields> fields_of(const ColumnViews& columns);
 
+// The error of a column that holds what the library does not write.
+Error corrupt(std::string_view column);
+
 // Whether a text can stand in JSON, and in a text column of any database: UTF-8 without NUL.
 bool is_text(std::string_view bytes) noexcept;
 

@@ -8,6 +8,8 @@
 #include <limits>
 #include <utility>
 
+#include "call_errors.hpp"
+
 namespace websession::postgres {
 namespace {
 
@@ -45,7 +47,7 @@ Result<Rows> exchange(Connection& connection, const Query& query, SteadyTime dea
   while (true) {
     if (std::optional<Result<Rows>> done = connection.go_on()) return *std::move(done);
     if (!wait(connection, deadline)) {
-      Error error = make_error(Errc::timeout, "no answer from PostgreSQL by the deadline");
+      Error error = no_answer();
       error.maybe_applied = connection.may_have_applied();
       return error;
     }

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <string>
 #include <utility>
 
 #include "blocking_flow.hpp"
+#include "call_errors.hpp"
 #include "exchange.hpp"
 #include "options.hpp"
 
@@ -34,9 +34,7 @@ Result<Pool::Lease> Pool::take(SteadyTime deadline) {
       break;
     }
     if (waiting_ >= options_.pending_max) {
-      return make_error(Errc::overloaded, std::to_string(options_.pending_max) +
-                                              " calls are waiting for a connection to PostgreSQL "
-                                              "already (PostgresOptions::pending_max)");
+      return overloaded(options_.pending_max);
     }
     ++waiting_;
     const std::cv_status status = given_back_.wait_until(lock, deadline);

@@ -57,11 +57,6 @@ struct Held {
   std::optional<websession::sql::Row> row{};
 };
 
-Error corrupt(std::string_view column) {
-  return make_error(Errc::corrupt, "a session's column " + std::string(column) +
-                                       " holds something that the library does not write");
-}
-
 // Precondition: the answer of `find` has such a row. `now`: by which it is told when it ends.
 Result<Held> held_of(const Rows& rows, std::size_t i, WallTime now) {
   Held held;
@@ -72,13 +67,13 @@ Result<Held> held_of(const Rows& rows, std::size_t i, WallTime now) {
   row.state = websession::sql::state_of(rows.optional_text(i, 4));
   if (const auto successor = rows.optional_text(i, 5)) {
     std::optional<std::string> key = bytes_of(*successor);
-    if (!key) return corrupt("successor");
+    if (!key) return websession::sql::corrupt("successor");
     row.successor = StoreKey(*std::move(key));
   }
   std::optional<std::string> principal;
   if (const auto text = rows.optional_text(i, 7)) {
     principal = bytes_of(*text);
-    if (!principal) return corrupt("principal");
+    if (!principal) return websession::sql::corrupt("principal");
   }
   using websession::sql::State;
   if (row.state == State::session || row.state == State::frozen) {
@@ -284,7 +279,7 @@ Task<Result<bool>> erase(QueryFlow& flow, const StoreKey& key, const Grace& grac
       using websession::sql::State;
       if (!ended.any && lives && successor && websession::sql::state_of(mark) != State::passed) {
         std::optional<std::string> next = bytes_of(*successor);
-        if (!next) co_return corrupt("successor");
+        if (!next) co_return websession::sql::corrupt("successor");
         ended.successor = StoreKey(*std::move(next));
       }
     }
@@ -305,7 +300,7 @@ Task<Result<std::vector<StoreKey>>> list(QueryFlow& flow, std::string_view princ
   keys.reserve(rows->size());
   for (std::size_t i = 0; i < rows->size(); ++i) {
     std::optional<std::string> key = bytes_of(rows->text(i, 0));
-    if (!key) co_return corrupt("key");
+    if (!key) co_return websession::sql::corrupt("key");
     keys.emplace_back(*std::move(key));
   }
   co_return keys;

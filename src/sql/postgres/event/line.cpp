@@ -1,20 +1,15 @@
 #include "event/line.hpp"
 
 #include <algorithm>
-#include <string>
 #include <system_error>
 #include <thread>
 
 #include "async/errors.hpp"
+#include "call_errors.hpp"
 #include "event/resolve.hpp"
 #include "event/seat.hpp"
 
 namespace websession::postgres {
-namespace {
-
-Error too_late() { return make_error(Errc::timeout, "no answer from PostgreSQL by the deadline"); }
-
-}  // namespace
 
 Line::Line(const std::shared_ptr<Reactor>& loop, ConnectionInfo info,
            const PostgresOptions& options)
@@ -33,16 +28,14 @@ bool Line::is_any_connected() const noexcept {
 std::optional<Error> Line::send(Asked& asked) {
   if (is_closed_) return internal::store_gone();
   const SteadyTime now = loop_.now();
-  if (now >= asked.until) return too_late();
+  if (now >= asked.until) return no_answer();
   const auto found = std::find_if(seats_.begin(), seats_.end(), [](const auto& seat) {
     return seat->state() == Seat::State::free;
   });
   const std::shared_ptr<Seat> free = found != seats_.end() ? *found : nullptr;
   if (free == nullptr) {
     if (waiting_.size() >= options_.pending_max) {
-      return make_error(Errc::overloaded, std::to_string(options_.pending_max) +
-                                              " calls are waiting for a connection to PostgreSQL "
-                                              "already (PostgresOptions::pending_max)");
+      return overloaded(options_.pending_max);
     }
     const bool may_connect = !last_error_ || now >= breaker_.retry_at();
     if (!may_connect && !is_any_connected()) return last_error_;
@@ -63,7 +56,7 @@ void Line::cancel(Asked& asked, Error error) {
 
 void Line::give_up(Asked& asked) {
   const auto keep = shared_from_this();
-  Error error = asked.why ? *std::move(asked.why) : too_late();
+  Error error = asked.why ? *std::move(asked.why) : no_answer();
   if (const std::shared_ptr<Seat> seat = asked.seat) {
     error.maybe_applied = seat->may_have_applied();
     seat->end();  // what it carries cannot be called back

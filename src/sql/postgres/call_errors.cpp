@@ -1,0 +1,15 @@
+#include "call_errors.hpp"
+
+#include <string>
+
+namespace websession::postgres {
+
+Error no_answer() { return make_error(Errc::timeout, "no answer from PostgreSQL by the deadline"); }
+
+Error overloaded(std::size_t pending_max) {
+  return make_error(Errc::overloaded, std::to_string(pending_max) +
+                                          " calls are waiting for a connection to PostgreSQL "
+                                          "already (PostgresOptions::pending_max)");
+}
+
+}  // namespace websession::postgres
