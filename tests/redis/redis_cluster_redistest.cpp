@@ -379,7 +379,7 @@ TEST_F(RedisClusterTest, ANodeThatStandsStillHoldsUpItsOwnOnly) {
 TEST_F(RedisClusterTest, ADeadClusterIsAClearErrorAndComesBack) {
   RedisCluster cluster;
   RedisOptions options;
-  options.operation_timeout = milliseconds(300);
+  options.operation_timeout = seconds(1);
   const StorePtr store = connect(cluster.url(), options);
   const StoreKey key = key_in(16'383);
   ASSERT_TRUE(store->create(key, fields(), minute));
@@ -394,7 +394,10 @@ TEST_F(RedisClusterTest, ADeadClusterIsAClearErrorAndComesBack) {
   EXPECT_FALSE(lost.error().maybe_applied);
   cluster.node(0).start();
   cluster.settle();
-  EXPECT_TRUE(store->load(key).value());
+  wait_for("it does not come back", [&] {
+    return store->load(key).has_value() && store->load(key_in(0)).has_value();
+  });
+  expect_counted(*store, key);
   EXPECT_TRUE(store->create(key_in(0), fields(), minute));
 }
 
