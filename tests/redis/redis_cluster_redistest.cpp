@@ -394,9 +394,8 @@ TEST_F(RedisClusterTest, ADeadClusterIsAClearErrorAndComesBack) {
   EXPECT_FALSE(lost.error().maybe_applied);
   cluster.node(0).start();
   cluster.settle();
-  wait_for("it does not come back", [&] {
-    return store->load(key).has_value() && store->load(key_in(0)).has_value();
-  });
+  wait_for("it does not come back",
+           [&] { return store->load(key).has_value() && store->load(key_in(0)).has_value(); });
   expect_counted(*store, key);
   EXPECT_TRUE(store->create(key_in(0), fields(), minute));
 }
