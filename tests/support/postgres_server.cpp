@@ -14,6 +14,7 @@
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <utility>
 
 #include "reserved_port.hpp"
 #include "wait_for.hpp"
@@ -38,7 +39,8 @@ std::string program(const std::string& name) {
 }
 
 // Starts a program as a user that may run a database. What it says goes to a file.
-pid_t spawn(std::vector<std::string> words, const std::string& log) {
+pid_t spawn(std::vector<std::string> words, const std::string& log,
+            std::vector<std::string> environment = {}) {
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -59,6 +61,7 @@ pid_t spawn(std::vector<std::string> words, const std::string& log) {
     ::_exit(126);
   }
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // after that: it is forgotten with the user
+  for (std::string& one : environment) ::putenv(one.data());
   ::execv(arguments[0], arguments.data());
   ::_exit(127);
 }
@@ -72,16 +75,21 @@ std::string read_file(const std::string& path) {
 
 bool postgres_is_installed() { return !program("initdb").empty(); }
 
-PostgresServer::PostgresServer() {
+void give_to_postgres(const std::string& path) {
+  if (::geteuid() != 0) return;
+  const passwd* const nobody = ::getpwnam("nobody");
+  if (nobody == nullptr || ::chown(path.c_str(), nobody->pw_uid, nobody->pw_gid) != 0) {
+    throw std::runtime_error(path + " cannot be given to nobody");
+  }
+}
+
+PostgresServer::PostgresServer(std::vector<std::string> settings,
+                               std::vector<std::string> environment)
+    : settings_(std::move(settings)), environment_(std::move(environment)) {
   reservation_ = reserve_port(port_);
   const std::string& folder = folder_.path();
   const std::string log = folder + "/log";
-  if (::geteuid() == 0) {
-    const passwd* const nobody = ::getpwnam("nobody");
-    if (nobody == nullptr || ::chown(folder.c_str(), nobody->pw_uid, nobody->pw_gid) != 0) {
-      throw std::runtime_error("the folder cannot be given to nobody");
-    }
-  }
+  give_to_postgres(folder);
   const pid_t initdb = spawn({program("initdb"), "-D", folder + "/data", "-U", "websession", "-A",
                               "trust", "-E", "UTF8", "--locale=C", "--no-sync"},
                              log);
@@ -110,10 +118,14 @@ void PostgresServer::start() {
   const std::string& folder = folder_.path();
   // A crash leaves it, and its number may be another process' by now.
   std::filesystem::remove(folder + "/data/postmaster.pid");
-  pid_ = spawn({program("postgres"), "-D", folder + "/data", "-k", folder, "-h", "127.0.0.1", "-p",
-                std::to_string(port_), "-c", "fsync=off", "-c", "max_connections=300", "-c",
-                "shared_buffers=32MB", "-c", "max_prepared_transactions=0"},
-               folder + "/log");
+  std::vector<std::string> words = {
+      program("postgres"), "-D", folder + "/data",     "-k", folder, "-h",
+      "127.0.0.1",         "-p", std::to_string(port_)};
+  std::vector<std::string> settings = {"fsync=off", "max_connections=300", "shared_buffers=32MB",
+                                       "max_prepared_transactions=0"};
+  settings.insert(settings.end(), settings_.begin(), settings_.end());  // the last one counts
+  for (const std::string& setting : settings) words.insert(words.end(), {"-c", setting});
+  pid_ = spawn(std::move(words), folder + "/log", environment_);
   wait_for("PostgreSQL does not start", [this] {
     PostgresProbe(conninfo()).run("SELECT 1");
     return true;

@@ -15,10 +15,16 @@ namespace websession::testing {
 // True when tests can start it. Under CI a missing one is a failure, not a skip.
 bool postgres_is_installed();
 
+// Gives a file or a folder to the user as whom it runs. Throws std::runtime_error.
+void give_to_postgres(const std::string& path);
+
 class PostgresServer {
  public:
-  // Takes a second. It runs as an ordinary user: as root it refuses to.
-  PostgresServer();
+  // Takes a second. It runs as an ordinary user: as root it refuses to. `settings`: those that it
+  // is to have, as "fsync=on", which is off for the sake of speed; `environment`: what it finds
+  // there beside what this process has, as "TZ=UTC".
+  explicit PostgresServer(std::vector<std::string> settings = {},
+                          std::vector<std::string> environment = {});
   ~PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
@@ -27,6 +33,8 @@ class PostgresServer {
   [[nodiscard]] std::string conninfo(const std::string& more = {}) const;  // by the socket
   [[nodiscard]] std::string tcp_conninfo(int port, const std::string& more = {}) const;
   [[nodiscard]] int port() const noexcept { return port_; }
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }  // of the parent of its processes
+  [[nodiscard]] const std::string& folder() const noexcept { return folder_.path(); }
 
   void crash();  // SIGKILL, of all its processes
   void start();
@@ -36,6 +44,8 @@ class PostgresServer {
  private:
   [[nodiscard]] std::vector<pid_t> children() const;
 
+  const std::vector<std::string> settings_;
+  const std::vector<std::string> environment_;
   TemporaryFolder folder_{"postgres"};
   int port_ = 0;
   int reservation_ = -1;  // of the port
