@@ -4,9 +4,8 @@
 #include <string>
 #include <unordered_map>
 
-#include "client.hpp"
+#include "clients.hpp"
 #include "hiredis_connection.hpp"
-#include "sessions.hpp"
 
 namespace websession::bench {
 namespace {

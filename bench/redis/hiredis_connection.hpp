@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "client.hpp"
+#include "clients.hpp"
 
 namespace websession::bench {
 

@@ -1,32 +1,40 @@
 // Side-by-side runs of ways to keep sessions in Redis: docs/benchmarks.md.
-#include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <optional>
-#include <stdexcept>
 
 #include "certificates.hpp"
-#include "contender.hpp"
+#include "comparison.hpp"
+#include "contenders.hpp"
 #include "delay_proxy.hpp"
-#include "options.hpp"
+#include "redis_meter.hpp"
 #include "redis_server.hpp"
-#include "results.hpp"
-#include "sessions.hpp"
 
 namespace websession::bench {
 namespace {
 
-using Json = nlohmann::ordered_json;
+constexpr const char* usage = R"(usage: websession_redis_bench [--option value]...
+  --clients      ours,hiredis-naive,hiredis-pipelined,poco,connect-redis (all of the transport);
+                 ours-cluster and ours-cluster-loop by name only
+  --transport    tcp | unix | delay (0.25 ms more each way) | tls
+)";
 
 constexpr auto delay_each_way = std::chrono::microseconds(250);
 
+Transport transport_of(const Options& options) {
+  const std::string& name = options.own.at("transport");
+  for (const Transport transport :
+       {Transport::tcp, Transport::unix_socket, Transport::delay, Transport::tls}) {
+    if (name == name_of(transport)) return transport;
+  }
+  Options::misunderstood(name, usage);
+}
+
 // The server, and what may stand before it.
-class Setting {
+class Server {
  public:
-  explicit Setting(const Options& options)
-      : transport_(options.transport),
-        server_({"--tls-auth-clients", "no"}, tls(options.transport)) {
+  explicit Server(Transport transport)
+      : transport_(transport), server_({"--tls-auth-clients", "no"}, tls(transport)) {
     if (transport_ == Transport::delay) proxy_.emplace(server_.port(), delay_each_way);
   }
 
@@ -50,7 +58,7 @@ class Setting {
     return {server_.unix_url(), {}, 0, server_.socket_path(), {}};
   }
 
-  [[nodiscard]] double proxy_cpu_seconds() const { return proxy_ ? proxy_->cpu_seconds() : -1; }
+  [[nodiscard]] const DelayProxy* proxy() const { return proxy_ ? &*proxy_ : nullptr; }
 
  private:
   // Files that last as long as the authority does.
@@ -71,134 +79,27 @@ class Setting {
   std::optional<DelayProxy> proxy_;
 };
 
-// The clients that run, in the order of the list. Names that nobody has are an error.
-std::vector<const Contender*> choose(const std::vector<Contender>& all, const Options& options) {
-  for (const std::string& name : options.clients) {
-    const auto has_name = [&name](const Contender& contender) { return contender.name == name; };
-    if (std::none_of(all.begin(), all.end(), has_name)) {
-      throw std::runtime_error("there is no client called " + name);
-    }
-  }
-  std::vector<const Contender*> chosen;
-  for (const Contender& contender : all) {
-    const auto& names = options.clients;
-    const bool wanted =
-        names.empty() || std::find(names.begin(), names.end(), contender.name) != names.end();
-    if (!wanted) continue;
-    if (contender.obstacle.empty()) {
-      chosen.push_back(&contender);
-    } else {
-      std::printf("not measured here: %s: %s\n", contender.name.c_str(),
-                  contender.obstacle.c_str());
-    }
-  }
-  return chosen;
-}
-
-class Comparison {
- public:
-  Comparison(const Options& options, const Setting& setting)
-      : options_(options), setting_(setting) {}
-
-  // Each round runs every client once and starts with another one, so that a machine that gets
-  // faster or slower meanwhile does so for all.
-  void run_cell(const std::vector<const Contender*>& clients, const Load& load) {
-    std::vector<Runs> cell;
-    for (const Contender* client : clients) cell.push_back({client->name, {}});
-    for (int round = 0; round < options_.rounds; ++round) {
-      for (std::size_t turn = 0; turn < clients.size(); ++turn) {
-        const std::size_t i = (turn + static_cast<std::size_t>(round)) % clients.size();
-        cell[i].samples.push_back(run_once(*clients[i], load, round));
-      }
-    }
-    print_cell(load, options_.transport, cell);
-  }
-
-  [[nodiscard]] const Json& runs() const { return runs_; }
-  [[nodiscard]] bool failed() const { return failed_; }
-  [[nodiscard]] const std::map<std::string, std::string>& versions() const { return versions_; }
-
- private:
-  Sample run_once(const Contender& client, const Load& load, int round) {
-    Json run = {{"client", client.name},
-                {"operation", name_of(load.operation)},
-                {"threads", load.threads},
-                {"round", round}};
-    Sample sample;
-    try {
-      const double proxy_before = setting_.proxy_cpu_seconds();
-      sample = client.run(load);
-      if (proxy_before >= 0) {
-        sample.proxy_cpu_seconds = setting_.proxy_cpu_seconds() - proxy_before;
-      }
-      run.update(json_of(sample));
-      if (!sample.version.empty()) versions_[client.name] = sample.version;
-    } catch (const std::exception& error) {
-      failed_ = true;
-      run["error"] = error.what();
-      std::fprintf(stderr, "%s, %zu threads: %s\n", client.name.c_str(), load.threads,
-                   error.what());
-    }
-    runs_.push_back(std::move(run));
-    return sample;
-  }
-
-  const Options& options_;
-  const Setting& setting_;
-  Json runs_ = Json::array();
-  std::map<std::string, std::string> versions_;  // those that a run told
-  bool failed_ = false;
-};
-
-Json json_of(const std::vector<Contender>& all, const Comparison& comparison) {
-  Json clients = Json::object();
-  for (const Contender& contender : all) {
-    Json& entry = clients[contender.name];
-    entry = {{"how", contender.how}, {"version", contender.version}};
-    const auto told = comparison.versions().find(contender.name);
-    if (told != comparison.versions().end()) entry["version"] = told->second;
-    if (!contender.obstacle.empty()) entry["not_measured"] = contender.obstacle;
-  }
-  return clients;
-}
-
 int run(const Options& options) {
-  const Setting setting(options);
-  const Target target = setting.target();
-  const Keys keys = store_sessions(setting.direct(), options.sessions);
-  ServerMeter server(setting.direct());
-  const std::vector<Contender> all = contenders(options, target, keys, server);
-  const std::vector<const Contender*> clients = choose(all, options);
-
-  Comparison comparison(options, setting);
-  if (!clients.empty()) {
-    for (const Operation operation : options.operations) {
-      for (const std::size_t threads : options.threads) {
-        comparison.run_cell(clients, {operation, threads, options.duration});
-      }
-    }
+  const Transport transport = transport_of(options);
+  const Server server(transport);
+  const Target target = server.target();
+  const Keys keys = store_sessions(server.direct(), options.sessions);
+  RedisMeter meter(server.direct());
+  const std::string where(name_of(transport));
+  Setting setting{where, {{"transport", where}, {"redis", meter.version()}}};
+  if (const DelayProxy* const proxy = server.proxy()) {
+    setting.proxy_cpu_seconds = [proxy] { return proxy->cpu_seconds(); };
   }
-  const Json report = {{"transport", name_of(options.transport)},
-                       {"redis", server.version()},
-                       {"seconds", options.duration.count()},
-                       {"rounds", options.rounds},
-                       {"sessions", options.sessions},
-                       {"clients", json_of(all, comparison)},
-                       {"runs", comparison.runs()}};
-  if (!options.out.empty()) {
-    std::ofstream file(options.out);
-    file << report.dump(1) << '\n';
-    if (!file.flush()) throw std::runtime_error("cannot write " + options.out);
-  }
-  return comparison.failed() ? 1 : 0;
+  return compare(options, setting, contenders(options, transport, target, keys, meter));
 }
 
 }  // namespace
 }  // namespace websession::bench
 
 int main(int count, char** words) {
+  using namespace websession::bench;
   try {
-    return websession::bench::run(websession::bench::Options::parse(count, words));
+    return run(Options::parse(count, words, usage, {{"transport", "tcp"}}));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "websession_redis_bench: %s\n", error.what());
     return 1;

@@ -11,8 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "client.hpp"
-#include "sessions.hpp"
+#include "clients.hpp"
 
 namespace websession::bench {
 namespace {

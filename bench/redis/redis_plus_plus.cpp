@@ -9,8 +9,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "client.hpp"
-#include "sessions.hpp"
+#include "clients.hpp"
 
 namespace websession::bench {
 namespace {

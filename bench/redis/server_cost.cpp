@@ -15,9 +15,8 @@
 #include "hiredis_connection.hpp"
 #include "operations.hpp"
 #include "pipeline.hpp"
+#include "redis_meter.hpp"
 #include "redis_server.hpp"
-#include "server_use.hpp"
-#include "sessions.hpp"
 
 namespace websession::bench {
 namespace {
@@ -148,7 +147,7 @@ class Server {
 
   testing::RedisServer server_;
   Target target_;
-  ServerMeter meter_;
+  RedisMeter meter_;
   Connection connection_;
   Keys keys_;
 };

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "client.hpp"
-#include "server_use.hpp"
+#include "server_meter.hpp"
 
 namespace websession::bench {
 

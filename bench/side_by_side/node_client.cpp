@@ -9,7 +9,7 @@
 namespace websession::bench {
 
 std::optional<std::string> NodeClient::obstacle() const {
-  if (!std::filesystem::exists(directory_ + "/node_modules/connect-redis")) {
+  if (!std::filesystem::exists(directory_ + "/node_modules/" + package_)) {
     return "its npm packages are not installed (scripts/bench does it)";
   }
   try {
@@ -20,13 +20,15 @@ std::optional<std::string> NodeClient::obstacle() const {
   return std::nullopt;
 }
 
-Sample NodeClient::run(const Target& target, const Keys& keys, const Load& load,
+Sample NodeClient::run(const std::vector<std::string>& words, const Keys& keys, const Load& load,
                        ServerMeter& server) const {
-  testing::ChildProcess node({"node", directory_ + "/connect_redis.mjs", target.url,
-                              keys.prefix + "json_", std::to_string(keys.ids.size()),
-                              std::string(name_of(load.operation)), std::to_string(load.threads),
-                              std::to_string(load.duration.count())});
-  if (node.read_line() != "ready") throw std::runtime_error("connect_redis.mjs is not ready");
+  std::vector<std::string> command = {"node", directory_ + "/" + package_ + ".mjs"};
+  command.insert(command.end(), words.begin(), words.end());
+  command.insert(command.end(),
+                 {std::to_string(keys.ids.size()), std::string(name_of(load.operation)),
+                  std::to_string(load.threads), std::to_string(load.duration.count())});
+  testing::ChildProcess node(command);
+  if (node.read_line() != "ready") throw std::runtime_error(package_ + ".mjs is not ready");
   server.start();
   node.write_line("go");
   const auto answer = nlohmann::json::parse(node.read_line());

@@ -1,4 +1,4 @@
-#include "contender.hpp"
+#include "contenders.hpp"
 
 #include <hiredis/hiredis.h>
 
@@ -9,7 +9,7 @@
 
 #include "node_client.hpp"
 #include "redis_cluster.hpp"
-#include "sessions.hpp"
+#include "store_clients.hpp"
 #include "websession/redis_store.hpp"
 
 #if defined(WEBSESSION_BENCH_POCO)
@@ -28,8 +28,7 @@ std::string hiredis_version() { return dotted(HIREDIS_MAJOR, HIREDIS_MINOR, HIRE
 constexpr const char* over_tls = "TLS of hiredis needs libhiredis_ssl (1.0 or newer)";
 constexpr const char* tcp_only = "run on plain TCP only";
 
-Contender poco(const Options& options, const Target& target, const Keys& keys,
-               ServerMeter& server) {
+Contender poco(Transport transport, const Target& target, const Keys& keys, ServerMeter& server) {
   Contender poco{"poco",
                  "Poco::ObjectPool, as many connections as threads, one borrowed for each "
                  "operation; its two commands by sendCommands",
@@ -38,36 +37,35 @@ Contender poco(const Options& options, const Target& target, const Keys& keys,
                  {}};
 #if defined(WEBSESSION_BENCH_POCO)
   poco.version = dotted(POCO_VERSION >> 24, POCO_VERSION >> 16 & 0xff, POCO_VERSION >> 8 & 0xff);
-  if (options.transport != Transport::tcp) poco.obstacle = tcp_only;
+  if (transport != Transport::tcp) poco.obstacle = tcp_only;
   poco.run = [&](const Load& load) {
     return measure(*make_poco(target, keys, load.threads), keys, load, server);
   };
 #else
-  static_cast<void>(options), static_cast<void>(target), static_cast<void>(keys);
+  static_cast<void>(transport), static_cast<void>(target), static_cast<void>(keys);
   static_cast<void>(server);
   poco.obstacle = "libpoco-dev was not there when the program was built";
 #endif
   return poco;
 }
 
-Contender connect_redis(const Options& options, const Target& target, const Keys& keys,
-                        ServerMeter& server) {
-  const NodeClient node(options.node_directory);
+Contender connect_redis(const Options& options, Transport transport, const Target& target,
+                        const Keys& keys, ServerMeter& server) {
+  const NodeClient node(options.node_directory, "connect-redis");
   Contender contender{"connect-redis",
                       "one Node process, one connection, as many promises in flight as threads; "
                       "the session as one JSON text: LOAD = get + touch, SAVE = set",
                       {},
                       {},
                       {}};
-  contender.obstacle =
-      options.transport == Transport::tcp ? node.obstacle().value_or("") : tcp_only;
+  contender.obstacle = transport == Transport::tcp ? node.obstacle().value_or("") : tcp_only;
   contender.run = [node, &target, &keys, &server](const Load& load) {
-    return node.run(target, keys, load, server);
+    return node.run({target.url, keys.prefix + "json_"}, keys, load, server);
   };
   return contender;
 }
 
-Contender redis_plus_plus(bool pipelined, const Options& options, const Target& target,
+Contender redis_plus_plus(bool pipelined, Transport transport, const Target& target,
                           const Keys& keys, ServerMeter& server) {
   Contender contender{pipelined ? "redis-plus-plus-pipelined" : "redis-plus-plus",
                       pipelined ? "the same with the two commands of an operation by its pipeline"
@@ -78,13 +76,13 @@ Contender redis_plus_plus(bool pipelined, const Options& options, const Target& 
                       {}};
 #if defined(WEBSESSION_BENCH_REDIS_PLUS_PLUS)
   contender.version = redis_plus_plus_version();
-  if (options.transport != Transport::tcp) contender.obstacle = tcp_only;
+  if (transport != Transport::tcp) contender.obstacle = tcp_only;
   contender.run = [&, pipelined](const Load& load) {
     return measure(*make_redis_plus_plus(target, keys, load.threads, pipelined), keys, load,
                    server);
   };
 #else
-  static_cast<void>(options), static_cast<void>(target), static_cast<void>(keys);
+  static_cast<void>(transport), static_cast<void>(target), static_cast<void>(keys);
   static_cast<void>(server);
   contender.obstacle = "not found when the program was built (Debian 12 does not have it)";
 #endif
@@ -102,13 +100,7 @@ class OwnCluster {
     RedisOptions options;
     options.prefix = keys.prefix;
     const auto store = RedisStore::connect(target_.url, options).value();
-    std::vector<Field> fields;
-    for (const auto& [name, value] : session_fields) fields.push_back({name, value});
-    for (const std::string& id : keys.ids) {
-      if (!store->create(StoreKey(id), Fields(fields), {time_to_live})) {
-        throw std::runtime_error("no session on the Cluster");
-      }
-    }
+    fill(*store, keys);
     return target_;
   }
 
@@ -158,14 +150,28 @@ Contender boost_redis() {
 
 }  // namespace
 
-std::vector<Contender> contenders(const Options& options, const Target& target, const Keys& keys,
-                                  ServerMeter& server) {
+std::string_view name_of(Transport transport) noexcept {
+  switch (transport) {
+    case Transport::tcp:
+      return "tcp";
+    case Transport::unix_socket:
+      return "unix";
+    case Transport::delay:
+      return "delay";
+    case Transport::tls:
+      break;
+  }
+  return "tls";
+}
+
+std::vector<Contender> contenders(const Options& options, Transport transport, const Target& target,
+                                  const Keys& keys, ServerMeter& server) {
   const auto threaded = [&](auto make) {
     return [&target, &keys, &server, make](const Load& load) {
       return measure(*make(target, keys), keys, load, server);
     };
   };
-  const std::string hiredis_obstacle = options.transport == Transport::tls ? over_tls : "";
+  const std::string hiredis_obstacle = transport == Transport::tls ? over_tls : "";
   std::vector<Contender> all;
   const auto ours = [](Renewal renewal) {
     return [renewal](const Target& to, const Keys& its) { return make_ours(to, its, renewal); };
@@ -205,10 +211,10 @@ std::vector<Contender> contenders(const Options& options, const Target& target, 
   all.push_back({"hiredis-guarded",
                  "the same, but SAVE is a script: EXISTS, HSET, EXPIRE (EVALSHA)",
                  hiredis_version(), hiredis_obstacle, threaded(make_hiredis_guarded)});
-  all.push_back(poco(options, target, keys, server));
-  all.push_back(connect_redis(options, target, keys, server));
+  all.push_back(poco(transport, target, keys, server));
+  all.push_back(connect_redis(options, transport, target, keys, server));
   for (const bool pipelined : {false, true}) {
-    all.push_back(redis_plus_plus(pipelined, options, target, keys, server));
+    all.push_back(redis_plus_plus(pipelined, transport, target, keys, server));
   }
   all.push_back(boost_redis());
   add_on_cluster(all, options, keys, server);

@@ -31,11 +31,8 @@ inline constexpr std::chrono::seconds time_to_live{1800};
 // the session's life by a tenth; `always`: each time, as the peers do.
 Lifetime lifetime_of(Renewal renewal);
 
-// How people guard a write.
-inline constexpr const char* usual_script =
-    "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end "
-    "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) "
-    "redis.call('EXPIRE', KEYS[1], ARGV[3]) return 1";
+// As many ids as that, under a prefix that nothing else uses.
+Keys draw_keys(std::size_t count);
 
 consteval std::size_t bytes_of(const std::array<NameAndValue, 6>& fields) {
   std::size_t bytes = 0;
@@ -43,8 +40,5 @@ consteval std::size_t bytes_of(const std::array<NameAndValue, 6>& fields) {
   return bytes;
 }
 static_assert(bytes_of(session_fields) == 275);
-
-// Stores `count` sessions under a prefix that nothing else uses, and gives their keys.
-Keys store_sessions(const Target& target, std::size_t count);
 
 }  // namespace websession::bench

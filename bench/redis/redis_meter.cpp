@@ -1,4 +1,4 @@
-#include "server_use.hpp"
+#include "redis_meter.hpp"
 
 #include <cstdlib>
 #include <sstream>
@@ -23,27 +23,27 @@ std::uint64_t number(const std::string& text) { return std::strtoull(text.c_str(
 
 }  // namespace
 
-ServerMeter::ServerMeter(const Target& target) : connection_(connect_hiredis(target)) {}
+RedisMeter::RedisMeter(const Target& target) : connection_(connect_hiredis(target)) {}
 
-std::string ServerMeter::info(const char* section) {
+std::string RedisMeter::info(const char* section) {
   const Reply reply = checked(*connection_, redisCommand(connection_.get(), "INFO %s", section));
   return {reply->str, static_cast<std::size_t>(reply->len)};
 }
 
-double ServerMeter::cpu_seconds() {
+double RedisMeter::cpu_seconds() {
   auto cpu = lines_of(info("cpu"));
   return std::strtod(cpu["used_cpu_user"].c_str(), nullptr) +
          std::strtod(cpu["used_cpu_sys"].c_str(), nullptr);
 }
 
-std::string ServerMeter::version() { return lines_of(info("server"))["redis_version"]; }
+std::string RedisMeter::version() { return lines_of(info("server"))["redis_version"]; }
 
-void ServerMeter::start() {
+void RedisMeter::start() {
   cpu_at_start_ = cpu_seconds();
   checked(*connection_, redisCommand(connection_.get(), "CONFIG RESETSTAT"));
 }
 
-ServerUse ServerMeter::stop() {
+ServerUse RedisMeter::stop() {
   auto stats = lines_of(info("stats"));
   const auto calls = lines_of(info("commandstats"));
   ServerUse use;

@@ -14,7 +14,7 @@
 
 #include "counters.hpp"
 #include "histogram.hpp"
-#include "sessions.hpp"
+#include "session.hpp"
 
 namespace websession::bench {
 namespace {

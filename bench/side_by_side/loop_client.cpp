@@ -1,15 +1,13 @@
-// websession on event loops: one AsyncRedisStore, and on each loop as many requests in flight as
-// are its share.
+// websession on event loops: one store, and on each loop as many requests in flight as are its
+// share.
 #include <atomic>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <utility>
 
-#include "client.hpp"
-#include "sessions.hpp"
+#include "store_clients.hpp"
 #include "websession/async/epoll_reactor.hpp"
-#include "websession/async/redis_store.hpp"
 
 namespace websession::bench {
 namespace {
@@ -103,17 +101,14 @@ class LoopWorker final : public Worker {
 
 class LoopClient final : public Client {
  public:
-  LoopClient(const Target& target, const Keys& keys, std::size_t loops, std::size_t in_flight)
+  LoopClient(const MakeAsyncStore& make, const Keys& keys, std::size_t loops, std::size_t in_flight)
       : in_flight_(in_flight) {
-    RedisOptions options;
-    options.prefix = keys.prefix;
-    options.tls.ca_file = target.ca_file;
     AsyncSessionStore::Reactors reactors;
     for (std::size_t i = 0; i < std::min(loops, in_flight); ++i) {
       loops_.push_back(EpollReactor::make().value());
       reactors.push_back(loops_.back());
     }
-    store_ = AsyncRedisStore::connect_later(target.url, reactors, options).value();
+    store_ = make(reactors);
     for (const std::string& id : keys.ids) keys_.emplace_back(id);
   }
 
@@ -136,9 +131,9 @@ class LoopClient final : public Client {
 
 }  // namespace
 
-std::unique_ptr<Client> make_our_loops(const Target& target, const Keys& keys, std::size_t loops,
-                                       std::size_t in_flight) {
-  return std::make_unique<LoopClient>(target, keys, loops, in_flight);
+std::unique_ptr<Client> make_loop_client(const MakeAsyncStore& make, const Keys& keys,
+                                         std::size_t loops, std::size_t in_flight) {
+  return std::make_unique<LoopClient>(make, keys, loops, in_flight);
 }
 
 }  // namespace websession::bench

@@ -45,10 +45,9 @@ nlohmann::ordered_json known(auto value) {
 
 }  // namespace
 
-void print_cell(const Load& load, Transport transport, const std::vector<Runs>& clients) {
+void print_cell(const Load& load, const std::string& where, const std::vector<Runs>& clients) {
   std::printf("%s, %s, %zu threads; a request: CPU of client + server, calls, allocations\n",
-              std::string(name_of(load.operation)).c_str(), std::string(name_of(transport)).c_str(),
-              load.threads);
+              std::string(name_of(load.operation)).c_str(), where.c_str(), load.threads);
   for (const Runs& runs : clients) {
     const auto each = [&runs](auto value) {
       return median_of(runs.samples, [&value](const Sample& sample) {

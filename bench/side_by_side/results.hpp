@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "contender.hpp"
+#include "measure.hpp"
 
 namespace websession::bench {
 
@@ -17,7 +17,7 @@ struct Runs {
 };
 
 // Ratios are paired: run by run to the first client's.
-void print_cell(const Load& load, Transport transport, const std::vector<Runs>& clients);
+void print_cell(const Load& load, const std::string& where, const std::vector<Runs>& clients);
 
 nlohmann::ordered_json json_of(const Sample& sample);
 
