@@ -1,6 +1,7 @@
 #include "connection.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 #include <thread>
 #include <utility>
@@ -33,12 +34,16 @@ const char* synchronous_text(SqliteOptions::Synchronous synchronous) {
 // Readers who are there all the time, each for an instant, would keep it from that for ever.
 constexpr int checkpoint_pages = 1000;
 constexpr int restart_pages = 16 * checkpoint_pages;
-constexpr std::chrono::milliseconds restart_wait(20);
+constexpr std::chrono::milliseconds restart_wait(20);  // the longer, the larger the log is
 
 // What the file is, or would be without "file:" in front, which some builds of SQLite take for a
 // URI.
 std::string plain(const std::string& path) {
   return path.starts_with("file:") ? "./" + path : path;
+}
+
+bool lacks_rights(int system_error) {
+  return system_error == EACCES || system_error == EPERM || system_error == EROFS;
 }
 
 }  // namespace
@@ -108,7 +113,8 @@ int Connection::after_commit(void* self, sqlite3* database, const char* name, in
     return SQLITE_OK;
   }
   const SteadyTime deadline = connection.deadline_;
-  connection.deadline_ = std::min(deadline, std::chrono::steady_clock::now() + restart_wait);
+  connection.deadline_ =
+      std::min(deadline, std::chrono::steady_clock::now() + restart_wait * (pages / restart_pages));
   const int done =
       sqlite3_wal_checkpoint_v2(database, name, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
   connection.deadline_ = deadline;
@@ -178,8 +184,13 @@ Error Connection::error(int code) const {
     case SQLITE_FULL:
       return make(Errc::unavailable, "make room for the file and its log");
     case SQLITE_CANTOPEN:
+      if (lacks_rights(sqlite3_system_errno(database_.get()))) {
+        return make(Errc::rejected,
+                    "this process has to be allowed to read and write the file, and to write in "
+                    "its folder");
+      }
       return make(Errc::unavailable,
-                  "its folder has to be there, and this process has to be allowed to write in it");
+                  "the path has to lead to a file, or to a new one in a folder, that is there");
     case SQLITE_IOERR:
     case SQLITE_PROTOCOL:
     case SQLITE_NOLFS:
