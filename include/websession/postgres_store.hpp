@@ -16,7 +16,10 @@ WEBSESSION_API_BEGIN
 namespace websession {
 
 struct PostgresOptions {
-  // So long a call takes at most, waiting for a connection included: 1 ms to 1 h.
+  // So long a call takes at most, waiting for a connection included: 1 ms to 1 h. The server ends a
+  // statement after three quarters of it, so that a caller who waits for a row that another
+  // statement holds is told in time that nothing was applied. Making a connection takes some six
+  // answers of the server: a shorter time than that never gets one.
   std::chrono::milliseconds operation_timeout = std::chrono::seconds(2);
   // So long it takes at most to connect, within that.
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(1);

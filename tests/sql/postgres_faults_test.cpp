@@ -191,6 +191,21 @@ TEST_P(PostgresFaults, WhatTheServerRefusesIsToldAndNotDone) {
   EXPECT_EQ(value_of(*store, key, "a"), "2");
 }
 
+TEST_P(PostgresFaults, ATableThatSomebodyAltersMeanwhileServesOn) {
+  PostgresOptions options = patient_postgres();
+  options.connections_max = 1;
+  const auto store = open(options);
+  const StoreKey key = fresh_key();
+  ASSERT_TRUE(store->create(key, fields({{"a", "1"}}), minute));
+  EXPECT_EQ(value_of(*store, key, "a"), "1");
+  for (const char* type : {"varchar(200)", "varchar(300)", "text"}) {
+    probe()->run("ALTER TABLE websession_sessions ALTER COLUMN label TYPE " + std::string(type));
+    EXPECT_EQ(value_of(*store, key, "a"), "1");
+    EXPECT_TRUE(store->update(key, setting("b", type), minute));
+    EXPECT_EQ(value_of(*store, key, "b"), type);
+  }
+}
+
 // A site's own limit, where the store sets none.
 TEST_P(PostgresFaults, AStatementTimeoutOfTheDatabaseIsATimeout) {
   make_tables();

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <future>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,42 @@ TEST_F(PostgresStoreTest, TablesAreMadeOnlyWhenTheyMayBe) {
   EXPECT_TRUE(PostgresStore::connect(schema->conninfo(), options));
 }
 
+// A row that no session can have would be in the way of its principal's sign-out.
+TEST_F(PostgresStoreTest, OthersCannotWriteWhatNoSessionCanHave) {
+  const auto store = schema->open(patient_postgres());
+  ASSERT_TRUE(store->create(fresh_key(), fields({{"@user", "ada"}}), minute));
+  for (const char* change : {"expires_at = 'infinity'", "expires_at = '-infinity'",
+                             "listed_at = 'infinity'", "mark = 'over'", "mark = 'passed'"}) {
+    EXPECT_THROW(probe()->run("UPDATE websession_sessions SET " + std::string(change)),
+                 std::runtime_error)
+        << change;
+  }
+  probe()->run("UPDATE websession_sessions SET mark = 'over', principal = NULL, listed_at = NULL");
+}
+
+TEST_F(PostgresStoreTest, AnEncodingThatCannotHoldAllIsRefused) {
+  probe()->run("CREATE DATABASE l" + schema->name() +
+               " ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'");
+  const auto store =
+      PostgresStore::connect(server().conninfo("dbname=l" + schema->name()), patient_postgres());
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Errc::rejected);
+  EXPECT_NE(store.error().detail.find("LATIN1"), std::string::npos) << store.error().detail;
+  EXPECT_NE(store.error().detail.find("UTF8"), std::string::npos) << store.error().detail;
+}
+
+TEST_F(PostgresStoreTest, WhatTheServerNoticesGoesNowhere) {
+  ::testing::internal::CaptureStderr();
+  const auto store = PostgresStore::connect(
+      server().conninfo("options='-csearch_path=" + schema->name() +
+                        " -cclient_min_messages=debug1 -clog_min_duration_statement=0'"),
+      patient_postgres());
+  const StoreKey key = fresh_key();
+  EXPECT_TRUE((*store)->create(key, fields({{"a", "private"}}), minute));
+  EXPECT_TRUE((*store)->load(key).value());
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
 TEST_F(PostgresStoreTest, ItNeedsNoMoreRightsThanItSays) {
   make_tables();
   const std::string role = "r" + schema->name();
@@ -100,6 +137,16 @@ TEST_F(PostgresStoreTest, MistakesAreTold) {
   EXPECT_EQ(code_of("hast=x password=5ecret", {}), name_of(Errc::invalid_argument));
   EXPECT_EQ(code_of(server().conninfo("dbname=none5uch"), {}), name_of(Errc::rejected));
   EXPECT_EQ(code_of("host=/nowhere password=5ecret", quick()), name_of(Errc::unavailable));
+  // Special characters that nobody has encoded.
+  for (const char* url : {"postgresql://u:5ecret/x@127.0.0.1:1/db", "postgresql://u:x/5ecret@h/db",
+                          "postgresql://u:x@5ecret@127.0.0.1/db", "postgresql://u:1/5ecret@h/db"}) {
+    EXPECT_EQ(code_of(url, quick()), name_of(Errc::invalid_argument)) << url;
+  }
+  EXPECT_EQ(code_of("port=abc", quick()), name_of(Errc::invalid_argument));
+  EXPECT_EQ(code_of("host=a,b port=5432,x", quick()), name_of(Errc::invalid_argument));
+  EXPECT_EQ(code_of("replication=database", quick()), name_of(Errc::invalid_argument));
+  EXPECT_EQ(code_of("postgresql://u:5%40ecret%2F@/db?host=/nowhere&port=5432", quick()),
+            name_of(Errc::unavailable));
   PostgresOptions options;
   options.connections_max = 0;
   EXPECT_EQ(code_of(schema->conninfo(), options), name_of(Errc::invalid_argument));

@@ -119,6 +119,18 @@ TEST_F(SqliteStoreTest, ARowReadsWell) {
   EXPECT_EQ(m.find(*session.id()).value()->value("count", 0), 7);
 }
 
+// A row that no session can have would be in the way of its principal's sign-out.
+TEST_F(SqliteStoreTest, OthersCannotWriteWhatNoSessionCanHave) {
+  const auto store = open();
+  ASSERT_TRUE(store->create(key(0), {{"@created", "1"}, {"@user", "ada"}}, minute));
+  for (const char* change : {"expires_at = '2030-01-01'", "expires_at = 1.5", "created_at = 'x'",
+                             "listed_at = 'x'", "mark = 'over'", "mark = 'passed'"}) {
+    const std::string said =
+        Outside(file.path()).run("UPDATE websession_sessions SET " + std::string(change));
+    EXPECT_NE(said.find("CHECK"), std::string::npos) << change << said;
+  }
+}
+
 TEST_F(SqliteStoreTest, ReplacedAndEndedOnesLeaveMarks) {
   const auto store = open();
   ASSERT_TRUE(store->create(key(0), {{"@created", "1"}, {"@user", "ada"}}, minute));
@@ -158,6 +170,25 @@ TEST_F(SqliteStoreTest, WhatCannotBeOpenedIsRefusedWithWhatToDo) {
 
   std::ofstream(file.path()) << std::string(5000, 'x');
   EXPECT_EQ(refused(file.path()).code, Errc::corrupt);
+}
+
+TEST_F(SqliteStoreTest, WhereRightsAreMissingItIsRejected) {
+  if (!child_may_allocate) GTEST_SKIP() << child_may_hang;
+  static_cast<void>(open());
+  std::filesystem::permissions(folder(), std::filesystem::perms::all);
+  std::filesystem::permissions(file.path(), std::filesystem::perms::none);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    constexpr uid_t nobody = 65534;  // root may do everything
+    if (::geteuid() == 0 && ::setuid(nobody) != 0) ::_exit(2);
+    const auto opened = SqliteStore::open(file.path());
+    const bool is_told = !opened && opened.error().code == Errc::rejected &&
+                         opened.error().detail.find("allowed") != std::string::npos;
+    ::_exit(is_told ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(SqliteStoreTest, BadOptionsAreNamed) {

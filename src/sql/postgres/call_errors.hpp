@@ -8,6 +8,7 @@
 namespace websession::postgres {
 
 Error no_answer();
+Error no_connection();
 Error overloaded(std::size_t pending_max);
 
 }  // namespace websession::postgres

@@ -7,11 +7,63 @@
 #include "invalid.hpp"
 
 namespace websession::postgres {
+namespace {
+
+constexpr const char* advice =
+    ". In a URL, write what is special in a user's name or a password as %40 (@), %2F (/), %3A (:)";
+
+// Whether a URL's user and password, or what should be them, contain what ends them too early. What
+// libpq and the resolver then say would repeat parts of a password.
+bool is_cut_in_the_password(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (!url.starts_with("postgres") || scheme == std::string_view::npos) return false;
+  const std::string_view rest = url.substr(scheme + 3).substr(0, url.substr(scheme + 3).find('?'));
+  const std::size_t last = rest.rfind('@');
+  return last != std::string_view::npos && rest.find_first_of("@/") != last;
+}
+
+bool is_port(std::string_view text) {
+  return text.size() <= 5 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// One for each host, "5432,5433"; none, and an empty one, are the default.
+bool are_ports(std::string_view list) {
+  while (true) {
+    const std::size_t comma = list.find(',');
+    if (!is_port(list.substr(0, comma))) return false;
+    if (comma == std::string_view::npos) return true;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+// What others see is never shown, nor written anywhere: a server may put a statement's parameters
+// into its notices.
+void ignore(void*, const PGresult*) {}
+
+// What a text column holds must be all of Unicode. SQL_ASCII holds any bytes.
+std::optional<Error> check_encoding(const PGconn* connection) {
+  const char* const encoding = PQparameterStatus(connection, "server_encoding");
+  if (encoding == nullptr || std::string_view(encoding) == "UTF8" ||
+      std::string_view(encoding) == "SQL_ASCII") {
+    return std::nullopt;
+  }
+  return make_error(Errc::rejected,
+                    "PostgreSQL: the database's encoding is " + std::string(encoding) +
+                        ", which cannot hold every text: take one that was made with ENCODING "
+                        "'UTF8'");
+}
+
+}  // namespace
 
 Result<ConnectionInfo> parse_connection_info(const std::string& text) {
   using internal::invalid;
   if (text.find('\0') != std::string::npos) {
     return invalid("PostgresStore: the connection string contains a NUL");
+  }
+  if (is_cut_in_the_password(text)) {
+    return invalid("PostgresStore: there is more than one '@', or a '/' before it, in the URL" +
+                   std::string(advice));
   }
   char* said = nullptr;
   const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(
@@ -22,6 +74,16 @@ Result<ConnectionInfo> parse_connection_info(const std::string& text) {
     return invalid(
         "PostgresStore: not a connection string of libpq, as in "
         "postgresql://user@host/database or \"host=/run/postgresql dbname=app\"");
+  }
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    const std::string_view keyword = option->keyword;
+    if (option->val == nullptr) continue;
+    if (keyword == "port" && !are_ports(option->val)) {
+      return invalid("PostgresStore: the port is no number" + std::string(advice));
+    }
+    if (keyword == "replication") {
+      return invalid("PostgresStore: `replication` is not for connections of a store: remove it");
+    }
   }
   ConnectionInfo info;
   const auto has = [&info](std::string_view keyword) {
@@ -51,6 +113,7 @@ Connection::Connection(const ConnectionInfo& info, Prepares prepares) : prepares
   keywords.push_back(nullptr);
   values.push_back(nullptr);
   connection_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
+  if (connection_ != nullptr) PQsetNoticeReceiver(connection_.get(), ignore, nullptr);
 }
 
 std::optional<Result<void>> Connection::go_on_connecting() {
@@ -70,6 +133,9 @@ std::optional<Result<void>> Connection::go_on_connecting() {
       return std::nullopt;
     case PGRES_POLLING_OK:
       wants_ = Reactor::none;
+      if (std::optional<Error> error = check_encoding(connection_.get())) {
+        return Result<void>(*std::move(error));
+      }
       if (PQsetnonblocking(connection_.get(), 1) == 0) return Result<void>();
       [[fallthrough]];
     default:
@@ -80,16 +146,27 @@ std::optional<Result<void>> Connection::go_on_connecting() {
 void Connection::ask(const Query& query) {
   query_ = &query;
   rows_.reset();
-  const bool has_name = query.sql.name != nullptr;
-  is_preparing_ = prepares_ == Prepares::yes && has_name && !prepared_.contains(query.sql.name);
+  may_prepare_again_ = prepares_ == Prepares::yes && query.sql.name != nullptr;
+  is_preparing_ = may_prepare_again_ && !prepared_.contains(query.sql.name);
+  has_failed_ = !send();
+}
+
+// Under another name, as the server may still have it under the one before.
+void Connection::prepare_again() {
+  may_prepare_again_ = false;
+  prepared_.clear();
+  generation_ = "_" + std::to_string(++generations_);
+  is_preparing_ = true;
+  rows_.reset();
   has_failed_ = !send();
 }
 
 bool Connection::send() {
   PGconn* const connection = connection_.get();
   const Sql& sql = query_->sql;
-  if (is_preparing_) return PQsendPrepare(connection, sql.name, sql.text, 0, nullptr) != 0;
   if (sql.name == nullptr) return PQsendQuery(connection, sql.text) != 0;
+  const std::string name = sql.name + generation_;
+  if (is_preparing_) return PQsendPrepare(connection, name.c_str(), sql.text, 0, nullptr) != 0;
   std::vector<const char*> values;
   values.reserve(query_->parameters.size());
   for (const Parameter& parameter : query_->parameters) {
@@ -100,7 +177,8 @@ bool Connection::send() {
     return PQsendQueryParams(connection, sql.text, count, nullptr, values.data(), nullptr, nullptr,
                              0) != 0;
   }
-  return PQsendQueryPrepared(connection, sql.name, count, values.data(), nullptr, nullptr, 0) != 0;
+  return PQsendQueryPrepared(connection, name.c_str(), count, values.data(), nullptr, nullptr, 0) !=
+         0;
 }
 
 std::optional<Result<Rows>> Connection::go_on() {
@@ -122,6 +200,10 @@ std::optional<Result<Rows>> Connection::go_on() {
       continue;
     }
     if (PQstatus(connection) == CONNECTION_BAD || !rows_) break;
+    if (may_prepare_again_ && !is_preparing_ && is_stale(rows_->refusal())) {
+      prepare_again();
+      continue;
+    }
     if (!is_preparing_ || !rows_->refusal().empty()) {
       wants_ = Reactor::none;
       query_ = nullptr;

@@ -60,11 +60,15 @@ class Connection {
     void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
   };
   bool send();
+  void prepare_again();
   [[nodiscard]] Error lost() const;
 
   std::unique_ptr<PGconn, Finish> connection_;
   const Prepares prepares_;
   std::set<std::string_view> prepared_{};
+  std::string generation_{};  // of their names
+  int generations_ = 0;
+  bool may_prepare_again_ = false;  // for this query
   unsigned wants_ = Reactor::writable;
   const Query* query_ = nullptr;
   bool is_begun_ = false;  // connecting

@@ -37,7 +37,7 @@ Result<void> finish_connecting(Connection& connection, SteadyTime deadline) {
   while (true) {
     if (std::optional<Result<void>> done = connection.go_on_connecting()) return *std::move(done);
     if (!wait(connection, deadline)) {
-      return make_error(Errc::timeout, "PostgreSQL: no connection by the deadline");
+      return no_connection();
     }
   }
 }

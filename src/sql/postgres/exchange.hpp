@@ -1,6 +1,8 @@
 // Queries on one connection, for a thread that waits.
 #pragma once
 
+#include <chrono>
+
 #include "connection.hpp"
 #include "query_flow.hpp"
 #include "websession/clock.hpp"
@@ -21,6 +23,9 @@ class ConnectionDriver final : public QueryDriver {
   bool run(const Query& query, internal::Answer<Result<Rows>>& answer) override {
     answer.put(exchange(connection_, query, deadline_));
     return true;
+  }
+  [[nodiscard]] bool is_late() const noexcept {
+    return std::chrono::steady_clock::now() >= deadline_;
   }
 
  private:

@@ -1,5 +1,6 @@
 #include "options.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "invalid.hpp"
@@ -32,7 +33,10 @@ Connection::Prepares prepares(const PostgresOptions& options) noexcept {
 
 Setup setup_of(const PostgresOptions& options) {
   Setup setup;
-  if (!options.transaction_pooling) setup.statement_timeout = options.operation_timeout;
+  // The caller is still there to be told that nothing was applied.
+  if (!options.transaction_pooling) {
+    setup.statement_timeout = std::max(options.operation_timeout * 3 / 4, milliseconds(1));
+  }
   setup.creates_tables = options.create_tables;
   return setup;
 }

@@ -87,7 +87,10 @@ Result<std::unique_ptr<Connection>> Pool::connect(SteadyTime deadline) const {
   QueryFlow flow(memory.arena(), driver);
   const Setup setup = setup_of(options_);
   Result<void> done = internal::finish(set_up(flow, setup));
-  if (!done) return std::move(done).error();
+  if (!done) {
+    // Nobody has answered, rather than refused.
+    return driver.is_late() ? no_connection() : std::move(done).error();
+  }
   return connection;
 }
 

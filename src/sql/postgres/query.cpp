@@ -41,12 +41,24 @@ std::string hint(std::string_view refusal) {
            "docs/sql-layout.md";
   }
   if (refusal == "42501") {
-    return ": grant it SELECT, INSERT, UPDATE and DELETE on websession_sessions and SELECT on "
-           "websession_schema, and CREATE on the schema if the store is to make them";
+    return ": grant it USAGE on the schema, SELECT, INSERT, UPDATE and DELETE on "
+           "websession_sessions and SELECT on websession_schema, and CREATE on the schema if the "
+           "store is to make them";
   }
   if (refusal == "25006") return ": this is a standby, or read-only: connect to the primary";
   if (refusal == "57014" || refusal == "55P03") {
-    return ": another statement held the session's row";
+    return ": its time was over, as another statement held the session's row, or somebody has "
+           "canceled it";
+  }
+  if (refusal == "3F000") {
+    return ": the first schema of search_path has to be there, and the role needs USAGE on it";
+  }
+  if (refusal == "42P05" || refusal == "26000") {
+    return ": if a pooler (PgBouncer) stands between, set PostgresOptions::transaction_pooling";
+  }
+  if (refusal == "42P07") {
+    return ": there is a table of this name, but no version in websession_schema: "
+           "docs/sql-layout.md tells how both are made";
   }
   return "";
 }
@@ -66,7 +78,8 @@ Error Rows::error() const {
   text.append(state).append(")");
   // Of data and constraints it says what they hold, which is nobody's business.
   if (!is_of(state, "22") && !is_of(state, "23")) {
-    text += ": " + words(PQresultErrorField(result_.get(), PG_DIAG_MESSAGE_PRIMARY));
+    const char* const message = PQresultErrorField(result_.get(), PG_DIAG_MESSAGE_PRIMARY);
+    text += ": " + words(message != nullptr ? message : "the connection was lost");
   }
   return make_error(code_of(state), text + hint(state));
 }
@@ -104,6 +117,10 @@ Error cannot_connect(const PGconn* connection) {
 
 bool is_transient(std::string_view refusal) noexcept {
   return refusal == "40001" || refusal == "40P01";  // serialization failure, deadlock
+}
+
+bool is_stale(std::string_view refusal) noexcept {
+  return refusal == "0A000" || refusal == "26000";  // the plan's columns are others; no statement
 }
 
 }  // namespace websession::postgres

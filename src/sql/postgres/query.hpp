@@ -73,5 +73,8 @@ inline constexpr std::string_view undefined_table = "42P01";
 }  // namespace refusal
 // Whether others were in the statement's way, and it may be asked again as it is.
 bool is_transient(std::string_view refusal) noexcept;
+// Whether a prepared statement is of no use any more, since somebody has changed the table, or
+// dropped the statement. It was not executed.
+bool is_stale(std::string_view refusal) noexcept;
 
 }  // namespace websession::postgres

@@ -12,7 +12,7 @@ constexpr std::array steps = {
     R"sql(CREATE TABLE websession_sessions (
   key text COLLATE "C" PRIMARY KEY,
   created_at bigint NOT NULL,
-  expires_at timestamptz NOT NULL,
+  expires_at timestamptz NOT NULL CHECK (isfinite(expires_at)),
   principal text COLLATE "C",
   label text,
   data jsonb NOT NULL,
@@ -20,7 +20,8 @@ constexpr std::array steps = {
   until jsonb,
   mark text CHECK (mark IN ('frozen', 'over', 'passed')),
   successor text COLLATE "C",
-  listed_at timestamptz
+  listed_at timestamptz CHECK (isfinite(listed_at)),
+  CHECK (principal IS NULL OR mark IS NULL OR mark = 'frozen')
 );
 CREATE INDEX websession_by_end ON websession_sessions (expires_at);
 CREATE INDEX websession_by_principal ON websession_sessions (principal, listed_at)

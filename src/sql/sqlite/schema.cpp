@@ -12,8 +12,8 @@ constexpr std::array steps = {
     R"sql(CREATE TABLE websession_sessions (
   id INTEGER PRIMARY KEY,
   key TEXT NOT NULL UNIQUE,
-  created_at INTEGER NOT NULL,
-  expires_at INTEGER NOT NULL,
+  created_at INTEGER NOT NULL CHECK (typeof(created_at) = 'integer'),
+  expires_at INTEGER NOT NULL CHECK (typeof(expires_at) = 'integer'),
   principal TEXT,
   label TEXT,
   data TEXT NOT NULL,
@@ -21,7 +21,8 @@ constexpr std::array steps = {
   until TEXT,
   mark TEXT CHECK (mark IN ('frozen', 'over', 'passed')),
   successor TEXT,
-  listed_at INTEGER
+  listed_at INTEGER CHECK (typeof(listed_at) IN ('integer', 'null')),
+  CHECK (principal IS NULL OR mark IS NULL OR mark = 'frozen')
 );
 CREATE INDEX websession_by_end ON websession_sessions (expires_at);
 CREATE INDEX websession_by_principal ON websession_sessions (principal, listed_at)

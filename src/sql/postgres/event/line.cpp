@@ -56,8 +56,9 @@ void Line::cancel(Asked& asked, Error error) {
 
 void Line::give_up(Asked& asked) {
   const auto keep = shared_from_this();
-  Error error = asked.why ? *std::move(asked.why) : no_answer();
-  if (const std::shared_ptr<Seat> seat = asked.seat) {
+  const std::shared_ptr<Seat> seat = asked.seat;
+  Error error = asked.why ? *std::move(asked.why) : seat ? no_answer() : no_connection();
+  if (seat) {
     error.maybe_applied = seat->may_have_applied();
     seat->end();  // what it carries cannot be called back
     std::erase(seats_, seat);

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "call_errors.hpp"
 #include "event/line.hpp"
 #include "options.hpp"
 
@@ -30,7 +31,7 @@ void Seat::begin() {
   timer_ = line_.loop().timer([weak = weak_from_this()] {
     const auto seat = weak.lock();
     if (seat == nullptr) return;
-    seat->fail(make_error(Errc::timeout, "PostgreSQL: no connection within connect_timeout"));
+    seat->fail(no_connection());
   });
   timer_->arm(since_ + line_.options().connect_timeout);
 }
