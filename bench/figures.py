@@ -22,13 +22,32 @@ LABELS = {
     "redis-plus-plus": "redis-plus-plus, pool",
     "redis-plus-plus-pipelined": "redis-plus-plus, pipeline",
     "boost-redis": "Boost.Redis",
+    "redis": "RedisStore",
+    "redis-durable": "RedisStore, appendfsync always",
+    "sqlite": "SqliteStore, full",
+    "sqlite-normal": "SqliteStore, normal",
+    "better-sqlite3-session-store": "better-sqlite3-session-store (Node), full",
+    "better-sqlite3-session-store-normal": "better-sqlite3-session-store (Node), normal",
+    "postgres": "PostgresStore",
+    "postgres-loop": "AsyncPostgresStore, one event loop",
+    "connect-pg-simple": "connect-pg-simple (Node)",
 }
 TRANSPORTS = {
     "tcp": "TCP",
     "unix": "unix socket",
     "delay": "TCP with 0.5 ms of delay",
     "tls": "TLS",
+    "durable": "on a disk",
 }
+# Of what keeps sessions on a disk, who is compared with whom.
+DURABLE_PAIRS = (
+    ("sqlite", "better-sqlite3-session-store"),
+    ("sqlite-normal", "better-sqlite3-session-store-normal"),
+    ("postgres", "connect-pg-simple"),
+    ("postgres-loop", "connect-pg-simple"),
+    ("sqlite", "redis-durable"),
+    ("postgres", "redis-durable"),
+)
 OPERATIONS = ("LOAD", "SAVE", "CYCLE")
 
 
@@ -100,6 +119,10 @@ CEILINGS = (
             "bytes_a_session", 550, "bytes"),
     Ceiling("the slowest call while a million sessions expire",
             "worst_call_while_a_million_expire/iterations:1", "worst_us", 1000, "µs"),
+    *(Ceiling(f"the slowest {call} but one in a thousand while {store} sweeps a million",
+              f"worst_call_while_a_million_are_swept/{store}/iterations:1/repeats:3",
+              f"{call}_p999_us", 5000, "µs")
+      for store in ("SqliteStore", "PostgresStore") for call in ("load", "update", "create")),
 )
 
 
@@ -137,13 +160,13 @@ class Figures:
         self._parts = {}
         # Where something ran: a transport, on another major version of Redis with its number.
         self.places = {}
-        first = major(data["redis"][0]["redis"]) if data["redis"] else None
-        for part in data["parts"]:
+        first = major(data["redis"][0].get("redis", "0")) if data["redis"] else None
+        for part in data["parts"] + data.get("sweep", []):
             if part.get("run_type") != "aggregate":
                 self._parts.setdefault(part["run_name"], []).append(part)
         for setting in data["redis"]:
             place, label = setting["transport"], TRANSPORTS[setting["transport"]]
-            if major(setting["redis"]) != first:
+            if major(setting.get("redis", "0")) != first:
                 place, label = f"{place}-{major(setting['redis'])}", (
                     f"{label}, Redis {setting['redis']}")
             self.places[place] = label

@@ -16,7 +16,7 @@ import sys
 
 from statistics import median
 
-from figures import (BLIND_WRITE, COST_TARGETS, LABELS, OPERATIONS, OUR_LOOP, OURS, TRANSPORTS,
+from figures import (BLIND_WRITE, COST_TARGETS, DURABLE_PAIRS, LABELS, OPERATIONS, OUR_LOOP, OURS, TRANSPORTS,
                      Figures, by_blind, ceilings, grouped_obstacles, major, per_request,
                      throughput, verdicts)
 from plot import charts
@@ -65,27 +65,31 @@ def collect(out, quick, paths):
     """What none of the files renews, the side-by-side runs or the parts, stays as it was."""
     out = pathlib.Path(out)
     here = machine()
-    data = {"quick": quick, "machine": here, "redis": [], "loops": [], "server_costs": [],
-            "parts": []}
+    data = {"quick": quick, "machine": here, "redis": [], "loops": [], "durable": [], "sweep": [],
+            "server_costs": [], "parts": []}
     for path in paths:
         content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         if pathlib.Path(path).stem == "loops":
             data["loops"].append(content)
+        elif content.get("transport") == "durable":
+            data["durable"].append(content)
         elif "transport" in content:
             data["redis"].append(content)
         elif "server_cost" in content:
             data["server_costs"].append(content)
         else:  # Google Benchmark's; its context names the host, so it is left out
-            data["parts"] += content["benchmarks"]
+            section = "sweep" if pathlib.Path(path).stem == "sweep" else "parts"
+            data[section] += content["benchmarks"]
     # The order of the tables; what else is said of a client stands in the first.
     data["redis"].sort(key=lambda setting: (list(TRANSPORTS).index(setting["transport"]),
                                             numbers(setting["redis"])))
+    data["durable"].sort(key=lambda setting: setting["sessions"])
     data["server_costs"].sort(key=lambda server: numbers(server["redis"]))
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() and not quick else {}
     now = {"date": datetime.date.today().isoformat(), "revision": revision(),
            "processor": here["processor"]}
     data["measured"] = {}
-    for section in ("redis", "loops", "server_costs", "parts"):
+    for section in ("redis", "loops", "durable", "sweep", "server_costs", "parts"):
         if data[section]:
             data["measured"][section] = now
         elif before.get(section):
@@ -106,10 +110,13 @@ def one_line_a_run(data):
         return f"@line {len(lines) - 1}"
 
     folded = dict(data, parts=[fold(part) for part in data["parts"]],
+                  sweep=[fold(part) for part in data["sweep"]],
                   redis=[dict(setting, runs=[fold(run) for run in setting["runs"]])
                          for setting in data["redis"]],
                   loops=[dict(setting, runs=[fold(run) for run in setting["runs"]])
                          for setting in data["loops"]],
+                  durable=[dict(setting, runs=[fold(run) for run in setting["runs"]])
+                           for setting in data["durable"]],
                   server_costs=[dict(server, server_cost=[fold(run) for run in
                                                           server["server_cost"]])
                                 for server in data["server_costs"]])
@@ -320,7 +327,8 @@ def machine_section(figures):
            f"Redis {data['redis'][0]['redis']} where no other is named.")
     yield ""
     for section, what in (("redis", "Side by side"), ("server_costs", "Writes on the server"),
-                          ("loops", "On event loops"), ("parts", "The parts")):
+                          ("loops", "On event loops"), ("durable", "On a disk"),
+                          ("parts", "The parts")):
         if section in data["measured"]:
             measured = data["measured"][section]
             processor = measured.get("processor", about["processor"])
@@ -363,6 +371,50 @@ def loops_section(data):
     yield from cost_section(figures)
 
 
+def durable_section(data):
+    if not data.get("durable"):
+        return
+    yield from markdown(["", "version", "how"],
+                        ([LABELS[client], entry["version"], entry["how"]]
+                         for client, entry in data["durable"][0]["clients"].items()), left=3)
+    for setting in data["durable"]:
+        figures = Figures(dict(data, redis=[setting], parts=[]))
+        threads = figures.threads("durable", "CYCLE")
+        yield (f"\n### {setting['sessions']:,} sessions\n\n"
+               f"{setting['rounds']} rounds of {setting['seconds']:g} s a client. "
+               "Median ratio of throughput, and its range:\n")
+        yield from markdown(["", "", "by", *(f"{n} thread{'s' if n > 1 else ''}" for n in threads)],
+                            durable_ratio_rows(figures, threads), left=3)
+        yield from throughput_section(figures)
+
+
+CALLS = ("load", "update", "create")
+
+
+def sweep_section(figures):
+    """Per call: median, one in a thousand, slowest; in quiet, and while a million are removed."""
+    for store in ("SqliteStore", "PostgresStore"):
+        name = f"worst_call_while_a_million_are_swept/{store}/iterations:1/repeats:3"
+        if figures.part(name, "swept") is None:
+            continue
+        yield (f"\n**{store}**: {figures.part(name, 'swept_a_second'):,.0f} rows removed a second, "
+               f"{figures.part(name, 'bytes_a_session'):,.0f} bytes a session on the disk; µs\n")
+        yield from markdown(
+            ["", "quiet: median", "99.9 %", "slowest", "sweeping: median", "99.9 %", "slowest"],
+            ([call] + [number(figures.part(name, f"{when}{call}_{which}_us"), 0)
+                       for when in ("quiet_", "") for which in ("median", "p999", "worst")]
+             for call in CALLS))
+
+
+def durable_ratio_rows(figures, threads):
+    for operation in OPERATIONS:
+        for one, other in DURABLE_PAIRS:
+            ratios = [figures.ratio("durable", operation, n, other, of=one) for n in threads]
+            if any(ratios):
+                yield [operation, LABELS[one], LABELS[other],
+                       *(str(ratio) if ratio else "–" for ratio in ratios)]
+
+
 def sections(figures, folder):
     yield "machine", machine_section(figures)
     yield "clients", clients_section(figures)
@@ -373,6 +425,8 @@ def sections(figures, folder):
                                    left=3)
     yield "throughput", throughput_section(figures)
     yield "loops", loops_section(figures.data)
+    yield "durable", durable_section(figures.data)
+    yield "sweep", sweep_section(figures)
     yield "plots", (f"![{title}]({folder.name}/{name})\n" for name, title, _ in charts(figures))
     yield "costs", cost_section(figures)
     yield "thousand", thousand_section(figures)
