@@ -211,7 +211,7 @@ int run(const Options& options) {
   Places places(keys);
   const std::string where = std::to_string(options.sessions) + " sessions";
   return compare(
-      options, {where, {{"transport", "durable"}, {"redis", "none"}}},
+      options, {where, {{"transport", "durable"}}},
       {redis(false, places, keys), redis(true, places, keys),
        sqlite(Synchronous::full, places, keys), sqlite(Synchronous::normal, places, keys),
        better_sqlite3(true, options, places, keys), better_sqlite3(false, options, places, keys),

@@ -45,11 +45,13 @@ struct SqliteOptions {
 // The parent's store gives `rejected` in a child.
 //
 // A call returns by operation_timeout, but for the time that the operating system takes to read and
-// write: that, nobody can cut short. Errors: key_exists, invalid_argument; timeout, the lock was
-// another's all the time; overloaded; unavailable, the disk fails or is full; rejected, the file
-// may not be written, or belongs to a parent process, or another one has its place;
-// corrupt, the file or a row is damaged; too_large (Changes::bytes_max, attributes_max). A write
-// whose commit fails says maybe_applied when a crash at that moment might bring it back.
+// write: that, nobody can cut short; and for another process that was stopped (SIGSTOP, a debugger)
+// in the instant in which it took a lock of the log: for that one SQLite waits some ten seconds.
+// Errors: key_exists, invalid_argument; timeout, the lock was another's all the time; overloaded;
+// unavailable, the disk fails or is full; rejected, the file may not be read and written, or
+// belongs to a parent process, or another one has its place; corrupt, the file or a row is
+// damaged; too_large (Changes::bytes_max, attributes_max). A write whose commit fails says
+// maybe_applied when a crash at that moment might bring it back.
 //
 // Its PrincipalIndex is exact.
 class SqliteStore final : public SessionStore, public PrincipalIndex {

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "fork_support.hpp"
-#include "killed_processes.hpp"
+#include "processes.hpp"
 #include "postgres_stores.hpp"
 #include "random.hpp"
 #include "tcp_proxy.hpp"
@@ -404,6 +404,12 @@ TEST_P(PostgresFaults, ASilentServerCostsTheDeadline) {
   EXPECT_EQ(value_of(*schema->open(patient_postgres()), key, "a"), "(no session)");
   const auto patient = PostgresStore::connect(own.conninfo(), patient_postgres()).value();
   EXPECT_EQ(value_of(*patient, key, "a"), "(absent)");
+}
+
+TEST_F(PostgresStores, ProcessesRaceWell) {
+  if (!child_may_allocate) GTEST_SKIP() << child_may_hang;
+  make_tables();
+  expect_processes_race_well([this] { return schema->open(patient_postgres()); });
 }
 
 TEST_F(PostgresStores, WhatIsAcknowledgedSurvivesProcessesThatAreKilled) {

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "fork_support.hpp"
-#include "killed_processes.hpp"
+#include "processes.hpp"
 #include "schema.hpp"
 #include "sqlite_fixture.hpp"
 #include "websession/session_manager.hpp"
@@ -473,6 +473,11 @@ TEST_F(SqliteStoreTest, AChildOfAForkIsRefused) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
   EXPECT_TRUE(store->load(key(0)).value());
+}
+
+TEST_F(SqliteStoreTest, ProcessesRaceWell) {
+  if (!child_may_allocate) GTEST_SKIP() << child_may_hang;
+  expect_processes_race_well([this] { return open(); });
 }
 
 TEST_F(SqliteStoreTest, WhatIsAcknowledgedSurvivesProcessesThatAreKilled) {

@@ -29,11 +29,9 @@ const char* synchronous_text(SqliteOptions::Synchronous synchronous) {
   return "";
 }
 
-// Pages in the log from which it is brought into the file after each commit, which is SQLite's own
-// default; and from which that waits a moment for those who read, so that the log begins anew.
-// Readers who are there all the time, each for an instant, would keep it from that for ever.
-constexpr int checkpoint_pages = 1000;
-constexpr int restart_pages = 16 * checkpoint_pages;
+// Pages in the log from which it begins anew: those who write wait for that, and for a moment for
+// those who read. Readers and writers who are there all the time would keep it from that for ever.
+constexpr int restart_pages = 16'000;
 constexpr std::chrono::milliseconds restart_wait(20);  // the longer, the larger the log is
 
 // What the file is, or would be without "file:" in front, which some builds of SQLite take for a
@@ -104,14 +102,9 @@ Connection::Connection() noexcept : restart_at_(restart_pages) {}
 // The transaction is committed whatever this comes to.
 int Connection::after_commit(void* self, sqlite3* database, const char* name, int pages) noexcept {
   auto& connection = *static_cast<Connection*>(self);
-  if (pages < checkpoint_pages) {
-    connection.restart_at_ = restart_pages;
-    return SQLITE_OK;
-  }
-  if (pages < connection.restart_at_) {
-    (void)sqlite3_wal_checkpoint_v2(database, name, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-    return SQLITE_OK;
-  }
+  const bool has_begun_anew = pages < connection.log_pages_.exchange(pages);
+  if (has_begun_anew) connection.restart_at_ = restart_pages;
+  if (pages < connection.restart_at_) return SQLITE_OK;
   const SteadyTime deadline = connection.deadline_;
   connection.deadline_ =
       std::min(deadline, std::chrono::steady_clock::now() + restart_wait * (pages / restart_pages));
@@ -129,6 +122,13 @@ int Connection::wait(void* self, int tries) noexcept {
   if (left <= SteadyTime::duration::zero()) return 0;
   std::this_thread::sleep_for(std::min<SteadyTime::duration>(left, nap(tries)));
   return 1;
+}
+
+int Connection::checkpoint() noexcept {
+  int in_file = 0;
+  (void)sqlite3_wal_checkpoint_v2(database_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr,
+                                  &in_file);
+  return std::max(in_file, 0);
 }
 
 bool Connection::in_transaction() const noexcept {

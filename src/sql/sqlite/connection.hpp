@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -41,6 +42,11 @@ class Connection {
   [[nodiscard]] bool in_transaction() const noexcept;
   // Runs statements without parameters or rows.
   Result<void> run(const char* sql);
+  // Brings what it can of the log into the file, and waits for nobody. So many of its pages are
+  // there now.
+  int checkpoint() noexcept;
+  // How large the log was after the last commit, in pages. Safe to call from any thread.
+  [[nodiscard]] int log_pages() const noexcept { return log_pages_; }
   // Ends the transaction, if there is one.
   void roll_back() noexcept;
   // How many rows the last statement has changed.
@@ -74,6 +80,7 @@ class Connection {
   std::array<std::unique_ptr<sqlite3_stmt, Finalize>, statement_count> prepared_;
   SteadyTime deadline_{};
   int restart_at_;  // a log of so many pages
+  std::atomic<int> log_pages_ = 0;
   std::optional<Error> failure_{};
 };
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "checkpointer.hpp"
 #include "connection.hpp"
 #include "invalid.hpp"
 #include "reader_pool.hpp"
@@ -24,6 +25,11 @@ using sqlite::Transaction;
 
 // Others have their turn after so many, which take less than a millisecond.
 constexpr std::size_t rows_at_once = 64;
+
+// A log that has grown by so many pages is brought into the file, which is SQLite's own default.
+// Whoever sweeps does so earlier: it is he who has filled it.
+constexpr int checkpoint_pages = 1000;
+constexpr int sweep_checkpoint_pages = checkpoint_pages / 2;
 
 Error forked_error() {
   return make_error(Errc::rejected,
@@ -60,10 +66,12 @@ void make_private_file(const std::string& path) {
 }  // namespace
 
 struct SqliteStore::Impl {
-  Impl(const std::string& path, const SqliteOptions& options, std::unique_ptr<Connection> writer)
+  Impl(const std::string& path, const SqliteOptions& options, std::unique_ptr<Connection> writer,
+       std::unique_ptr<Connection> checkpoints)
       : clock(options.clock),
         operation_timeout(options.operation_timeout),
         writes(std::move(writer), options.pending_max, options.clock),
+        checkpointer(std::move(checkpoints)),
         readers(path, options) {}
 
   [[nodiscard]] SteadyTime deadline() const {
@@ -72,13 +80,14 @@ struct SqliteStore::Impl {
 
   // `verb`: Result<T>(Transaction&).
   template <class T, class Verb>
-  Result<T> write(const Verb& verb) {
+  Result<T> write(const Verb& verb, int log_step = checkpoint_pages) {
     if (fork_guard.in_child()) return forked_error();
     std::optional<Result<T>> result;
     const auto work = [&](Transaction& transaction) { result = verb(transaction); };
     if (Result<void> done = writes.run(std::ref(work), deadline()); !done) {
       return std::move(done).error();
     }
+    checkpointer.look(writes.log_pages(), log_step);
     return *std::move(result);
   }
   // `verb`: Result<T>(Connection&).
@@ -98,6 +107,7 @@ struct SqliteStore::Impl {
   const std::chrono::milliseconds operation_timeout;
   const internal::ForkGuard fork_guard;
   sqlite::WriteQueue writes;
+  sqlite::Checkpointer checkpointer;
   sqlite::ReaderPool readers;
 };
 
@@ -117,8 +127,12 @@ Result<std::shared_ptr<SqliteStore>> SqliteStore::open(const std::string& path,
   // Not before it is known to be ours: the file keeps it.
   if (auto done = (**writer).use_log(); !done) return std::move(done).error();
   const std::string file = (**writer).file();
-  return std::shared_ptr<SqliteStore>(
-      new SqliteStore(std::make_unique<Impl>(file, with_clock, *std::move(writer))));
+  Result<std::unique_ptr<Connection>> checkpoints =
+      Connection::open(path, Connection::Access::write, with_clock,
+                       std::chrono::steady_clock::now() + options.operation_timeout);
+  if (!checkpoints) return std::move(checkpoints).error();
+  return std::shared_ptr<SqliteStore>(new SqliteStore(
+      std::make_unique<Impl>(file, with_clock, *std::move(writer), *std::move(checkpoints))));
 }
 
 SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
@@ -207,7 +221,8 @@ Result<std::size_t> SqliteStore::sweep(std::size_t at_most) {
   while (swept < at_most) {
     const std::size_t step = std::min(rows_at_once, at_most - swept);
     const Result<std::size_t> dropped = impl_->write<std::size_t>(
-        [&](Transaction& transaction) { return sqlite::drop_expired(transaction, step); });
+        [&](Transaction& transaction) { return sqlite::drop_expired(transaction, step); },
+        sweep_checkpoint_pages);
     if (!dropped) return dropped.error();
     swept += *dropped;
     if (*dropped < step) break;

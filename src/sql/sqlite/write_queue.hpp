@@ -31,6 +31,8 @@ class WriteQueue {
 
   // Does the work. Success: what it did is committed. What it throws comes out here.
   Result<void> run(const Work& work, SteadyTime deadline);
+  // Of the file's log, after the last one.
+  [[nodiscard]] int log_pages() const noexcept { return connection_->log_pages(); }
 
  private:
   struct Job;
