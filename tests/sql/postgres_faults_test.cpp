@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "fork_support.hpp"
-#include "processes.hpp"
 #include "postgres_stores.hpp"
+#include "processes.hpp"
 #include "random.hpp"
 #include "tcp_proxy.hpp"
 #include "wait_for.hpp"

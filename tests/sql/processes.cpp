@@ -96,8 +96,7 @@ void expect_acknowledged_writes_survive(const OpenStore& open) {
       Changes changes;
       for (int i = 1;; ++i) {
         const StoreKey mine("p" + std::to_string(number) + "-" + std::to_string(i % 5));
-        (void)store->create(mine, {{"@created", "1"}, {"a", "0"}, {"b", "0"}},
-                            minute);
+        (void)store->create(mine, {{"@created", "1"}, {"a", "0"}, {"b", "0"}}, minute);
         changes.set = {{"a", std::to_string(i)}, {"b", std::to_string(i)}};
         changes.increment = {{"n", 1}};
         if (!store->update(mine, changes, minute)) ::_exit(1);
@@ -141,15 +140,16 @@ void expect_acknowledged_writes_survive(const OpenStore& open) {
 }
 
 void expect_processes_race_well(const OpenStore& open) {
-  void* const memory = ::mmap(nullptr, sizeof(Told), PROT_READ | PROT_WRITE,
-                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* const memory =
+      ::mmap(nullptr, sizeof(Told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(memory, MAP_FAILED);
   Told& told = *new (memory) Told;
   {
     const auto store = open();
     const Fields fields{{"@created", "1700000000000"}, {"ticket", "1"}};
     ASSERT_TRUE(store->create(StoreKey("shared"), fields, minute));
-    for (int i = 0; i < tickets; ++i) ASSERT_TRUE(store->create(named("ticket", i), fields, minute));
+    for (int i = 0; i < tickets; ++i)
+      ASSERT_TRUE(store->create(named("ticket", i), fields, minute));
     for (int i = 0; i < moves; ++i) ASSERT_TRUE(store->create(named("old", i), fields, minute));
   }
   std::vector<pid_t> children;
