@@ -1,6 +1,6 @@
 // What a million sessions that have expired cost others while they are removed: calls of one
-// thread, first in quiet, then while another thread sweeps. Nothing waits for the disk here, which
-// would hide what is asked.
+// thread, first in quiet, then while another thread sweeps. No commit waits for the disk here,
+// which would hide what is asked.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -25,7 +25,6 @@ namespace websession::bench {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::size_t million = 1'000'000;

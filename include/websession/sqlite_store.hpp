@@ -26,7 +26,8 @@ struct SqliteOptions {
   Synchronous synchronous = Synchronous::full;
   // So long a call waits for other calls and for the locks of other processes: 1 ms to 1 h.
   std::chrono::milliseconds operation_timeout = std::chrono::seconds(2);
-  // So many calls read at once, each on a connection of its own: 1 to 256. One more writes.
+  // So many calls read at once, each on a connection of its own: 1 to 256. One more writes, and one
+  // brings the log into the file.
   std::size_t readers_max = 8;
   // So many calls wait for the disk at most; what comes then is `overloaded`.
   std::size_t pending_max = 4096;

@@ -22,19 +22,10 @@ bool is_cut_in_the_password(std::string_view url) {
   return last != std::string_view::npos && rest.find_first_of("@/") != last;
 }
 
+// An empty one is the default.
 bool is_port(std::string_view text) {
   return text.size() <= 5 &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-// One for each host, "5432,5433"; none, and an empty one, are the default.
-bool are_ports(std::string_view list) {
-  while (true) {
-    const std::size_t comma = list.find(',');
-    if (!is_port(list.substr(0, comma))) return false;
-    if (comma == std::string_view::npos) return true;
-    list.remove_prefix(comma + 1);
-  }
 }
 
 // What others see is never shown, nor written anywhere: a server may put a statement's parameters
@@ -56,6 +47,16 @@ std::optional<Error> check_encoding(const PGconn* connection) {
 
 }  // namespace
 
+std::vector<std::string> parts_of(std::string_view list) {
+  std::vector<std::string> parts;
+  while (true) {
+    const std::size_t comma = list.find(',');
+    parts.emplace_back(list.substr(0, comma));
+    if (comma == std::string_view::npos) return parts;
+    list.remove_prefix(comma + 1);
+  }
+}
+
 Result<ConnectionInfo> parse_connection_info(const std::string& text) {
   using internal::invalid;
   if (text.find('\0') != std::string::npos) {
@@ -75,16 +76,6 @@ Result<ConnectionInfo> parse_connection_info(const std::string& text) {
         "PostgresStore: not a connection string of libpq, as in "
         "postgresql://user@host/database or \"host=/run/postgresql dbname=app\"");
   }
-  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
-    const std::string_view keyword = option->keyword;
-    if (option->val == nullptr) continue;
-    if (keyword == "port" && !are_ports(option->val)) {
-      return invalid("PostgresStore: the port is no number" + std::string(advice));
-    }
-    if (keyword == "replication") {
-      return invalid("PostgresStore: `replication` is not for connections of a store: remove it");
-    }
-  }
   ConnectionInfo info;
   const auto has = [&info](std::string_view keyword) {
     return std::any_of(info.begin(), info.end(),
@@ -92,6 +83,16 @@ Result<ConnectionInfo> parse_connection_info(const std::string& text) {
   };
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
     if (option->val != nullptr) info.emplace_back(option->keyword, option->val);
+  }
+  for (const auto& [keyword, value] : info) {
+    if (keyword != "port") continue;
+    const std::vector<std::string> parts = parts_of(value);
+    if (!std::all_of(parts.begin(), parts.end(), is_port)) {
+      return invalid("PostgresStore: the port is no number" + std::string(advice));
+    }
+  }
+  if (has("replication")) {
+    return invalid("PostgresStore: `replication` is not for connections of a store: remove it");
   }
   if (!has("fallback_application_name"))
     info.emplace_back("fallback_application_name", "websession");
@@ -155,18 +156,24 @@ void Connection::ask(const Query& query) {
 void Connection::prepare_again() {
   may_prepare_again_ = false;
   prepared_.clear();
-  generation_ = "_" + std::to_string(++generations_);
+  ++generation_;
   is_preparing_ = true;
   rows_.reset();
   has_failed_ = !send();
+}
+
+std::string Connection::name_to_prepare() const {
+  const std::string name = query_->sql.name;
+  return generation_ == 0 ? name : name + "_" + std::to_string(generation_);
 }
 
 bool Connection::send() {
   PGconn* const connection = connection_.get();
   const Sql& sql = query_->sql;
   if (sql.name == nullptr) return PQsendQuery(connection, sql.text) != 0;
-  const std::string name = sql.name + generation_;
-  if (is_preparing_) return PQsendPrepare(connection, name.c_str(), sql.text, 0, nullptr) != 0;
+  if (is_preparing_) {
+    return PQsendPrepare(connection, name_to_prepare().c_str(), sql.text, 0, nullptr) != 0;
+  }
   std::vector<const char*> values;
   values.reserve(query_->parameters.size());
   for (const Parameter& parameter : query_->parameters) {
@@ -177,8 +184,8 @@ bool Connection::send() {
     return PQsendQueryParams(connection, sql.text, count, nullptr, values.data(), nullptr, nullptr,
                              0) != 0;
   }
-  return PQsendQueryPrepared(connection, name.c_str(), count, values.data(), nullptr, nullptr, 0) !=
-         0;
+  return PQsendQueryPrepared(connection, prepared_.at(sql.name).c_str(), count, values.data(),
+                             nullptr, nullptr, 0) != 0;
 }
 
 std::optional<Result<Rows>> Connection::go_on() {
@@ -210,7 +217,7 @@ std::optional<Result<Rows>> Connection::go_on() {
       return Result<Rows>(*std::exchange(rows_, std::nullopt));
     }
     is_preparing_ = false;
-    prepared_.insert(query_->sql.name);
+    prepared_.emplace(query_->sql.name, name_to_prepare());
     rows_.reset();
     has_failed_ = !send();
   }

@@ -4,9 +4,9 @@
 
 #include <libpq-fe.h>
 
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +22,8 @@ namespace websession::postgres {
 using ConnectionInfo = std::vector<std::pair<std::string, std::string>>;
 // With what the library wants where `text` says nothing. Error: invalid_argument.
 Result<ConnectionInfo> parse_connection_info(const std::string& text);
+// What a value says of each host: "5432,5433".
+std::vector<std::string> parts_of(std::string_view list);
 
 class Connection {
  public:
@@ -61,14 +63,14 @@ class Connection {
   };
   bool send();
   void prepare_again();
+  [[nodiscard]] std::string name_to_prepare() const;
   [[nodiscard]] Error lost() const;
 
   std::unique_ptr<PGconn, Finish> connection_;
   const Prepares prepares_;
-  std::set<std::string_view> prepared_{};
-  std::string generation_{};  // of their names
-  int generations_ = 0;
-  bool may_prepare_again_ = false;  // for this query
+  std::map<std::string_view, std::string> prepared_{};  // what the server calls each statement
+  int generation_ = 0;                                  // of these names
+  bool may_prepare_again_ = false;                      // for this query
   unsigned wants_ = Reactor::writable;
   const Query* query_ = nullptr;
   bool is_begun_ = false;  // connecting

@@ -117,9 +117,9 @@ Result<std::shared_ptr<SqliteStore>> SqliteStore::open(const std::string& path,
   SqliteOptions with_clock = options;
   if (!with_clock.clock) with_clock.clock = system_clock();
   make_private_file(path);
+  const SteadyTime deadline = std::chrono::steady_clock::now() + options.operation_timeout;
   Result<std::unique_ptr<Connection>> writer =
-      Connection::open(path, Connection::Access::write, with_clock,
-                       std::chrono::steady_clock::now() + options.operation_timeout);
+      Connection::open(path, Connection::Access::write, with_clock, deadline);
   if (!writer) return std::move(writer).error();
   if (auto done = sqlite::migrate(**writer, sqlite::schema_steps()); !done) {
     return std::move(done).error();
@@ -128,8 +128,7 @@ Result<std::shared_ptr<SqliteStore>> SqliteStore::open(const std::string& path,
   if (auto done = (**writer).use_log(); !done) return std::move(done).error();
   const std::string file = (**writer).file();
   Result<std::unique_ptr<Connection>> checkpoints =
-      Connection::open(path, Connection::Access::write, with_clock,
-                       std::chrono::steady_clock::now() + options.operation_timeout);
+      Connection::open(file, Connection::Access::write, with_clock, deadline);
   if (!checkpoints) return std::move(checkpoints).error();
   return std::shared_ptr<SqliteStore>(new SqliteStore(
       std::make_unique<Impl>(file, with_clock, *std::move(writer), *std::move(checkpoints))));

@@ -34,16 +34,6 @@ std::string value_or_environment(const ConnectionInfo& info, std::string_view ke
   return set_there != nullptr ? set_there : "";
 }
 
-std::vector<std::string> parts_of(std::string_view list) {
-  std::vector<std::string> parts;
-  while (true) {
-    const std::size_t comma = list.find(',');
-    parts.emplace_back(list.substr(0, comma));
-    if (comma == std::string_view::npos) return parts;
-    list.remove_prefix(comma + 1);
-  }
-}
-
 bool is_name(const std::string& host) {
   if (host.empty() || host.front() == '/' || host.front() == '@') return false;
   std::array<unsigned char, sizeof(in6_addr)> address{};
