@@ -116,8 +116,6 @@ std::string PostgresServer::tcp_conninfo(int port, const std::string& more) cons
 
 void PostgresServer::start() {
   const std::string& folder = folder_.path();
-  // A crash leaves it, and its number may be another process' by now.
-  std::filesystem::remove(folder + "/data/postmaster.pid");
   std::vector<std::string> words = {
       program("postgres"), "-D", folder + "/data",     "-k", folder, "-h",
       "127.0.0.1",         "-p", std::to_string(port_)};
@@ -125,11 +123,27 @@ void PostgresServer::start() {
                                        "max_prepared_transactions=0"};
   settings.insert(settings.end(), settings_.begin(), settings_.end());  // the last one counts
   for (const std::string& setting : settings) words.insert(words.end(), {"-c", setting});
-  pid_ = spawn(std::move(words), folder + "/log", environment_);
-  wait_for("PostgreSQL does not start", [this] {
-    PostgresProbe(conninfo()).run("SELECT 1");
-    return true;
-  });
+  const std::string log = folder + "/log";
+  try {
+    wait_for("PostgreSQL does not start", [&] {
+      // It gives up at once while a process of a crashed server still holds the shared memory.
+      if (pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
+      if (pid_ <= 0) {
+        forget_crashed_server();
+        pid_ = spawn(words, log, environment_);
+      }
+      PostgresProbe(conninfo()).run("SELECT 1");
+      return true;
+    });
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(std::string(error.what()) + ": " + read_file(log));
+  }
+}
+
+void PostgresServer::forget_crashed_server() const {
+  // They name a process, and its number may be another process' by now.
+  std::filesystem::remove(folder_.path() + "/data/postmaster.pid");
+  std::filesystem::remove(folder_.path() + "/.s.PGSQL." + std::to_string(port_) + ".lock");
 }
 
 void PostgresServer::crash() {

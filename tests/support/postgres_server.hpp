@@ -42,6 +42,7 @@ class PostgresServer {
   void resume();
 
  private:
+  void forget_crashed_server() const;
   [[nodiscard]] std::vector<pid_t> children() const;
 
   const std::vector<std::string> settings_;
