@@ -41,6 +41,9 @@ struct Lifetime {
   // made even if the session turns out to have more left: the caller counts on it. With it a store
   // may decide without looking.
   std::optional<std::chrono::milliseconds> left{};
+  // Of update: the time to live becomes `ttl` even where that is less than what is left. For a
+  // session whose timeouts were shortened (SessionBase::set_timeouts).
+  bool shortens = false;
 };
 inline constexpr std::chrono::milliseconds ttl_max = std::chrono::hours(24 * 400);
 
@@ -206,8 +209,8 @@ inline constexpr std::string_view label_field = "@label";  // what the principal
 Result<void> validate(const Fields& fields, Lifetime lifetime);
 Result<void> validate(const Changes& changes, Lifetime lifetime);
 
-// Whether an update renews a session that the store sees to have so much time left: it never
-// shortens.
+// Whether an update renews a session that the store sees to have so much time left. It never
+// shortens, unless Lifetime::shortens asks for that.
 [[nodiscard]] bool is_renewal_due(const Lifetime& lifetime,
                                   std::chrono::milliseconds left) noexcept;
 

@@ -30,11 +30,13 @@ Result<std::optional<WallTime>> created_of(const Fields& fields);
 [[nodiscard]] std::chrono::milliseconds remaining_of(const Record& record) noexcept;
 
 // What a session may have left at most, as the store sees it, for an update to renew it
-// (is_renewal_due). -1: only one that has no end, which always gets one.
+// (is_renewal_due). -1: only one that has no end, which always gets one. The most that there is:
+// any.
 //
 // Inline, since the stores need it, and a shared library shows only what public headers declare.
 [[nodiscard]] inline std::chrono::milliseconds renewal_due_at(const Lifetime& lifetime) noexcept {
   constexpr std::chrono::milliseconds any(1);
+  if (lifetime.shortens) return std::max(ttl_max, lifetime.ttl);
   const std::chrono::milliseconds least = std::max(lifetime.renew_after, any);
   const bool is_known_to_be_due = lifetime.left && *lifetime.left <= lifetime.ttl - least;
   return std::max(lifetime.ttl - (is_known_to_be_due ? any : least), std::chrono::milliseconds(-1));

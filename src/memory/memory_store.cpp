@@ -247,7 +247,7 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_update(Room& room, const Store
     shared.budget.give(0, growth(after, before));
   }
   const auto left = std::chrono::floor<milliseconds>(entry->expires_at - shard.now());
-  if (is_renewal_due(lifetime, left)) entry->expires_at = shard.now() + lifetime.ttl;
+  if (is_renewal_due(lifetime, left)) shard.renew(*entry, shard.now() + lifetime.ttl);
   return std::move(applied->outcome);
 }
 

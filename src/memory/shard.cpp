@@ -101,6 +101,12 @@ void Visit::unlist(const Entry& entry) noexcept {
   }
 }
 
+void Visit::renew(Entry& entry, SteadyTime expires_at) noexcept {
+  const bool shortens = expires_at < entry.expires_at;
+  entry.expires_at = expires_at;
+  if (shortens) queue(entry.kind()).move_to_expiry(entry);  // a later end may wait (ExpiryQueue)
+}
+
 void Visit::freeze(Entry& entry, std::unique_ptr<const StoreKey> successor,
                    SteadyTime until) noexcept {
   shared_.marks.fetch_add(1, std::memory_order_relaxed);

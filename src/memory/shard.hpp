@@ -114,6 +114,9 @@ class Visit {
   void erase(Entry& entry) noexcept;
   void erase_and_keep_room(Entry& entry) noexcept;
 
+  // Gives it another end.
+  void renew(Entry& entry, SteadyTime expires_at) noexcept;
+
   // Makes a mark of a session. It ends by `until`, or when the session would have. The room of what
   // it does not keep is left to the caller.
   void freeze(Entry& entry, std::unique_ptr<const StoreKey> successor, SteadyTime until) noexcept;

@@ -159,7 +159,9 @@ bool renews(const Lifetime& lifetime) {
 // Whether it is what the shortcuts do: new texts of attributes that are there, and removals.
 bool only_replaces(const Layout& layout, const Changes& changes, const Lifetime& lifetime) {
   if (form_of(layout, changes) != Form::set || changes.set.empty()) return false;
-  // The index goes along with a renewal, and limits with what is added: that takes a script.
+  // A shortcut's renewal never shortens. The index goes along with a renewal, and limits with what
+  // is added: that takes a script.
+  if (lifetime.shortens) return false;
   if (!lifetime.left || (renews(lifetime) && !lifetime.principal.empty())) return false;
   if (bytes_max_for(changes) != 0) return false;
   return std::all_of(changes.set.begin(), changes.set.end(), [](const Changes::Set& set) {

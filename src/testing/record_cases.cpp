@@ -131,6 +131,22 @@ void a_renewal_that_is_known_to_be_due_is_made(Trial& t) {
   }
 }
 
+// Of each form of change, and of none.
+void a_write_shortens_when_it_is_asked_to(Trial& t) {
+  Lifetime shorter{short_ttl, {}, short_ttl / 2, long_ttl};
+  shorter.shortens = true;
+  for (const KindOfChange& kind : each_kind_of_change()) {
+    const StoreKey key = t.stored({{"a", "1"}, {"n", "1"}}, long_ttl);
+    t.expect_applied(t.store().update(key, kind.changes, shorter), kind.name);
+    t.expect(t.loaded(key, "load").remaining <= short_ttl, "a write was to shorten");
+  }
+  const StoreKey key = t.stored({{"a", "1"}}, long_ttl);
+  t.expect_applied(t.store().update(key, {}, shorter), "a touch that shortens");
+  t.expect(t.loaded(key, "load").remaining <= short_ttl, "a touch was to shorten");
+  t.expect_applied(t.store().update(key, {}, {long_ttl}), "a renewal afterwards");
+  t.expect(t.loaded(key, "load").remaining > short_ttl, "it can be renewed again");
+}
+
 void no_write_shortens(Trial& t) {
   const StoreKey key = t.stored({{"a", "1"}}, long_ttl);
   t.expect_applied(t.store().update(key, {}, {short_ttl}), "touch");
@@ -210,6 +226,7 @@ std::vector<ConformanceCase> record_cases() {
        "P6",
        a_renewal_that_is_known_to_be_due_is_made,
        {"n"}},
+      {"a_write_shortens_when_it_is_asked_to", "P6", a_write_shortens_when_it_is_asked_to, {"n"}},
       {"no_write_shortens", "P6", no_write_shortens},
       {"any_bytes_survive", "P2", any_bytes_survive},
       {"many_attributes", "P2", many_attributes},

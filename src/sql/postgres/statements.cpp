@@ -40,7 +40,8 @@ const Sql renew{"websession_renew", R"sql(
 WITH held AS MATERIALIZED (
   SELECT key, expires_at FROM websession_sessions WHERE key = $1 AND mark IS NULL FOR UPDATE)
 UPDATE websession_sessions s SET expires_at =
-  greatest(held.expires_at, clock_timestamp() + $2::bigint * interval '1 millisecond')
+  greatest(CASE WHEN NOT $3::boolean THEN held.expires_at END,
+    clock_timestamp() + $2::bigint * interval '1 millisecond')
 FROM held WHERE s.key = held.key AND held.expires_at > clock_timestamp())sql"};
 
 // That the new key is taken is an error, which undoes all of it.

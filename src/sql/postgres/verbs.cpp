@@ -206,6 +206,7 @@ Task<Result<Outcome>> update(QueryFlow& flow, const StoreKey& key, const Changes
     } else {
       query.parameters.emplace_back(column_text(key.secret()));
       query.parameters.emplace_back(ms_of(lifetime.ttl));
+      query.parameters.emplace_back(lifetime.shortens ? "true" : "false");
     }
     auto executed = execute(flow, query);
     const Result<Rows> rows = co_await executed;
