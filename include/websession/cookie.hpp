@@ -36,7 +36,9 @@ struct CookieOptions {
   std::string name = "sid";
   std::string path = "/";
   std::string domain{};  // empty: this host only, which is the safest
-  SameSite same_site = SameSite::lax;
+  // None: the attribute is not sent. Most browsers take that for lax, some with an exception: for
+  // two minutes the new cookie comes with POSTs from other sites, too.
+  std::optional<SameSite> same_site = SameSite::lax;
   Secure secure = Secure::automatic;
   bool http_only = true;
   bool partitioned = false;

@@ -17,14 +17,21 @@ namespace websession {
 struct RequestInfo {
   std::string_view cookie_header{};  // several Cookie lines: joined with "; "
   bool https = false;                // as the browser sees it
+  // Values, where TransportOptions takes them; several lines: joined with ", ".
+  std::string_view authorization{};   // Authorization
+  std::string_view session_header{};  // TransportOptions::header
+  // The request is no sign of a visitor, as the polls of a page that is open all night are: it
+  // reads and writes the session, but does not renew it, so it ends when nobody comes. What signs
+  // in, sets timeouts or makes a new session lives as long as ever.
+  bool passive = false;
 };
 
 // A header to put on the response, after the handler.
 struct Header {
   enum class Mode {
-    append,      // one more line of that name
-    replace,     // instead of what the handler set
-    merge,       // one more member of a comma-separated list, unless it or a `*` is there already
+    append,   // one more line of that name
+    replace,  // instead of what the handler set
+    merge,    // more members of a comma-separated list, those that are not there, unless a `*` is
     unless_set,  // only if the handler set none of that name
   };
   std::string name;
@@ -52,6 +59,8 @@ struct Commit {
   // Set-Cookie and with it Cache-Control: no-store; those of SessionOptions::cache_headers, for any
   // status. Names come once.
   std::vector<Header> headers{};
+  // The new id of a client without cookies is among them, as TransportOptions::response_header.
+  //
   // The Set-Cookie that is among them, for a host that keeps cookies apart from other headers.
   std::optional<SetCookie> cookie{};
 };

@@ -46,8 +46,9 @@ struct SessionEvent {
     refused,               // a commit or a direct operation, for what the program asked: a bad name
                            // or value, or a limit (of time, too); `error` says which
     value_mismatch,        // Session::value gave the fallback though `attribute` is there
-    cookie_malformed,      // refused: it does not have the form of an id; of no session
-    cookie_bad_signature,  // refused: not signed by a key of ours; of no session
+    cookie_malformed,      // refused, a token as well: it does not have the form of an id; of no
+                           // session
+    cookie_bad_signature,  // refused, a token as well: not signed by a key of ours; of no session
   };
 
   Kind kind{};

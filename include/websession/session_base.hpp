@@ -10,10 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "websession/clock.hpp"
 #include "websession/config.hpp"
 #include "websession/fields.hpp"
 #include "websession/result.hpp"
 #include "websession/session_id.hpp"
+#include "websession/transport.hpp"
 #include "websession/value.hpp"
 
 WEBSESSION_API_BEGIN
@@ -69,7 +71,8 @@ class SessionSnapshot {
 // written before the commit, direct operations aside. It comes as a Session (session.hpp), which
 // adds those.
 //
-// Movable; one thread at a time. A moved-from one can only be destroyed or assigned to. While an
+// Movable; one thread at a time, whichever: it may be made on one thread, handed to another one and
+// committed on a third. A moved-from one can only be destroyed or assigned to. While an
 // operation on the session is running (a commit, a direct operation), another one, and whatever
 // would change the session, is invalid_argument, as set and the like tell: with the next commit.
 //
@@ -162,6 +165,45 @@ class SessionBase {
   // Who is signed in; sign_in and sign_out show at once. Valid until the next change or commit.
   [[nodiscard]] std::optional<std::string_view> principal() const noexcept;
 
+  // When the principal signed in, by the clock of the server that wrote it; nullopt: nobody has. (A
+  // date that lies more than 5 seconds in the future is a wrong clock's, and counts as now.)
+  [[nodiscard]] std::optional<WallTime> signed_in_at() const;
+  // Whether the principal has signed in, or been asked again (reauthenticate), within this time. So
+  // a handler asks for the password before what is worth it (ASVS 5.0 7.5.3):
+  //
+  //   if (!session.recently_authenticated(std::chrono::minutes(5))) return ask_for_password();
+  //
+  // False when nobody is signed in, or the date is a wrong clock's: then sign_in or reauthenticate.
+  [[nodiscard]] bool recently_authenticated(std::chrono::milliseconds within) const;
+  // Says that the principal has just proved again who it is. The commit gives a new id, as
+  // regenerate does (ASVS 5.0 7.2.4); all else stays, the absolute timeout, too. (sign_in begins
+  // that anew.) For a session that nobody is signed in to it is an error.
+  void reauthenticate();
+
+  // Gives this session timeouts of its own, from the commit on and until its principal leaves or
+  // signs in anew, as for "remember me":
+  //
+  //   session.sign_in("alice");
+  //   if (remember) session.set_timeouts(days(30), days(90));
+  //
+  // They count as SessionOptions::idle_timeout and absolute_timeout do, from the last request and
+  // from the sign-in, and may be shorter or longer. 1 second up to idle_timeout_max and
+  // absolute_timeout_max; an idle timeout above the absolute one is an error. A session that has
+  // its cookie already gets it again, with what is left of the absolute timeout.
+  void set_timeouts(std::chrono::milliseconds idle, std::chrono::milliseconds absolute);
+  // Whether this session's cookie outlives the browser's window, in place of
+  // CookieOptions::persistent, for as long as its own timeouts would hold.
+  void set_persistent(bool persistent);
+
+  // By what the request named its session. A token is not sent by a browser on its own, so what
+  // comes with one needs no CSRF token.
+  [[nodiscard]] Transport transport() const noexcept;
+  // The client keeps the id itself: a new one goes out as TransportOptions::response_header, not as
+  // a cookie. For the handler by which such a client signs in, which names no session before. Not
+  // for what a page of a browser can call without a password: its scripts could read the id.
+  // An error where TransportOptions take no token.
+  void use_token();
+
   // Asks the commit to end the session and to delete the cookie (ASVS 5.0 7.4.1). All attributes
   // are gone at once; a later set is an error. The commit ends the session even when it fails with
   // another error of this request (see SessionManager::commit).
@@ -197,8 +239,8 @@ class SessionBase {
   // could take the place of a login's. Of another session: nothing.
   void start_over() noexcept;
   // How long the session lives if no request comes after this one, whose commit renews it if that
-  // is due; up to SessionOptions::renew_after less if others write to it at the same time. 0: its
-  // time is over.
+  // is due (and it is not RequestInfo::passive); up to SessionOptions::renew_after less if others
+  // write to it at the same time. 0: its time is over.
   [[nodiscard]] std::chrono::milliseconds expires_in() const;
   // The id; nullptr while the session has not been stored. A secret.
   [[nodiscard]] const SessionId* id() const noexcept;

@@ -1,4 +1,5 @@
-// Ties sessions to requests: Cookie header in, Session out; Session in, headers to send out.
+// Ties sessions to requests: Cookie header (or token) in, Session out; Session in, headers to send
+// out.
 #pragma once
 
 #include <cstddef>
@@ -49,17 +50,19 @@ class SessionManager {
                                      SessionOptions options = {});
 
   // The session of a request, or a new one when it brings no id that the store knows: an id is
-  // never taken up from outside. At most one round trip, unless several cookies bear the name, the
-  // id was replaced a moment ago, or ids are on their way from plain to hashed keys (IdStorage). A
+  // never taken up from outside. At most one load of the store, unless several cookies bear the
+  // name, the id was replaced a moment ago, or ids are on their way from plain to hashed keys
+  // (IdStorage). A load is one round trip to Redis and PostgreSQL. A
   // store that cannot be reached is an error (or a degraded session, see
   // SessionOptions::on_outage), never a new session. A session that cannot be read is a new one, or
   // an error (SessionOptions::on_unreadable).
   [[nodiscard]] Result<Session> open(const RequestInfo& request) const;
 
-  // Writes what changed, in at most one round trip (two when a lost `regenerate` is repeated), and
-  // says what to send. Afterwards the session is a fresh snapshot. After an error it still holds
-  // its changes, and may be committed again. Errors: the first bad call on the session; too_large
-  // (limits); those of the store.
+  // Writes what changed, in at most one call of the store (two when a lost `regenerate` is
+  // repeated, or a new id comes with shorter timeouts), and says what to send. A call is one round
+  // trip to Redis (on a Cluster up to three), two to PostgreSQL. Afterwards the session is a fresh
+  // snapshot. After an error it still holds its changes, and may be committed again. Errors: the
+  // first bad call on the session; too_large (limits); those of the store.
   //
   // Logging out does not depend on the rest: a request that has called invalidate or sign_out, or
   // signed in another principal than before, ends what was stored whatever else fails, and the
@@ -107,7 +110,8 @@ class SessionManager {
   [[nodiscard]] Result<bool> erase(const SessionId& id) const;
 
   // All sessions of a principal, wherever they were signed in (ASVS 5.0 7.4.5, 7.5.2). The store
-  // must have a PrincipalIndex (MemoryStore and RedisStore do), else these give invalid_argument.
+  // must have a PrincipalIndex (all of ours but RedisJsonStore do), else these give
+  // invalid_argument.
   // They cost a round trip for the list, and one to three for each session in it, and end by
   // SessionOptions::operation_timeout: never with a part of it, but with `timeout`, or `overloaded`
   // when the first two meet more than 10,000 sessions that are alive.

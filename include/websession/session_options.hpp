@@ -12,6 +12,7 @@
 #include "websession/cookie.hpp"
 #include "websession/session_id.hpp"
 #include "websession/signed_cookie.hpp"
+#include "websession/transport.hpp"
 
 WEBSESSION_API_BEGIN
 namespace websession {
@@ -56,6 +57,8 @@ enum class TooManySessions {
 // How sessions live, and how their cookie looks. The defaults suit most sites.
 struct SessionOptions {
   CookieOptions cookie{};
+  // Other ways than the cookie, for clients that keep none: mobile apps, programs.
+  TransportOptions transport{};
   IdFormat id_format{};
   // With keys in it, the cookie holds a signed id, and any other cookie counts as malformed. Those
   // from before signing was switched on do so, too: that logs everyone out, rotating keys does not.
@@ -80,6 +83,11 @@ struct SessionOptions {
   // idle timeout, of which half is the most. Zero: every request writes. (What reaches the absolute
   // timeout is made for a second: nobody is logged out before it while active.)
   std::optional<std::chrono::milliseconds> renew_after{};
+  // The most that SessionBase::set_timeouts may give to one session, as for "remember me". None:
+  // idle_timeout and absolute_timeout, so it can only shorten. When these become less, sessions
+  // that were given more are held to them. Not below the timeouts of all sessions, up to 400 days.
+  std::optional<std::chrono::milliseconds> idle_timeout_max{};
+  std::optional<std::chrono::milliseconds> absolute_timeout_max{};
   // How long the old id can still be read after regenerate, so that parallel requests don't break.
   std::chrono::milliseconds regenerate_grace = std::chrono::seconds(10);
 

@@ -25,4 +25,5 @@
 #include "websession/session_store.hpp"    // IWYU pragma: export
 #include "websession/signed_cookie.hpp"    // IWYU pragma: export
 #include "websession/store_decorator.hpp"  // IWYU pragma: export
+#include "websession/transport.hpp"        // IWYU pragma: export
 #include "websession/value.hpp"            // IWYU pragma: export

@@ -4,7 +4,7 @@
 #include "decisions.hpp"
 #include "principal.hpp"
 #include "response_headers.hpp"
-#include "session_cookie.hpp"
+#include "sent_id.hpp"
 
 namespace websession::internal {
 namespace {
@@ -15,7 +15,7 @@ using Status = Commit::Status;
 // With what caches are told.
 Result<Commit> for_caches(const SessionState& state, Result<Commit> commit) {
   if (commit && state.context().options.cache_headers) {
-    add_cache_headers(commit->headers, state.brought_cookie());
+    add_cache_headers(commit->headers, state.context().options.transport, state.brought_id());
   }
   return commit;
 }
@@ -28,7 +28,7 @@ Result<Commit> finished(const SessionState& state, Result<Commit> commit) {
 // Of a session that has ended.
 Commit deletion(const SessionState& state) {
   Commit commit{Status::erased};
-  if (state.may_delete_cookie()) delete_cookie(commit, state);
+  if (state.may_delete_cookie()) take_id_away(commit, state);
   return commit;
 }
 
@@ -135,7 +135,7 @@ Task<Result<Status>> change(StoreFlow& flow, SessionState& state, const Plan& pl
   const Changes changes = state.changes();
   Result<Fields> after = state.with(changes);
   if (!after) co_return std::move(after).error();
-  const Lifetime lifetime = state.lifetime(plan.ttl, principal_of(*after));
+  const Lifetime lifetime = state.lifetime(plan, principal_of(*after));
   SessionKeys::Search search = state.context().keys.search(*state.id(), state.seen());
   while (true) {
     const StoreKey key = search.key();
@@ -166,7 +166,18 @@ Task<Result<Status>> move(StoreFlow& flow, SessionState& state, const Plan& plan
   }
   if (outcome->status == Outcome::Status::gone) co_return Status::gone;
   state.has_moved();
-  state.written(*after, Lifetime{plan.ttl});
+  Lifetime lifetime{plan.ttl, principal_of(*after)};
+  lifetime.shortens = plan.shortens;
+  if (plan.shortens) {
+    // A new id never has less left than the old one had, unless that is asked for in a second step.
+    // Should this one fail, the next request does it: the session has moved, and must get its
+    // cookie.
+    const Changes nothing;
+    auto shorten =
+        update_by_id(flow, state.context().keys, *state.id(), state.seen(), nothing, lifetime);
+    static_cast<void>(co_await shorten);
+  }
+  state.written(*after, lifetime);
   co_return Status::regenerated;
 }
 
@@ -344,9 +355,9 @@ Task<Result<Commit>> commit_session(StoreFlow& flow, SessionState& state) {
   const bool maybe_others = state.done(plan.action == Plan::Action::erase);
   Commit commit{*status};
   if (*status == Status::created || plan.cookie == Plan::CookieAction::send) {
-    send_cookie(commit, state);
+    send_id(commit, state);
   } else if (plan.cookie == Plan::CookieAction::remove && !maybe_others) {
-    delete_cookie(commit, state);
+    take_id_away(commit, state);
   }
   co_return finished(state, std::move(commit));
 }

@@ -6,27 +6,19 @@
 #include <cstdio>
 
 #include "characters.hpp"
+#include "http_words.hpp"
 #include "invalid.hpp"
 
 namespace websession {
 namespace {
 
 using internal::is_control;
+using internal::is_token;
+using internal::trim;
 
 constexpr std::size_t name_and_value_max = 4096;
 constexpr std::size_t attribute_max = 1024;
 constexpr std::size_t id_bytes_max = 256;  // IdFormat
-
-// RFC 9110 §5.6.2
-bool is_token_character(char c) {
-  constexpr std::string_view others = "!#$%&'*+-.^_`|~";
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-         others.find(c) != std::string_view::npos;
-}
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_character);
-}
 
 // cookie-octet of RFC 6265bis §4.1.1: printable ASCII without blank, quote, comma, ';', backslash.
 bool is_cookie_octet(char c) {
@@ -49,21 +41,9 @@ bool is_label(std::string_view label) {
          std::all_of(label.begin(), label.end(), is_host_character);
 }
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
 // Browsers compare the prefixes without regard to case (RFC 6265bis §5.4).
 bool has_prefix(std::string_view name, std::string_view prefix) noexcept {
-  return name.size() >= prefix.size() &&
-         std::equal(prefix.begin(), prefix.end(), name.begin(), [](char a, char b) {
-           return std::tolower(static_cast<unsigned char>(a)) ==
-                  std::tolower(static_cast<unsigned char>(b));
-         });
+  return internal::equal_words(name.substr(0, prefix.size()), prefix);
 }
 
 using internal::invalid;

@@ -12,4 +12,12 @@ inline constexpr std::string_view code_field = "@code";
 inline constexpr std::string_view csrf_field = "@csrf";
 inline constexpr std::string_view flash_prefix = "@flash.";
 
+// When the principal was last asked to prove who it is, after the sign-in (reauthenticate): Unix
+// ms; 0: nobody knows.
+inline constexpr std::string_view authenticated_field = "@authenticated";
+// Timeouts of the session's own: the idle one and the absolute one in ms, a blank between.
+inline constexpr std::string_view timeouts_field = "@timeouts";
+// Whether its cookie outlives the browser's window: 1, or 0. None: as the options say.
+inline constexpr std::string_view persistent_field = "@persistent";
+
 }  // namespace websession::internal

@@ -2,19 +2,17 @@
 #include <cstddef>
 #include <utility>
 
+#include "brought.hpp"
 #include "decisions.hpp"
 #include "principal.hpp"
 #include "record_times.hpp"
-#include "websession/cookie.hpp"
 
 namespace websession::internal {
 namespace {
 
 // A Cookie header may hold any number of cookies of one name; only so many cost a round trip.
+// (Malformed ones cost none, so more of them are passed over.)
 constexpr std::size_t cookies_tried_max = 4;
-// The host limits the header's size; this, what work and events one header can cause. Malformed
-// cookies cost no round trip, so more of them are passed over.
-constexpr std::size_t cookies_considered_max = 16;
 // An id is 192 random bits: a second collision in a row means that something else is wrong.
 constexpr int create_attempts = 2;
 
@@ -24,19 +22,10 @@ bool is_outage(const Error& error) {
          error.code == Errc::overloaded;
 }
 
-// The values of cookies that may name the session.
-std::vector<std::string_view> named_by(std::string_view cookie_header, const std::string& name) {
-  std::vector<std::string_view> values = find_cookies(cookie_header, name);
-  // A browser sends at most one cookie with a __Host- name; a second one was planted.
-  const std::size_t considered = has_host_prefix(name) ? 1 : cookies_considered_max;
-  if (values.size() > considered) values.resize(considered);
-  return values;
-}
-
-std::optional<SessionId> id_in(const SessionContext& context, std::string_view cookie) {
-  std::optional<SessionId> id = context.signer
-                                    ? context.signer->verify(cookie)
-                                    : SessionId::parse(cookie, context.options.id_format);
+// `text`: as the request brought it.
+std::optional<SessionId> id_in(const SessionContext& context, std::string_view text) {
+  std::optional<SessionId> id = context.signer ? context.signer->verify(text)
+                                               : SessionId::parse(text, context.options.id_format);
   if (!id) {
     context.tell({context.signer ? SessionEvent::Kind::cookie_bad_signature
                                  : SessionEvent::Kind::cookie_malformed});
@@ -73,7 +62,7 @@ Task<Result<void>> check_sense(StoreFlow& flow, const SessionContext& context) {
 Task<Result<SessionPtr>> open_session(StoreFlow& flow, const ContextPtr& context,
                                       const RequestInfo& request) {
   const SessionOptions& options = context->options;
-  const std::vector<std::string_view> values = named_by(request.cookie_header, options.cookie.name);
+  const Brought brought = brought_by(request, options);
   const auto is_passed_over = [&options](const Result<LoadedSession>& loaded) {
     return !loaded && loaded.error().code == Errc::corrupt &&
            options.on_unreadable == Unreadable::fresh_session;
@@ -83,8 +72,8 @@ Task<Result<SessionPtr>> open_session(StoreFlow& flow, const ContextPtr& context
   std::vector<SessionId> unread;
   std::optional<SessionId> over;
   std::size_t tried = 0;
-  for (std::size_t i = 0; i < values.size() && !session; ++i) {
-    const std::optional<SessionId> id = id_in(*context, values[i]);
+  for (std::size_t i = 0; i < brought.ids.size() && !session; ++i) {
+    const std::optional<SessionId> id = id_in(*context, brought.ids[i]);
     if (!id) continue;
     if (++tried > cookies_tried_max) break;
     if (outage) {  // nobody knows which of them is the visitor's: logging out means all
@@ -128,7 +117,7 @@ Task<Result<SessionPtr>> open_session(StoreFlow& flow, const ContextPtr& context
       session->could_not_read(std::move(unread), std::move(outage));
     }
   }
-  session->came_with(!values.empty(), request.https);
+  session->came_with(brought.by, request.https, request.passive);
   co_return std::move(session);
 }
 
@@ -161,7 +150,7 @@ Task<Result<SessionPtr>> create_session(StoreFlow& flow, const ContextPtr& conte
 Task<Result<void>> store_new(StoreFlow& flow, SessionState& state, const Fields& attributes) {
   const SessionContext& context = state.context();
   const WallTime now = state.clock().wall();
-  const auto ttl = time_to_live(now, context.plan, now);
+  const auto ttl = time_to_live(now, state.policy(), now);
   const WallTime at = state.created_at(now);  // a sign-in comes after those that are listed
   const Fields complete = with_created(attributes, created_text(at));
   for (int attempt = 1;; ++attempt) {

@@ -47,11 +47,15 @@ Result<Listed> listed_as(const StoreKey& key, const Result<std::optional<Record>
   return Listed{key, Listed::Kind::session, (*record)->fields, **created, remaining_of(**record)};
 }
 
+PlanOptions plan_of(const SessionContext& context, const Listed& listed) {
+  return plan_with(context.plan, context.options, timeouts_of(listed.fields));
+}
+
 // Whether a visitor could open it: an absolute timeout that was longer when the session was written
 // may have left it in the store.
-bool is_open(const Listed& listed, const PlanOptions& plan, WallTime now) {
+bool is_open(const SessionContext& context, const Listed& listed, WallTime now) {
   return listed.kind == Listed::Kind::session &&
-         absolute_left(listed.created, plan, now) > milliseconds(0);
+         absolute_left(listed.created, plan_of(context, listed), now) > milliseconds(0);
 }
 
 // What is listed of a principal, in the order of the index.
@@ -144,11 +148,12 @@ Task<Result<Listing>> list(StoreFlow& flow, std::string_view principal) {
 }
 
 // Those that a visitor could open, by when they signed in, the oldest first.
-std::vector<Listed> in_order(Listing all, const PlanOptions& plan, WallTime now) {
+std::vector<Listed> in_order(Listing all, const SessionContext& context, WallTime now) {
   std::vector<Listed> sessions = std::move(all.found);
-  std::erase_if(sessions, [&](const Listed& listed) { return !is_open(listed, plan, now); });
+  std::erase_if(sessions, [&](const Listed& listed) { return !is_open(context, listed, now); });
   for (Listed& listed : sessions) {
-    listed.signed_in = signed_in_at(listed.created, listed.remaining, plan.idle_timeout, now);
+    const milliseconds idle = plan_of(context, listed).idle_timeout;
+    listed.signed_in = signed_in_at(listed.created, listed.remaining, idle, now);
   }
   std::stable_sort(sessions.begin(), sessions.end(),
                    [](const Listed& a, const Listed& b) { return a.signed_in < b.signed_in; });
@@ -212,10 +217,11 @@ Task<Result<std::vector<SessionInfo>>> list_sessions(StoreFlow& flow, const Sess
   const SessionId* id = current != nullptr ? current->id() : nullptr;
   const WallTime now = context.clock->wall();
   std::vector<SessionInfo> infos;
-  for (const Listed& listed : in_order(*std::move(all), context.plan, now)) {
+  for (const Listed& listed : in_order(*std::move(all), context, now)) {
     SessionInfo info;
     info.created = std::min(listed.created, now);
-    info.renewed = renewed_at(listed.created, listed.remaining, context.plan.idle_timeout, now);
+    const milliseconds idle = plan_of(context, listed).idle_timeout;
+    info.renewed = renewed_at(listed.created, listed.remaining, idle, now);
     info.label = listed.fields.find(label_field).value_or("");
     info.is_current = id != nullptr && context.keys.is_key_of(listed.key, *id);
     info.handle = handle_of(listed.key);
@@ -327,7 +333,7 @@ Task<Result<void>> admit_sign_in(StoreFlow& flow, SessionState& state) {
   if (!all) co_return refuses ? Result<void>(std::move(all).error()) : Result<void>();
   const WallTime now = context.clock->wall();
   std::erase_if(all->found, [&](const Listed& listed) {
-    return state.has_key(listed.key) || !is_open(listed, context.plan, now);
+    return state.has_key(listed.key) || !is_open(context, listed, now);
   });
   for (const Listed& listed : all->found) {
     if (is_ahead(listed.created, now)) continue;  // that is no date to go by
@@ -355,7 +361,7 @@ Task<Result<Commit::Status>> hold_to_limit(StoreFlow& flow, SessionState& state,
     // The sign-in has happened, and its new id must reach the visitor, so errors end this early.
     if (!all) co_return done;
     const bool is_all = all->complete;
-    std::vector<Listed> sessions = in_order(*std::move(all), context.plan, now);
+    std::vector<Listed> sessions = in_order(*std::move(all), context, now);
     if (refuses) std::reverse(sessions.begin(), sessions.end());
     std::size_t ended = 0;
     for (; ended + most < sessions.size(); ++ended) {

@@ -1,30 +1,38 @@
 #include "response_headers.hpp"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
-#include "websession/cookie.hpp"
+#include "brought.hpp"
+#include "http_words.hpp"
 
 namespace websession {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
-bool equal_words(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
-}
+using internal::equal_words;
+using internal::take_member;
 
 // RFC 9110 §5.6.1: blanks around a member and empty members do not count.
 bool has_member(std::string_view list, std::string_view member) {
   while (!list.empty()) {
-    const std::size_t end = std::min(list.find(','), list.size());
-    std::string_view word = list.substr(0, end);
-    word.remove_prefix(std::min(word.find_first_not_of(" \t"), word.size()));
-    word = word.substr(0, word.find_last_not_of(" \t") + 1);
-    if (equal_words(word, member)) return true;
-    list.remove_prefix(std::min(end + 1, list.size()));
+    if (equal_words(take_member(list), member)) return true;
   }
   return false;
+}
+
+// The list with the members that it has not yet; nullopt: it has all.
+std::optional<std::string> with_members(std::string_view list, std::string_view members) {
+  if (has_member(list, "*")) return std::nullopt;
+  std::string all(list);
+  while (!members.empty()) {
+    const std::string_view member = take_member(members);
+    if (has_member(all, member)) continue;
+    if (!all.empty()) all += ", ";
+    all += member;
+  }
+  if (all.size() == list.size()) return std::nullopt;
+  return all;
 }
 
 }  // namespace
@@ -35,31 +43,40 @@ std::optional<std::string> Header::over(std::string_view present) const {
     case Mode::replace:
       return value;
     case Mode::merge:
-      if (has_member(present, value) || has_member(present, "*")) return std::nullopt;
-      return present.empty() ? value : std::string(present) + ", " + value;
+      return with_members(present, value);
     case Mode::unless_set:
       return present.empty() ? std::optional(value) : std::nullopt;
   }
   return std::nullopt;
 }
 
-void internal::add_cache_headers(std::vector<Header>& headers, bool brought_cookie) {
+void internal::add_cache_headers(std::vector<Header>& headers, const TransportOptions& transport,
+                                 bool brought_id) {
   constexpr const char* cache_control = "Cache-Control";
   const bool decided = std::any_of(headers.begin(), headers.end(), [](const Header& header) {
     return header.name == cache_control;
   });
-  if (brought_cookie && !decided) {
+  if (brought_id && !decided) {
     headers.push_back({cache_control, "private", Header::Mode::unless_set});
   }
-  headers.push_back({"Vary", "Cookie", Header::Mode::merge});
+  // All that the page was chosen by (brought_by).
+  std::string names;
+  const auto add = [&names](std::string_view name) {
+    if (!names.empty()) names += ", ";
+    names += name;
+  };
+  if (transport.bearer) add("Authorization");
+  if (!transport.header.empty()) add(transport.header);
+  if (transport.cookie) add("Cookie");
+  headers.push_back({"Vary", std::move(names), Header::Mode::merge});
 }
 
 std::vector<Header> internal::cache_headers(const SessionOptions& options,
                                             const RequestInfo& request) {
   std::vector<Header> headers;
   if (options.cache_headers) {
-    const bool brought = !find_cookies(request.cookie_header, options.cookie.name).empty();
-    add_cache_headers(headers, brought);
+    const bool brought = brought_by(request, options).by != Transport::none;
+    add_cache_headers(headers, options.transport, brought);
   }
   return headers;
 }

@@ -47,6 +47,17 @@ void SessionBase::sign_in(std::string_view principal, std::string_view label) {
   state_->sign_in(principal, label);
 }
 void SessionBase::sign_out() { state_->sign_out(); }
+std::optional<WallTime> SessionBase::signed_in_at() const { return state_->signed_in_at(); }
+bool SessionBase::recently_authenticated(std::chrono::milliseconds within) const {
+  return state_->recently_authenticated(within);
+}
+void SessionBase::reauthenticate() { state_->reauthenticate(); }
+void SessionBase::set_timeouts(std::chrono::milliseconds idle, std::chrono::milliseconds absolute) {
+  state_->set_timeouts({idle, absolute});
+}
+void SessionBase::set_persistent(bool persistent) { state_->set_persistent(persistent); }
+Transport SessionBase::transport() const noexcept { return state_->transport(); }
+void SessionBase::use_token() { state_->use_token(); }
 void SessionBase::invalidate() { state_->invalidate(); }
 void SessionBase::start_over() noexcept { state_->start_over(); }
 

@@ -14,6 +14,7 @@ namespace {
 
 Result<void> validate(const SessionOptions& options) {
   if (auto valid = websession::validate(options.cookie); !valid) return valid;
+  if (auto valid = websession::validate(options.transport); !valid) return valid;
   if (auto valid = websession::validate(options.id_format); !valid) return valid;
   const auto out_of_range = [](milliseconds time, milliseconds least) {
     return time < least || time > ttl_max;
@@ -31,6 +32,14 @@ Result<void> validate(const SessionOptions& options) {
         "set), "
         "which would end the session first; set both, as in: options.idle_timeout = "
         "std::chrono::hours(24 * 7); options.absolute_timeout = std::chrono::hours(24 * 30)");
+  }
+  if (options.idle_timeout_max &&
+      (*options.idle_timeout_max < options.idle_timeout || *options.idle_timeout_max > ttl_max)) {
+    return invalid("idle_timeout_max: must be idle_timeout to 400 days");
+  }
+  if (options.absolute_timeout_max && (*options.absolute_timeout_max < options.absolute_timeout ||
+                                       *options.absolute_timeout_max > ttl_max)) {
+    return invalid("absolute_timeout_max: must be absolute_timeout to 400 days");
   }
   if (options.renew_after &&
       (*options.renew_after < milliseconds(0) || *options.renew_after > options.idle_timeout / 2)) {

@@ -18,6 +18,10 @@ Plan plan_new(const Wishes& wishes, const PlanOptions& options, WallTime now) {
   return {Action::create, time_to_live(now, options, now), {}, CookieAction::send};
 }
 
+// How much more than its timeouts give a session may have left: the clocks of servers may be so
+// far apart, by which the absolute one is reckoned.
+constexpr milliseconds surplus_max = std::chrono::seconds(5);
+
 }  // namespace
 
 milliseconds absolute_left(std::optional<WallTime> created, const PlanOptions& options,
@@ -47,29 +51,41 @@ Plan session_plan(const std::optional<Loaded>& loaded, Wishes wishes, const Plan
   wishes.regenerate = wishes.regenerate || wishes.sign_in || wishes.sign_out;
   if (!loaded) return plan_new(wishes, options, now);
   if (wishes.invalidate) return {Action::erase, {}, {}, CookieAction::remove};
-
   if (loaded->frozen) {
-    const bool writes = wishes.changed || wishes.regenerate;
-    return {writes ? Action::report_gone : Action::nothing, {}, {}, CookieAction::none};
+    const bool writes =
+        wishes.changed || wishes.regenerate || wishes.timeouts || wishes.resend_cookie;
+    return {writes ? Action::report_gone : Action::nothing};
   }
 
-  const milliseconds ttl = time_to_live(loaded->created, options, now);
+  const bool signs = wishes.sign_in || wishes.sign_out;
+  const bool adopt = !loaded->created;
+  Plan plan;
+  plan.renews = !wishes.passive || signs || wishes.timeouts || adopt;
+  plan.ttl = time_to_live(loaded->created, options, now);
+  const milliseconds surplus = loaded->remaining - plan.ttl;
+  plan.shortens =
+      options.may_shorten && surplus > (wishes.timeouts ? milliseconds(0) : surplus_max);
+  if (!plan.renews && !plan.shortens) plan.ttl = std::max(loaded->remaining, milliseconds(1));
   if (wishes.regenerate) {
     // Whoever signs in, again too, or out must not leave an old id with anything to read, whatever
     // the application keeps in place of a principal.
-    const bool signs = wishes.sign_in || wishes.sign_out;
     const bool readable = !signs && options.regenerate_grace > milliseconds(0);
-    const Grace grace =
-        readable ? Grace{options.regenerate_grace, true} : Grace{options.mark, false};
-    return {Action::rekey, ttl, grace, CookieAction::send};
+    plan.grace = readable ? Grace{options.regenerate_grace, true} : Grace{options.mark, false};
+    plan.action = Action::rekey;
+    plan.cookie = CookieAction::send;
+    return plan;
   }
-  const CookieAction rolling = options.rolling ? CookieAction::send : CookieAction::none;
-  if (wishes.changed) return {Action::update, ttl, {}, rolling};
-
-  const bool adopt = !loaded->created;
-  const Lifetime renewed{ttl, {}, renewal_least(ttl, options)};
-  if (adopt || is_renewal_due(renewed, loaded->remaining)) return {Action::touch, ttl, {}, rolling};
-  return {};
+  const Lifetime renewed{plan.ttl, {}, renewal_least(plan.ttl, options)};
+  const bool is_due = plan.renews && is_renewal_due(renewed, loaded->remaining);
+  if (wishes.changed || wishes.timeouts || wishes.resend_cookie) {
+    plan.action = Action::update;
+  } else if (adopt || is_due || plan.shortens) {
+    plan.action = Action::touch;
+  } else {
+    return {};
+  }
+  if (options.rolling || wishes.resend_cookie) plan.cookie = CookieAction::send;
+  return plan;
 }
 
 }  // namespace websession::internal

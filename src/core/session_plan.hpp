@@ -20,6 +20,8 @@ struct PlanOptions {
   milliseconds regenerate_grace{};  // how long the old id can be read
   milliseconds mark{};              // how long one that is over is remembered
   bool rolling = false;
+  // The timeouts are the session's own, or were: what it has left may be more than they give.
+  bool may_shorten = false;
 };
 
 // What was loaded.
@@ -39,6 +41,9 @@ struct Wishes {
   bool sign_out = false;
   bool brought_cookie = false;  // the request named an id, whether known or not
   bool unread = false;          // there may be a session under it, which could not be loaded
+  bool passive = false;         // the request is no sign of a visitor: it renews nothing
+  bool timeouts = false;        // other timeouts than the stored ones
+  bool resend_cookie = false;   // it is to look otherwise
 };
 
 struct Plan {
@@ -49,6 +54,8 @@ struct Plan {
   milliseconds ttl{};
   Grace grace{};  // what stays under the old id
   CookieAction cookie = CookieAction::none;
+  bool shortens = false;  // the session has more left than `ttl`
+  bool renews = true;     // if that is due
 };
 
 // What is left of the absolute timeout; zero when it is over. A `created` in the future (a server

@@ -53,6 +53,7 @@ SessionState::SessionState(ContextPtr context, const SessionId& id, Record&& rec
   stored_->seen = seen;
   stored_->loaded_at = now;
   stored_->is_created_wrong = is_created_wrong;
+  stored_->own = timeouts_of(stored_->fields);
 }
 
 Result<LoadedSession> session_of(const ContextPtr& context, const SessionId& id, Found found) {
@@ -61,7 +62,9 @@ Result<LoadedSession> session_of(const ContextPtr& context, const SessionId& id,
   Result<std::optional<WallTime>> created = created_of(found.record->fields);
   if (!created.has_value()) return std::move(created).error();
   const WallTime now = context->clock->wall();
-  if (absolute_left(*created, context->plan, now) <= milliseconds(0)) {
+  const PlanOptions plan =
+      plan_with(context->plan, context->options, timeouts_of(found.record->fields));
+  if (absolute_left(*created, plan, now) <= milliseconds(0)) {
     return LoadedSession();  // the option was shortened, or a clock is off: it is over
   }
   const bool ahead = *created && is_ahead(**created, now);
@@ -70,9 +73,11 @@ Result<LoadedSession> session_of(const ContextPtr& context, const SessionId& id,
                                                       found.seen, *created, ahead)};
 }
 
-void SessionState::came_with(bool cookie, bool https) noexcept {
-  brought_cookie_ = cookie;
+void SessionState::came_with(Transport transport, bool https, bool passive) noexcept {
+  transport_ = transport;
   https_ = https;
+  passive_ = passive;
+  sends_token_ = transport == Transport::bearer || transport == Transport::header;
 }
 
 void SessionState::came_late(SessionId over) {
@@ -326,6 +331,7 @@ void SessionState::sign_in(std::string_view principal, std::string_view label) {
   }
   renew_csrf();  // a token from before must not serve afterwards
   transition_ = std::move(next);
+  reauthenticated_.reset();  // this says more
 }
 
 void SessionState::sign_out() {
@@ -335,6 +341,9 @@ void SessionState::sign_out() {
   leave();
   renew_csrf();
   transition_ = {{}, {}, clock().wall()};
+  reauthenticated_.reset();
+  timeouts_.reset();
+  persistent_.reset();
 }
 
 void SessionState::leave() {
@@ -349,6 +358,104 @@ void SessionState::leave() {
 void SessionState::regenerate() {
   if (!may_change()) return;
   regenerate_ = true;
+}
+
+void SessionState::reauthenticate() {
+  if (!may_change()) return;
+  Result<void> valid = check_alive();
+  if (valid && principal().empty()) valid = invalid("nobody is signed in: sign_in does that");
+  if (!valid) {
+    Error error = std::move(valid).error();
+    error.detail = "reauthenticate: " + error.detail;
+    return fail(std::move(error));
+  }
+  if (signs_in()) return;  // that says more
+  regenerate_ = true;
+  reauthenticated_ = clock().wall();
+}
+
+std::optional<WallTime> SessionState::signed_in_at() const {
+  if (life_ != Life::alive || principal().empty()) return std::nullopt;
+  if (transition_) return transition_->at;
+  const WallTime now = clock().wall();
+  return std::min(stored_->created.value_or(now), now);
+}
+
+bool SessionState::recently_authenticated(milliseconds within) const {
+  if (life_ != Life::alive || principal().empty()) return false;
+  const WallTime now = clock().wall();
+  WallTime at;
+  if (transition_ || reauthenticated_) {
+    at = transition_ ? transition_->at : *reauthenticated_;
+  } else if (const auto text = snapshot().find(authenticated_field)) {
+    at = WallTime(milliseconds(parse_integer(*text).value_or(0)));
+  } else if (stored_->created && !stored_->is_created_wrong) {
+    at = *stored_->created;
+  }
+  return !is_ahead(at, now) && now - at <= within;
+}
+
+void SessionState::set_timeouts(const Timeouts& timeouts) {
+  if (!may_change()) return;
+  const Timeouts longest = longest_timeouts(context_->options);
+  constexpr milliseconds least = std::chrono::seconds(1);
+  Result<void> valid = check_alive();
+  if (!valid) {
+  } else if (timeouts.idle < least || timeouts.absolute < least) {
+    valid = invalid("1 second is the least");
+  } else if (timeouts.idle > longest.idle) {
+    valid = invalid(
+        "the idle timeout is longer than SessionOptions::idle_timeout_max allows (none set: "
+        "idle_timeout)");
+  } else if (timeouts.absolute > longest.absolute) {
+    valid = invalid(
+        "the absolute timeout is longer than SessionOptions::absolute_timeout_max allows (none "
+        "set: absolute_timeout)");
+  } else if (timeouts.idle > timeouts.absolute) {
+    valid = invalid("the idle timeout is longer than the absolute one");
+  }
+  if (!valid) {
+    Error error = std::move(valid).error();
+    error.detail = "set_timeouts: " + error.detail;
+    return fail(std::move(error));
+  }
+  timeouts_ = timeouts;
+}
+
+void SessionState::set_persistent(bool persistent) {
+  if (!may_change()) return;
+  if (auto alive = check_alive(); !alive) return fail(std::move(alive).error());
+  persistent_ = persistent;
+}
+
+void SessionState::use_token() {
+  if (!may_change()) return;
+  const TransportOptions& transport = context_->options.transport;
+  if (!transport.bearer && transport.header.empty()) {
+    return fail(invalid(
+        "use_token: no request could bring the token back; set SessionOptions::transport.bearer "
+        "or transport.header"));
+  }
+  sends_token_ = true;
+}
+
+bool SessionState::was_persistent() const {
+  const auto text = snapshot().find(persistent_field);
+  return text ? *text != "0" : context_->options.cookie.persistent;
+}
+
+bool SessionState::is_persistent() const {
+  if (persistent_) return *persistent_;
+  return transition_ ? context_->options.cookie.persistent : was_persistent();
+}
+
+PlanOptions SessionState::policy() const {
+  const std::optional<Timeouts> stored = stored_ ? stored_->own : std::nullopt;
+  // A sign-in begins with those of all sessions.
+  PlanOptions plan =
+      plan_with(context_->plan, context_->options, timeouts_ || transition_ ? timeouts_ : stored);
+  plan.may_shorten = plan.may_shorten || stored;
+  return plan;
 }
 
 void SessionState::invalidate() {
@@ -389,7 +496,8 @@ bool SessionState::has_changes() const {
 }
 
 bool SessionState::has_wishes() const {
-  return has_changes() || regenerate_ || transition_ || life_ != Life::alive;
+  return has_changes() || timeouts_ || persistent_ || regenerate_ || transition_ ||
+         life_ != Life::alive;
 }
 
 Plan SessionState::plan() const {
@@ -405,9 +513,13 @@ Plan SessionState::plan() const {
   wishes.invalidate = life_ == Life::invalidated;
   wishes.sign_in = signs_in();
   wishes.sign_out = signs_out();
-  wishes.brought_cookie = brought_cookie_ && !came_late_;
+  wishes.brought_cookie = brought_id() && !came_late_;
   wishes.unread = !unread_.empty();
-  return session_plan(loaded, wishes, context_->plan, clock().wall());
+  wishes.passive = passive_;
+  wishes.timeouts = timeouts_ && (!stored_ || timeouts_ != stored_->own);
+  const bool looks_otherwise = persistent_ && stored_ && *persistent_ != was_persistent();
+  wishes.resend_cookie = wishes.timeouts || looks_otherwise;
+  return session_plan(loaded, wishes, policy(), clock().wall());
 }
 
 bool SessionState::is_idle() const {
@@ -433,12 +545,13 @@ std::chrono::milliseconds SessionState::expires_in() const {
   const Plan due = plan();
   if (!stored_) {
     const WallTime now = clock().wall();
-    return time_to_live(now, context_->plan, now);
+    return time_to_live(now, policy(), now);
   }
   const milliseconds left = remaining();
   if (clock().steady() > stored_->expires_at) return {};
+  if (due.shortens) return due.ttl;
   const bool moves = due.action == Plan::Action::rekey;
-  const Lifetime next = moves ? Lifetime{due.ttl} : lifetime(due.ttl, {});
+  const Lifetime next = moves ? Lifetime{due.ttl} : lifetime(due, {});
   return is_renewal_due(next, left) ? due.ttl : left;
 }
 
@@ -471,6 +584,7 @@ Changes SessionState::changes() const {
   } else {
     add_created(changes);
   }
+  add_own(changes);
   return changes;
 }
 
@@ -489,12 +603,15 @@ bool SessionState::was_plain(std::string_view name) const {
 void SessionState::add_created(Changes& changes) const {
   if (!stored_ || !stored_->is_created_wrong) return;
   changes.set.push_back({std::string(created_field), created_text(*stored_->created)});
+  // What is mended is no date to rely on.
+  if (stored_principal().empty() || reauthenticated_) return;
+  if (snapshot().contains(authenticated_field)) return;
+  changes.set.push_back({std::string(authenticated_field), "0"});
 }
 
 void SessionState::add_transition(Changes& changes) const {
-  // What a lost answer has left behind may hold them, though the snapshot does not.
   const auto remove = [&](std::string_view name) {
-    if (next_id_ || snapshot().contains(name)) changes.remove.emplace_back(name);
+    if (may_hold(name)) changes.remove.emplace_back(name);
   };
   if (stored_) changes.set.push_back({std::string(created_field), created_text(transition_->at)});
   if (signs_out()) {
@@ -508,6 +625,30 @@ void SessionState::add_transition(Changes& changes) const {
   } else if (transition_->principal != stored_principal()) {
     remove(label_field);
   }
+}
+
+// What a lost answer has left behind may hold it, though the snapshot does not.
+bool SessionState::may_hold(std::string_view name) const {
+  return next_id_ || snapshot().contains(name);
+}
+
+void SessionState::add_own(Changes& changes) const {
+  const auto put = [&](std::string_view name, std::optional<std::string> text) {
+    if (text) {
+      changes.set.push_back({std::string(name), *std::move(text)});
+    } else if (transition_ && may_hold(name)) {  // of the sign-in before
+      changes.remove.emplace_back(name);
+    }
+  };
+  std::optional<std::string> at;
+  if (reauthenticated_) at = created_text(*reauthenticated_);
+  put(authenticated_field, std::move(at));
+  std::optional<std::string> timeouts;
+  if (timeouts_) timeouts = timeouts_text(*timeouts_);
+  put(timeouts_field, std::move(timeouts));
+  std::optional<std::string> persistent;
+  if (persistent_) persistent = *persistent_ ? "1" : "0";
+  put(persistent_field, std::move(persistent));
 }
 
 const Fields& SessionState::snapshot() const {
@@ -526,8 +667,10 @@ milliseconds SessionState::remaining() const {
   return std::max(std::chrono::floor<milliseconds>(left), milliseconds(0));
 }
 
-Lifetime SessionState::lifetime(milliseconds ttl, std::string_view principal) const {
-  return {ttl, principal, renewal_least(ttl, context_->plan), remaining()};
+Lifetime SessionState::lifetime(const Plan& plan, std::string_view principal) const {
+  const milliseconds never = plan.ttl + milliseconds(1);
+  const milliseconds least = plan.renews ? renewal_least(plan.ttl, policy()) : never;
+  return {plan.ttl, principal, least, remaining(), plan.shortens};
 }
 
 WallTime SessionState::created_at(WallTime now) const noexcept {
@@ -551,6 +694,7 @@ void SessionState::created_as(SessionId id, Fields fields, WallTime created, mil
   stored_ = {std::move(id), std::move(fields), created, now + ttl};
   stored_->seen = context_->keys.form_of_new();
   stored_->loaded_at = now;
+  stored_->own = timeouts_of(stored_->fields);
   unread_.clear();
   is_over_ = came_late_ = false;
 }
@@ -573,6 +717,7 @@ void SessionState::written(Fields after, const Lifetime& lifetime) {
   if (!stored_->created) stored_->created = clock().wall();  // adopted
   if (transition_) stored_->created = transition_->at;
   stored_->fields = std::move(after);
+  stored_->own = timeouts_of(stored_->fields);
   note_renewal(lifetime);
 }
 
@@ -596,6 +741,9 @@ void SessionState::drop_wishes() {
   cleared_ = false;
   regenerate_ = false;
   transition_.reset();
+  reauthenticated_.reset();
+  timeouts_.reset();
+  persistent_.reset();
   has_left_ = false;
   has_ended_ = false;
   maybe_ended_ = false;
@@ -650,8 +798,15 @@ Result<void> SessionState::begin_write_now(Changes& changes) {
 }
 
 Lifetime SessionState::lifetime_of_write_now() const {
-  const auto ttl = time_to_live(stored_->created, context_->plan, clock().wall());
-  return lifetime(ttl, stored_principal());
+  // As the session was before what waits for the commit.
+  const PlanOptions policy = plan_with(context_->plan, context_->options, stored_->own);
+  Plan plan;
+  plan.renews = !passive_;
+  plan.ttl = plan.renews ? time_to_live(stored_->created, policy, clock().wall())
+                         : std::max(remaining(), milliseconds(1));
+  Lifetime lifetime = this->lifetime(plan, stored_principal());
+  if (plan.renews) lifetime.renew_after = renewal_least(plan.ttl, policy);
+  return lifetime;
 }
 
 Result<void> SessionState::end_write_now(const Outcome& outcome, Changes changes,

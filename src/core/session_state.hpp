@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "own_timeouts.hpp"
 #include "session_context.hpp"
 #include "session_keys.hpp"
 #include "session_plan.hpp"
@@ -53,7 +54,7 @@ class SessionState {
   }
 
   // Of the request that it was opened for.
-  void came_with(bool cookie, bool https) noexcept;
+  void came_with(Transport transport, bool https, bool passive) noexcept;
   // For a session that is not stored, what is known of those that the cookies name. `over`: it had
   // ended before. `unread`: they could not be loaded. `outage`: nor could the store be asked.
   void came_late(SessionId over);
@@ -72,11 +73,23 @@ class SessionState {
   void sign_out();
   void invalidate();
   void start_over() noexcept;
+  void reauthenticate();
+  void set_timeouts(const Timeouts& timeouts);
+  void set_persistent(bool persistent);
+  void use_token();
+  [[nodiscard]] std::optional<WallTime> signed_in_at() const;
+  [[nodiscard]] bool recently_authenticated(milliseconds within) const;
   // The principal after the commit; empty: none.
   [[nodiscard]] std::string_view principal() const noexcept;
   [[nodiscard]] std::chrono::milliseconds expires_in() const;
   [[nodiscard]] const SessionId* id() const noexcept { return stored_ ? &stored_->id : nullptr; }
   [[nodiscard]] bool is_https() const noexcept { return https_; }
+  [[nodiscard]] Transport transport() const noexcept { return transport_; }
+  // Whether a new id goes out in a header.
+  [[nodiscard]] bool sends_token() const noexcept {
+    return sends_token_ || !context_->options.transport.cookie;
+  }
+  [[nodiscard]] bool is_persistent() const;
   [[nodiscard]] bool is_degraded() const noexcept { return outage_.has_value(); }
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
   // Keeps the error for the commit.
@@ -159,9 +172,12 @@ class SessionState {
   // The session as it will be. Error: too_large, when it grows beyond a limit.
   [[nodiscard]] Result<Fields> with(const Changes& changes) const;
   // What an update gives.
-  [[nodiscard]] Lifetime lifetime(milliseconds ttl, std::string_view principal) const;
+  [[nodiscard]] Lifetime lifetime(const Plan& plan, std::string_view principal) const;
+  // The options by which it lives, after the commit.
+  [[nodiscard]] PlanOptions policy() const;
   [[nodiscard]] std::string_view stored_principal() const noexcept;
-  [[nodiscard]] bool brought_cookie() const noexcept { return brought_cookie_; }
+  // Whether the request named a session.
+  [[nodiscard]] bool brought_id() const noexcept { return transport_ != Transport::none; }
   // When a new session counts as created.
   [[nodiscard]] WallTime created_at(WallTime now) const noexcept;
   // Until when the absolute timeout counts. Precondition: it is stored.
@@ -246,6 +262,7 @@ class SessionState {
     SteadyTime loaded_at{};
     // Its `@created` lies in the future: `created` is now instead, and the next write says so.
     bool is_created_wrong = false;
+    std::optional<Timeouts> own{};
   };
   // What the commit makes of the principal.
   struct Transition {
@@ -274,6 +291,11 @@ class SessionState {
   void add_created(Changes& changes) const;
   // Adds the transition's own fields.
   void add_transition(Changes& changes) const;
+  // Adds what the commit writes of a re-authentication, of timeouts and of how the cookie looks.
+  void add_own(Changes& changes) const;
+  [[nodiscard]] bool was_persistent() const;
+  // Whether what is stored holds the library's field, or may by now.
+  [[nodiscard]] bool may_hold(std::string_view name) const;
   // Whether an attribute was there and had no deadline when the session was loaded.
   [[nodiscard]] bool may_hint() const;
   [[nodiscard]] bool was_plain(std::string_view name) const;
@@ -284,32 +306,37 @@ class SessionState {
   void note(const Changes& seen);
 
   ContextPtr context_;
+  std::optional<WallTime> reauthenticated_{};
+  std::optional<Timeouts> timeouts_{};  // that the session is to have
   std::optional<Stored> stored_{};
+  std::optional<Transition> transition_{};
+  std::optional<Error> first_error_{};
+  std::optional<Error> error_meanwhile_{};
+  std::optional<Error> outage_{};  // degraded: why the session could not be loaded
+  std::optional<SessionId> next_id_{};
+  std::optional<SessionId> lost_id_{};
   PendingByName pending_{};
   PendingByName library_{};
+  std::vector<SessionId> unread_{};
+  Life life_ = Life::alive;
+  Transport transport_ = Transport::none;
+  std::optional<bool> persistent_{};
   bool cleared_ = false;
   bool regenerate_ = false;
-  std::optional<Transition> transition_{};
   // The principal signed out, or another one signed in: what is stored must end, whatever becomes
   // of the rest.
   bool has_left_ = false;
-  Life life_ = Life::alive;
-  std::optional<Error> first_error_{};
-  std::optional<Error> outage_{};  // degraded: why the session could not be loaded
-  std::vector<SessionId> unread_{};
   bool is_over_ = false;  // the store had only a mark of that (Session::ended)
-  bool brought_cookie_ = false;
   // The cookie named a session that was over, so the browser may have another one's by now.
   bool came_late_ = false;
   bool https_ = false;
-  std::optional<SessionId> next_id_{};
+  bool passive_ = false;
+  bool sends_token_ = false;
   bool next_readable_ = false;  // it left the old id readable
   bool has_ended_ = false;
   bool maybe_ended_ = false;  // an answer to it was lost
   bool may_delete_cookie_ = false;
-  std::optional<SessionId> lost_id_{};
   bool is_busy_ = false;
-  std::optional<Error> error_meanwhile_{};
 };
 
 // An operation on a session: one at a time.

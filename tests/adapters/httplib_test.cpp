@@ -55,6 +55,27 @@ TEST_F(HttplibTest, WhatTheServerSetsOnEveryResponseStaysOnAnError) {
   EXPECT_EQ(response->get_header_value("X-Frame-Options"), "DENY");
 }
 
+TEST_F(HttplibTest, AHandlerMayReadTheBodyPieceByPiece) {
+  server.Post("/upload",
+              with_session(manager, [](const Request&, Response& res,
+                                       const ::httplib::ContentReader& read, Session& session) {
+                std::size_t bytes = 0;
+                read([&](const char*, std::size_t size) {
+                  bytes += size;
+                  return true;
+                });
+                session.set("uploaded", bytes);
+                res.set_content(std::to_string(bytes), "text/plain");
+              }));
+  listen();
+  const std::string body(1'000'000, 'x');
+  const auto response =
+      ::httplib::Client("127.0.0.1", port).Post("/upload", body, "application/octet-stream");
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->body, "1000000");
+  EXPECT_NE(response->get_header_value("Set-Cookie").find("sid="), std::string::npos);
+}
+
 TEST_F(HttplibTest, AnErrorTellsNothingOfItself) {
   handle(count);
   listen();

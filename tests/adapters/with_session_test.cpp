@@ -28,12 +28,14 @@ struct FakeExchange {
   AdapterOptions<FakeRequest, FakeResponse> options{};
   FakeRequest request{};
   bool tls = false;
+  bool is_passive = false;
   std::vector<Header> headers{};
   std::vector<Error> errors{};
   int gone = 0;
 
   std::string header(const char* name, const char*) { return request.headers[name]; }
   [[nodiscard]] bool https() const { return tls; }
+  [[nodiscard]] bool passive() const { return is_passive; }
   void put(const Header& header) { headers.push_back(header); }
   [[nodiscard]] bool sends_cookie() const { return sends("Set-Cookie", Header::Mode::append); }
   [[nodiscard]] bool tells_caches() const { return sends("Vary", Header::Mode::merge); }
@@ -284,6 +286,89 @@ TEST_F(WithSession, ForwardedProtoCountsOnlyWhenTrusted) {
   EXPECT_TRUE(is_secure(true, false, "https\nhttp, https"));
   EXPECT_FALSE(is_secure(true, false, ""));
   EXPECT_TRUE(is_secure(false, true, "http"));
+}
+
+TEST(ForwardedHttps, IsWhatTheNearestProxySays) {
+  struct Row {
+    ForwardedHeader header;
+    const char* lines;
+    bool https;
+  };
+  using enum ForwardedHeader;
+  for (const Row& row : {
+           Row{x_forwarded_ssl, "on", true},
+           Row{x_forwarded_ssl, " ON ", true},
+           Row{x_forwarded_ssl, "off", false},
+           Row{x_forwarded_ssl, "https", false},
+           Row{x_forwarded_ssl, "on, off", false},
+           Row{x_forwarded_ssl, "on\noff", false},
+           Row{cloudfront_forwarded_proto, "https", true},
+           Row{cloudfront_forwarded_proto, "on", false},
+           Row{x_forwarded_proto, "https,", false},
+           Row{forwarded, "proto=https", true},
+           Row{forwarded, "for=192.0.2.60;proto=https;by=203.0.113.43", true},
+           Row{forwarded, "For=\"[2001:db8:cafe::17]:4711\" ; Proto = \"HTTPS\"", true},
+           Row{forwarded, "proto=https, for=192.0.2.43;proto=http", false},
+           Row{forwarded, "proto=http, for=192.0.2.43;proto=https", true},
+           Row{forwarded, "for=192.0.2.43", false},
+           Row{forwarded, "proto=https, for=192.0.2.43", false},
+           Row{forwarded, "for=\"a;proto=https\"", false},
+           Row{forwarded, "for=\"a, proto=https\"", false},
+           Row{forwarded, "for=\"a\\\", proto=https", false},
+           Row{forwarded, "xproto=https", false},
+           Row{forwarded, "proto=httpsx", false},
+           Row{forwarded, "proto", false},
+           Row{forwarded, "proto=\"https", false},
+           Row{forwarded, "https", false},
+           Row{forwarded, "proto=https,", false},
+           Row{forwarded, "proto=https\nproto=http", false},
+           Row{forwarded, "", false},
+       }) {
+    EXPECT_EQ(forwarded_https(row.lines, row.header), row.https) << row.lines;
+  }
+}
+
+TEST_F(WithSession, TheHeaderOfTheOptionsTellsHttps) {
+  exchange.options.trust_forwarded_proto = true;
+  exchange.options.forwarded_header = ForwardedHeader::forwarded;
+  exchange.request.headers["Forwarded"] = "proto=https";
+  with_session(manager, exchange, [](Session& session) { session.set("a", 1); });
+  EXPECT_NE(exchange.headers.at(0).value.find("; Secure"), std::string::npos);
+}
+
+TEST_F(WithSession, APassiveRequestIsToldSo) {
+  SessionOptions brief;
+  brief.idle_timeout = std::chrono::minutes(1);
+  const SessionManager other = SessionManager::make(store, brief).value();
+  with_session(other, exchange, [](Session& session) { session.set("a", 1); });
+  const std::string header = exchange.headers.at(0).value;
+  for (const bool passive : {true, false}) {
+    exchange = {};
+    exchange.is_passive = passive;
+    exchange.request.headers["Cookie"] = header.substr(0, header.find(';'));
+    with_session(manager, exchange, [&](Session& session) {
+      EXPECT_EQ(session.expires_in() > std::chrono::minutes(1), !passive);
+    });
+  }
+}
+
+TEST_F(WithSession, TokensComeByTheHeadersOfTheOptions) {
+  SessionOptions options;
+  options.transport = {false, true, "X-Session"};
+  manager = SessionManager::make(store, options).value();
+  with_session(manager, exchange, [](Session& session) { session.set("a", 1); });
+  ASSERT_TRUE(exchange.sends("X-Session-Token", Header::Mode::replace));
+  const std::string token = exchange.headers.at(0).value;
+  for (const bool bearer : {true, false}) {
+    exchange = {};
+    exchange.request.headers[bearer ? "Authorization" : "X-Session"] =
+        (bearer ? "Bearer " : "") + token;
+    with_session(manager, exchange, [](Session& session) { EXPECT_EQ(session.value("a", 0), 1); });
+  }
+  store->fail_call(1, make_error(Errc::unavailable, "down"));
+  with_session(manager, exchange, [](Session&) {});
+  ASSERT_EQ(exchange.errors.size(), 1U);
+  EXPECT_TRUE(exchange.tells_caches());
 }
 
 TEST(HttpStatus, TellsAnOutageFromAMistake) {

@@ -93,6 +93,48 @@ class AsyncSessionTest : public ::testing::Test {
   std::optional<AsyncSessionManager> manager;
 };
 
+// What the request's views show may be gone while the store is asked.
+TEST_F(AsyncSessionTest, AClientWithoutCookiesHasItsDay) {
+  options.transport = {true, true, "X-Session"};
+  options.idle_timeout_max = std::chrono::hours(24);
+  options.absolute_timeout_max = std::chrono::hours(48);
+  for (const bool at_once : {true, false}) {
+    held.reset();
+    at_once ? answer_at_once() : hold();
+    AsyncSession session = done(manager->open({}));
+    session.use_token();
+    session.sign_in("ada", "phone");
+    session.set_timeouts(std::chrono::hours(24), std::chrono::hours(48));
+    const Commit commit = done(manager->commit(session));
+    ASSERT_EQ(commit.headers.at(0).name, "X-Session-Token");
+    const auto open_by = [&](bool bearer, bool passive) {
+      auto text =
+          std::make_unique<std::string>((bearer ? "Bearer " : "") + commit.headers.at(0).value);
+      RequestInfo request;
+      (bearer ? request.authorization : request.session_header) = *text;
+      request.passive = passive;
+      auto opening = manager->open(request);
+      text->assign(text->size(), 'x');
+      text.reset();
+      return done(std::move(opening));
+    };
+    EXPECT_EQ(open_by(true, false).transport(), Transport::bearer);
+    session = open_by(false, false);
+    EXPECT_EQ(session.transport(), Transport::header);
+    EXPECT_EQ(session.principal(), "ada");
+    EXPECT_EQ(session.expires_in(), std::chrono::hours(24));
+    clock->advance(std::chrono::hours(4));
+    EXPECT_EQ(open_by(true, true).expires_in(), std::chrono::hours(20)) << "a poll";
+    session = open_by(true, false);
+    EXPECT_FALSE(session.recently_authenticated(std::chrono::minutes(5)));
+    session.reauthenticate();
+    EXPECT_TRUE(session.recently_authenticated(std::chrono::minutes(5)));
+    EXPECT_EQ(done(manager->commit(session)).status, Commit::Status::regenerated);
+    EXPECT_EQ(session.expires_in(), std::chrono::hours(24));
+    EXPECT_EQ(done(manager->sign_out_everywhere("ada")), 1U);
+  }
+}
+
 TEST_F(AsyncSessionTest, DoesWhatTheBlockingOneDoes) {
   for (const bool at_once : {true, false}) {
     held.reset();

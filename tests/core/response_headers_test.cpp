@@ -32,6 +32,11 @@ TEST(Header, OverJoinsWhatIsThere) {
        {"Cookie", "cookie", "Accept,\tCOOKIE ,x", ",cookie,", "*", "Accept, *"}) {
     EXPECT_EQ(vary.over(there), std::nullopt) << there;
   }
+  const Header several{"Vary", "Authorization, X-S, Cookie", Mode::merge};
+  EXPECT_EQ(several.over(""), "Authorization, X-S, Cookie");
+  EXPECT_EQ(several.over("cookie"), "cookie, Authorization, X-S");
+  EXPECT_EQ(several.over("x-s, Cookie,authorization"), std::nullopt);
+  EXPECT_EQ(several.over("*"), std::nullopt);
   const Header private_unless{"Cache-Control", "private", Mode::unless_set};
   EXPECT_EQ(private_unless.over(""), "private");
   EXPECT_EQ(private_unless.over("public"), std::nullopt);

@@ -42,6 +42,17 @@ Wishes emptied() { return {.has_attributes = false, .changed = true}; }
 Wishes regenerate() { return {.regenerate = true}; }
 Wishes invalidate() { return {.invalidate = true}; }
 
+PlanOptions own() {  // of a session with timeouts of its own
+  PlanOptions options = defaults();
+  options.may_shorten = true;
+  return options;
+}
+Wishes passive(Wishes wishes) {
+  wishes.passive = true;
+  return wishes;
+}
+Wishes timeouts() { return {.timeouts = true, .resend_cookie = true}; }
+
 struct Row {
   std::string rule;
   std::optional<Loaded> loaded;
@@ -273,6 +284,80 @@ std::vector<Row> rows() {
        changed(),
        defaults(),
        {Action::update, idle, {}, CookieAction::none}},
+
+      // Timeouts of its own.
+      {"other timeouts are written, and the cookie is sent again",
+       session(minutes(1), minutes(30)),
+       timeouts(),
+       own(),
+       {Action::update, idle, {}, CookieAction::send}},
+      {"timeouts that are shorter shorten, by whatever it is",
+       session(minutes(1), minutes(30) + milliseconds(1)),
+       timeouts(),
+       own(),
+       {Action::update, idle, {}, CookieAction::send, true}},
+      {"timeouts alone make no session", {}, timeouts(), own(), none},
+      {"more left than they give, as far as clocks differ",
+       session(minutes(1), minutes(30) + seconds(5)), nothing(), own(), none},
+      {"more left than that is shortened by the next request",
+       session(minutes(1), minutes(30) + seconds(6)),
+       nothing(),
+       own(),
+       {Action::touch, idle, {}, CookieAction::none, true}},
+      {"by a passive one, too",
+       session(minutes(1), minutes(30) + seconds(6)),
+       passive(nothing()),
+       own(),
+       {Action::touch, idle, {}, CookieAction::none, true, false}},
+      {"a new id and shorter timeouts",
+       session(minutes(1), hours(2)),
+       {.regenerate = true, .timeouts = true, .resend_cookie = true},
+       own(),
+       {Action::rekey, idle, {seconds(10)}, CookieAction::send, true}},
+      {"frozen, other timeouts",
+       frozen(),
+       timeouts(),
+       own(),
+       {Action::report_gone, {}, {}, CookieAction::none}},
+
+      // Passive requests renew nothing.
+      {"passive, a renewal would be due", session(minutes(20), minutes(10)), passive(nothing()),
+       defaults(), none},
+      {"passive, a change",
+       session(minutes(20), minutes(10)),
+       passive(changed()),
+       defaults(),
+       {Action::update, minutes(10), {}, CookieAction::none, false, false}},
+      {"passive, a new id",
+       session(minutes(20), minutes(10)),
+       passive(regenerate()),
+       defaults(),
+       {Action::rekey, minutes(10), {seconds(10)}, CookieAction::send, false, false}},
+      {"passive, at the very end",
+       session(minutes(20), milliseconds(0)),
+       passive(changed()),
+       defaults(),
+       {Action::update, milliseconds(1), {}, CookieAction::none, false, false}},
+      {"passive, a sign-in is somebody",
+       session(minutes(20), minutes(10)),
+       passive({.sign_in = true}),
+       defaults(),
+       {Action::rekey, idle, {seconds(20), false}, CookieAction::send}},
+      {"passive, so are other timeouts",
+       session(minutes(20), minutes(10)),
+       passive(timeouts()),
+       defaults(),
+       {Action::update, idle, {}, CookieAction::send}},
+      {"passive, a foreign hash gets its end",
+       {{std::nullopt, milliseconds(0), false}},
+       passive(nothing()),
+       defaults(),
+       {Action::touch, idle, {}, CookieAction::none}},
+      {"passive, a new visitor's session lives as long as any",
+       {},
+       passive(changed()),
+       defaults(),
+       {Action::create, idle, {}, CookieAction::send}},
   };
 }
 
@@ -284,6 +369,8 @@ TEST(SessionPlan, FollowsTheTable) {
     EXPECT_EQ(plan.grace.duration, row.expected.grace.duration) << row.rule;
     EXPECT_EQ(plan.grace.readable, row.expected.grace.readable) << row.rule;
     EXPECT_EQ(static_cast<int>(plan.cookie), static_cast<int>(row.expected.cookie)) << row.rule;
+    EXPECT_EQ(plan.shortens, row.expected.shortens) << row.rule;
+    EXPECT_EQ(plan.renews, row.expected.renews) << row.rule;
   }
 }
 

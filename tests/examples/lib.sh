@@ -31,3 +31,16 @@ need() {
 http() { curl -q --noproxy '*' -sS "$@"; }
 json() { http -H 'Accept: application/json' "$@"; }
 views() { sed -n 's/.*"views":\([0-9]*\).*/\1/p'; }
+
+# readme_steps FILE: runs the commands of a README, and looks for what it says they print. $url is where the
+# server listens. Comes last, since those define functions, too.
+readme_steps() {
+  local line
+  while IFS= read -r line; do
+    case $line in
+      url=*) ;;  # ours is another port
+      '# prints: '*) check "README: $line" grep -qF -- "${line#\# prints: }" "$work/printed" ;;
+      *) eval "$line" >"$work/printed" 2>&1 ;;
+    esac
+  done < <(sed -n '/^```sh$/,/^```$/p' "$1" | grep -v '^```')
+}

@@ -8,6 +8,7 @@
 
 #include "id_rollout.hpp"
 #include "late_requests.hpp"
+#include "lifetimes.hpp"
 #include "session_races.hpp"
 #include "sign_in_races.hpp"
 #include "sql_backends.hpp"
@@ -105,6 +106,8 @@ TEST_P(SqlSessions, SignInsAtRandom) {
   with.regenerate_grace = milliseconds(5);
   SignInRaces(backend->open(nullptr), with).at_random(8, 10);
 }
+
+TEST_P(SqlSessions, HaveTimeoutsOfTheirOwn) { Lifetimes(store(), clock).all(); }
 
 TEST_P(SqlSessions, LateRequestsDoNoHarm) { expect_late_requests_do_no_harm(manager()); }
 TEST_P(SqlSessions, NorDoTheyEncrypted) {

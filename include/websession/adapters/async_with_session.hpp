@@ -27,7 +27,7 @@ namespace websession::adapters {
 
 template <Exchange E>
 Op<AsyncSession> begin(const AsyncSessionManager& manager, E& exchange) {
-  const RequestFacts facts = facts_of(exchange);
+  const RequestFacts facts = facts_of(exchange, manager.options());
   return manager.open(facts.info());
 }
 

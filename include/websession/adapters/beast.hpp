@@ -54,6 +54,7 @@ class Exchange {
     return joined(request_, name, separator);
   }
   [[nodiscard]] bool https() const noexcept { return options.https; }
+  [[nodiscard]] bool passive() const { return options.passive && options.passive(request_); }
   void put(const Header& header) {
     if (header.mode == Header::Mode::append) return response_.insert(header.name, header.value);
     const auto value = header.over(joined(response_, header.name, ", "));

@@ -50,6 +50,7 @@ class Exchange {
     return joined(request_.headers, name, separator);
   }
   [[nodiscard]] bool https() const noexcept { return options.https; }
+  [[nodiscard]] bool passive() const { return options.passive && options.passive(request_); }
   void put(const Header& header) {
     std::optional<std::string> value = header.value;
     if (header.mode != Header::Mode::append) {

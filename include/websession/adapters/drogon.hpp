@@ -89,6 +89,7 @@ class Exchange {
     return all;
   }
   [[nodiscard]] bool https() const noexcept { return request_->isOnSecureConnection(); }
+  [[nodiscard]] bool passive() const { return options.passive && options.passive(request_); }
   void put(const Header& header) {
     const auto value = header.over(response_->getHeader(header.name));
     if (value) response_->addHeader(header.name, *value);  // it replaces

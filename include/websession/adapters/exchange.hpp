@@ -1,8 +1,6 @@
 // What adapters share, whatever the framework: a request with its response, and what is answered.
 #pragma once
 
-#include <algorithm>
-#include <cctype>
 #include <concepts>
 #include <exception>
 #include <functional>
@@ -17,17 +15,31 @@
 #include "websession/config.hpp"
 #include "websession/http.hpp"
 #include "websession/result.hpp"
+#include "websession/session_options.hpp"
+#include "websession/transport.hpp"
 
 WEBSESSION_API_BEGIN
 namespace websession::adapters {
+
+// A header by which a proxy tells that the browser came by https.
+enum class ForwardedHeader {
+  x_forwarded_proto,           // X-Forwarded-Proto: https (nginx, Caddy, Traefik, AWS ELB, …)
+  x_forwarded_ssl,             // X-Forwarded-Ssl: on
+  forwarded,                   // Forwarded: for=…;proto=https (RFC 7239)
+  cloudfront_forwarded_proto,  // CloudFront-Forwarded-Proto: https
+};
 
 // What an application can decide, with its framework's request and response. The hooks must not
 // throw: in an asynchronous adapter nobody would catch it.
 template <class Request, class Response>
 struct AdapterOptions {
-  // Believe X-Forwarded-Proto. Only for a server that nobody reaches but through a proxy that sets
-  // the header: anybody else can write into it what he likes.
+  // Believe X-Forwarded-Proto, or what `forwarded_header` says. Only for a server that nobody
+  // reaches but through a proxy that sets the header: anybody else can write into it what he likes.
   bool trust_forwarded_proto = false;
+  // Which header it is that this proxy sets.
+  ForwardedHeader forwarded_header = ForwardedHeader::x_forwarded_proto;
+  // Which requests are RequestInfo::passive; unset: none.
+  std::function<bool(const Request&)> passive{};
   // Answers when the session could not be loaded or stored, or when the handler threw an Exception
   // of ours (`session.increment("views").value()` while the store is away), instead of a plain 503,
   // 409 or 500 (http_status). The response is as it was before the handler. Without this the error
@@ -47,6 +59,8 @@ concept Exchange = requires(E& exchange, const Header& header, const Error& erro
   { exchange.header("Cookie", "; ") } -> std::convertible_to<std::string>;
   { exchange.https() } -> std::convertible_to<bool>;  // of the transport itself
   { exchange.options.trust_forwarded_proto } -> std::convertible_to<bool>;
+  { exchange.options.forwarded_header } -> std::convertible_to<ForwardedHeader>;
+  { exchange.passive() } -> std::convertible_to<bool>;  // what AdapterOptions::passive says
   exchange.put(header);     // appends it, or replaces all of that name (Header::mode)
   exchange.fail(error);     // answers with on_gone (Errc::gone), on_error, or http_status and
                             // http_text, in place of whatever is in the response
@@ -59,29 +73,16 @@ inline void join_header(std::string& all, std::string_view line, std::string_vie
   all += line;
 }
 
-// What a line of X-Forwarded-Proto says of the nearest proxy's client: its last element.
-[[nodiscard]] inline bool forwarded_https_line(std::string_view header) {
-  const std::size_t comma = header.rfind(',');
-  if (comma != std::string_view::npos) header.remove_prefix(comma + 1);
-  while (header.starts_with(' ')) header.remove_prefix(1);
-  while (header.ends_with(' ')) header.remove_suffix(1);
-  constexpr std::string_view https = "https";
-  return std::equal(header.begin(), header.end(), https.begin(), https.end(), [](char a, char b) {
-    return std::tolower(static_cast<unsigned char>(a)) == b;
-  });
-}
+// What a line of such a header says of the nearest proxy's client: its last element.
+[[nodiscard]] bool forwarded_https_line(std::string_view line, ForwardedHeader header);
 
 // Lines come one below the other. Some frameworks do not keep their order, so all must agree: a
 // client's own line beside the proxy's must not win.
-[[nodiscard]] inline bool forwarded_https(std::string_view lines) {
-  bool https = !lines.empty();
-  while (!lines.empty()) {
-    const std::size_t end = std::min(lines.find('\n'), lines.size());
-    https = https && forwarded_https_line(lines.substr(0, end));
-    lines.remove_prefix(std::min(end + 1, lines.size()));
-  }
-  return https;
-}
+[[nodiscard]] bool forwarded_https(std::string_view lines,
+                                   ForwardedHeader header = ForwardedHeader::x_forwarded_proto);
+
+// The header's name.
+[[nodiscard]] const char* to_text(ForwardedHeader header) noexcept;
 
 // 503 when the store is at fault (try again later), 409 when the session ended under the request
 // (which the visitor can mend by loading the page again) or a sign-in was one too many, 500 when
@@ -111,16 +112,30 @@ inline void join_header(std::string& all, std::string_view line, std::string_vie
 // What a manager has to know of a request.
 struct RequestFacts {
   std::string cookies{};
+  std::string authorization{};
+  std::string session_header{};
   bool https = false;
-  [[nodiscard]] RequestInfo info() const noexcept { return {cookies, https}; }  // views of this
+  bool passive = false;
+  [[nodiscard]] RequestInfo info() const noexcept {  // views of this
+    return {cookies, https, authorization, session_header, passive};
+  }
 };
 
+// `options`: the manager's.
 template <Exchange E>
-RequestFacts facts_of(E& exchange) {
+RequestFacts facts_of(E& exchange, const SessionOptions& options) {
+  const TransportOptions& transport = options.transport;
   RequestFacts facts;
-  facts.cookies = exchange.header("Cookie", "; ");  // HTTP/2 splits it: RFC 9113 §8.2.3
-  facts.https = exchange.https() || (exchange.options.trust_forwarded_proto &&
-                                     forwarded_https(exchange.header("X-Forwarded-Proto", "\n")));
+  if (transport.cookie) facts.cookies = exchange.header("Cookie", "; ");  // RFC 9113 §8.2.3
+  if (transport.bearer) facts.authorization = exchange.header("Authorization", ", ");
+  if (!transport.header.empty()) {
+    facts.session_header = exchange.header(transport.header.c_str(), ", ");
+  }
+  const ForwardedHeader forwarded = exchange.options.forwarded_header;
+  facts.https =
+      exchange.https() || (exchange.options.trust_forwarded_proto &&
+                           forwarded_https(exchange.header(to_text(forwarded), "\n"), forwarded));
+  facts.passive = exchange.passive();
   return facts;
 }
 
@@ -153,7 +168,7 @@ void answer(E& exchange, const Finished& finished) {
 template <Exchange E, class Manager>
 void refuse(const Manager& manager, E& exchange, const Error& error) {
   Finished refused{error, {}};
-  refused.commit.headers = manager.cache_headers(facts_of(exchange).info());
+  refused.commit.headers = manager.cache_headers(facts_of(exchange, manager.options()).info());
   answer(exchange, refused);
 }
 

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 
@@ -44,6 +45,7 @@ struct Exchange {
     return false;
   }
   [[nodiscard]] bool https() const { return over_tls(req); }
+  [[nodiscard]] bool passive() const { return options.passive && options.passive(req); }
   void put(const Header& header) {
     std::optional<std::string> value = header.value;
     if (header.mode != Header::Mode::append) {
@@ -63,13 +65,24 @@ struct Exchange {
   void session_gone() { options.on_gone ? options.on_gone(req, res) : void(); }
 };
 
-// `handler` is called as handler(const Request&, Response&, Session&).
+// `handler` is called as handler(const Request&, Response&, Session&); or, for a request whose body
+// it reads piece by piece, as handler(const Request&, Response&, const ContentReader&, Session&).
+// Gives what Server::Get, Post and the like take.
 template <class Handler>
 auto with_session(SessionManager manager, Handler handler, Options options = {}) {
-  return [=](const Request& req, Response& res) {
-    adapters::with_session(manager, Exchange{options, req, res},
-                           [&](Session& session) { handler(req, res, session); });
-  };
+  using ContentReader = ::httplib::ContentReader;
+  if constexpr (std::is_invocable_v<const Handler&, const Request&, Response&, const ContentReader&,
+                                    Session&>) {
+    return [=](const Request& req, Response& res, const ContentReader& read) {
+      adapters::with_session(manager, Exchange{options, req, res},
+                             [&](Session& session) { handler(req, res, read, session); });
+    };
+  } else {
+    return [=](const Request& req, Response& res) {
+      adapters::with_session(manager, Exchange{options, req, res},
+                             [&](Session& session) { handler(req, res, session); });
+    };
+  }
 }
 
 // A session for every handler of a server (cpp-httplib 0.21 and newer):

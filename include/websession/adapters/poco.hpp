@@ -47,6 +47,7 @@ class Exchange {
     return joined(request_, name, separator);
   }
   [[nodiscard]] bool https() const { return request_.secure(); }
+  [[nodiscard]] bool passive() const { return options.passive && options.passive(request_); }
   void put(const Header& header) {
     std::optional<std::string> value = header.value;
     if (header.mode != Header::Mode::append) {

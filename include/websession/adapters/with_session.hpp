@@ -19,7 +19,7 @@ namespace websession::adapters {
 // The session of a request. An error: the response says so already, and there is nothing to finish.
 template <Exchange E>
 Result<Session> begin(const SessionManager& manager, E& exchange) {
-  const RequestFacts facts = facts_of(exchange);
+  const RequestFacts facts = facts_of(exchange, manager.options());
   Result<Session> session = manager.open(facts.info());
   if (!session) refuse(manager, exchange, session.error());
   return session;

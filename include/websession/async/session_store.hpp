@@ -1,6 +1,7 @@
 // Where sessions are kept, for event loops: what SessionStore is for threads that may block.
 //
-// websession brings AsyncRedisStore (async/redis_store.hpp) and AsyncRedisJsonStore; makes one of
+// websession brings AsyncRedisStore (async/redis_store.hpp), AsyncRedisJsonStore and
+// AsyncPostgresStore (async/postgres_store.hpp); makes one of
 // any store that never waits, as MemoryStore, or of any other one with threads of its own
 // (async/stores.hpp); and encrypted() stands upon any of them (async/encrypted_store.hpp).
 #pragma once

@@ -114,9 +114,14 @@ Result<AsyncSessionManager> AsyncSessionManager::make(std::shared_ptr<AsyncSessi
 const SessionOptions& AsyncSessionManager::options() const noexcept { return context_->options; }
 
 Op<AsyncSession> AsyncSessionManager::open(const RequestInfo& request) const {
-  auto ask = [context = context_, header = std::string(request.cookie_header),
+  auto ask = [context = context_, cookies = std::string(request.cookie_header),
+              authorization = std::string(request.authorization),
+              header = std::string(request.session_header),
               info = request](StoreFlow& flow) mutable {
-    info.cookie_header = header;  // the header has come to where it stays
+    // They have come to where they stay.
+    info.cookie_header = cookies;
+    info.authorization = authorization;
+    info.session_header = header;
     return internal::open_session(flow, context, info);
   };
   return internal::make_operation<AsyncSession>(context_, home_, std::move(ask),

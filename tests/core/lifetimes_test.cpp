@@ -1,0 +1,261 @@
+// Timeouts of one session's own, recent authentication, passive requests.
+#include "lifetimes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "hook_store.hpp"
+#include "websession/memory_store.hpp"
+#include "websession/testing/fault_store.hpp"
+
+namespace websession::testing {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+class LifetimesTest : public ::testing::Test {
+ protected:
+  MemoryOptions memory_options() {
+    MemoryOptions options;
+    options.clock = clock;
+    return options;
+  }
+  SessionOptions options() {
+    SessionOptions options;
+    options.clock = clock;
+    options.idle_timeout_max = hours(24);
+    options.absolute_timeout_max = hours(48);
+    return options;
+  }
+  SessionManager manager(const SessionOptions& with) {
+    return SessionManager::make(store, with).value();
+  }
+  SessionManager manager() { return manager(options()); }
+  // As a visitor stores it: the Cookie header afterwards.
+  std::string stored(const std::function<void(Session&)>& fill) {
+    Session session = open_session(manager());
+    session.set("a", 1);
+    fill(session);
+    return cookie_of(manager().commit(session).value());
+  }
+
+  const std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
+  const std::shared_ptr<MemoryStore> memory = std::make_shared<MemoryStore>(memory_options());
+  const std::shared_ptr<FaultStore> faults = std::make_shared<FaultStore>(memory);
+  const std::shared_ptr<SessionStore> store = faults;
+};
+
+TEST_F(LifetimesTest, OfSessionsInMemory) { Lifetimes(store, clock).all(); }
+
+TEST_F(LifetimesTest, WithEveryIdStorage) {
+  for (const IdStorage storage :
+       {IdStorage::plain_and_hashed, IdStorage::hashed, IdStorage::hashed_only}) {
+    SessionOptions hashed = options();
+    hashed.id_storage = storage;
+    const Lifetimes lifetimes(store, clock, hashed);
+    lifetimes.one_session_may_live_longer();
+    lifetimes.one_session_may_live_shorter();
+    lifetimes.step_up();
+    lifetimes.polls_do_not_keep_it_alive();
+    lifetimes.a_day_by_token();
+  }
+}
+
+TEST_F(LifetimesTest, WrongTimeoutsAreTold) {
+  struct Row {
+    milliseconds idle;
+    milliseconds absolute;
+    const char* says;
+  };
+  for (const Row& row : {
+           Row{milliseconds(999), hours(1), "1 second"},
+           Row{seconds(1), milliseconds(-1), "1 second"},
+           Row{hours(25), hours(48), "idle_timeout_max"},
+           Row{hours(1), hours(49), "absolute_timeout_max"},
+           Row{hours(2), hours(1), "longer than the absolute"},
+       }) {
+    Session session = open_session(manager());
+    session.set("a", 1);
+    session.set_timeouts(row.idle, row.absolute);
+    const auto commit = manager().commit(session);
+    ASSERT_FALSE(commit) << row.says;
+    EXPECT_EQ(commit.error().code, Errc::invalid_argument);
+    EXPECT_NE(commit.error().detail.find(row.says), std::string::npos) << commit.error().detail;
+    EXPECT_NE(commit.error().detail.find("set_timeouts: "), std::string::npos);
+  }
+  SessionOptions wrong = options();
+  wrong.idle_timeout_max = minutes(29);
+  EXPECT_FALSE(SessionManager::make(store, wrong));
+  wrong = options();
+  wrong.absolute_timeout_max = hours(24 * 401);
+  EXPECT_FALSE(SessionManager::make(store, wrong));
+}
+
+TEST_F(LifetimesTest, WithoutARoomForMoreItCanOnlyShorten) {
+  SessionOptions plain;
+  plain.clock = clock;
+  for (const milliseconds idle : {minutes(30), minutes(31)}) {
+    Session session = open_session(manager(plain));
+    session.set("a", 1);
+    session.set_timeouts(idle, hours(12));
+    EXPECT_EQ(manager(plain).commit(session).has_value(), idle == minutes(30));
+  }
+}
+
+TEST_F(LifetimesTest, TimeoutsAloneStoreNothing) {
+  Session session = open_session(manager());
+  session.set_timeouts(minutes(1), hours(1));
+  session.set_persistent(false);
+  const Commit commit = manager().commit(session).value();
+  EXPECT_EQ(commit.status, Commit::Status::unchanged);
+  EXPECT_FALSE(sends_cookie(commit));
+}
+
+TEST_F(LifetimesTest, TheSameTimeoutsAgainAreNoChange) {
+  const std::string cookie = stored([](Session& s) { s.set_timeouts(minutes(5), hours(1)); });
+  Session session = open_session(manager(), cookie);
+  session.set_timeouts(minutes(5), hours(1));
+  session.set_persistent(true);
+  EXPECT_EQ(manager().commit(session).value().status, Commit::Status::unchanged);
+}
+
+TEST_F(LifetimesTest, ACookieMayEndWithTheWindow) {
+  std::string cookie = stored([](Session& s) { s.set_persistent(false); });
+  Session session = open_session(manager(), cookie);
+  session.regenerate();
+  Commit commit = manager().commit(session).value();
+  EXPECT_EQ(commit.cookie->max_age, std::nullopt) << "the record says so";
+  session = open_session(manager(), cookie_of(commit));
+  session.set_persistent(true);
+  commit = manager().commit(session).value();
+  EXPECT_EQ(commit.status, Commit::Status::updated);
+  EXPECT_TRUE(commit.cookie->max_age.has_value());
+  session = open_session(manager(), cookie_of(commit));
+  session.set_persistent(false);
+  ASSERT_TRUE(manager().commit(session));
+  session.sign_in("ada");
+  commit = manager().commit(session).value();
+  EXPECT_TRUE(commit.cookie->max_age.has_value()) << "a sign-in begins as the options say";
+}
+
+TEST_F(LifetimesTest, TheIdleTimeoutOfItsOwnEndsIt) {
+  const std::string cookie = stored([](Session& s) { s.set_timeouts(minutes(2), hours(1)); });
+  for (int i = 0; i < 5; ++i) {
+    clock->advance(seconds(90));
+    Session session = open_session(manager(), cookie);
+    ASSERT_FALSE(session.is_new()) << i;
+    ASSERT_EQ(manager().commit(session).value().status, Commit::Status::renewed);
+  }
+  clock->advance(minutes(2));
+  EXPECT_TRUE(open_session(manager(), cookie).is_new());
+}
+
+TEST_F(LifetimesTest, TheAbsoluteTimeoutOfItsOwnEndsIt) {
+  const std::string cookie = stored([](Session& s) { s.set_timeouts(minutes(2), minutes(6)); });
+  for (int i = 0; i < 4; ++i) {
+    clock->advance(seconds(80));
+    Session session = open_session(manager(), cookie);
+    ASSERT_FALSE(session.is_new()) << i;
+    ASSERT_TRUE(manager().commit(session));
+  }
+  clock->advance(seconds(40));
+  EXPECT_TRUE(open_session(manager(), cookie).is_new());
+}
+
+// What shortens a session that takes a new id is a step of its own; if it fails, the visitor has
+// the new id all the same, and the next request makes up for it.
+TEST_F(LifetimesTest, ALostShorteningIsMadeUpFor) {
+  const std::string cookie = stored([](Session&) {});
+  Session session = open_session(manager(), cookie);
+  session.regenerate();
+  session.set_timeouts(minutes(1), hours(1));
+  faults->fail_call(2, make_error(Errc::unavailable, "down"));
+  const Commit commit = manager().commit(session).value();
+  ASSERT_EQ(commit.status, Commit::Status::regenerated);
+  session = open_session(manager(), cookie_of(commit));
+  EXPECT_EQ(manager().commit(session).value().status, Commit::Status::renewed);
+  clock->advance(minutes(1));
+  EXPECT_TRUE(open_session(manager(), cookie_of(commit)).is_new());
+}
+
+TEST_F(LifetimesTest, WhatOthersWroteThereIsNoTimeout) {
+  for (const char* text : {"", " ", "60000", "60000 ", "a b", "0 0", "999 60000", "-1 60000",
+                           "60000 99999999999999", "60000 60000 60000", "6e4 60000"}) {
+    const std::string cookie = stored([](Session&) {});
+    const SessionId id = *open_session(manager(), cookie).id();
+    Changes changes;
+    changes.set.push_back({"@timeouts", text});
+    ASSERT_TRUE(store->update(StoreKey(id), changes, {hours(1)}));
+    Session session = open_session(manager(), cookie);
+    EXPECT_EQ(session.value("a", 0), 1) << text;
+    EXPECT_EQ(session.expires_in(), hours(1)) << "what the store has left, and nobody shortens";
+  }
+}
+
+// As far as the clocks of servers may be apart, dates in the future are taken for now; beyond it
+// nobody knows, and the answer is the one that asks for the password.
+TEST_F(LifetimesTest, AWrongClockIsNoRecentAuthentication) {
+  const auto ahead = std::make_shared<ManualClock>();
+  ahead->advance(hours(1));
+  SessionOptions by_it = options();
+  by_it.clock = ahead;
+  for (const bool mends : {false, true}) {
+    Session login = open_session(manager(by_it));
+    login.sign_in("ada");
+    const std::string cookie = cookie_of(manager(by_it).commit(login).value());
+    Session session = open_session(manager(), cookie);
+    EXPECT_FALSE(session.recently_authenticated(hours(24)));
+    if (!mends) continue;
+    session.set("a", 2);
+    ASSERT_TRUE(manager().commit(session));
+    session = open_session(manager(), cookie);
+    EXPECT_EQ(session.signed_in_at(), clock->wall()) << "mended";
+    EXPECT_FALSE(session.recently_authenticated(hours(24))) << "and still nobody knows";
+    session.reauthenticate();
+    const Commit commit = manager().commit(session).value();
+    EXPECT_TRUE(open_session(manager(), cookie_of(commit)).recently_authenticated(minutes(1)));
+  }
+}
+
+TEST_F(LifetimesTest, NobodyIsReauthenticated) {
+  Session session = open_session(manager());
+  EXPECT_EQ(session.signed_in_at(), std::nullopt);
+  EXPECT_FALSE(session.recently_authenticated(hours(1)));
+  session.reauthenticate();
+  const auto commit = manager().commit(session);
+  ASSERT_FALSE(commit);
+  EXPECT_NE(commit.error().detail.find("sign_in"), std::string::npos) << commit.error().detail;
+
+  // Whoever signs out is not asked either.
+  const std::string cookie = stored([](Session& s) { s.sign_in("ada"); });
+  session = open_session(manager(), cookie);
+  session.reauthenticate();
+  session.sign_out();
+  session.set("farewell", true);
+  EXPECT_FALSE(session.recently_authenticated(hours(1)));
+  const Commit farewell = manager().commit(session).value();
+  EXPECT_EQ(open_session(manager(), cookie_of(farewell)).signed_in_at(), std::nullopt);
+}
+
+// A session is one thread's at a time, whichever.
+TEST_F(LifetimesTest, ASessionMayBeHandedToAnotherThread) {
+  std::string cookie;
+  Session session = open_session(manager());
+  std::thread([&, mine = std::move(session)]() mutable {
+    mine.set("a", 1);
+    std::thread([&, its = std::move(mine)]() mutable {
+      cookie = cookie_of(manager().commit(its).value());
+    }).join();
+  }).join();
+  EXPECT_EQ(open_session(manager(), cookie).value("a", 0), 1);
+}
+
+}  // namespace
+}  // namespace websession::testing
