@@ -195,6 +195,14 @@ class SessionBase {
   // CookieOptions::persistent, for as long as its own timeouts would hold.
   void set_persistent(bool persistent);
 
+  // Gives the session another name by which it can be ended from outside
+  // (SessionManager::sign_out_by), such as the `sid` of an OpenID provider (OpenID Connect
+  // Back-Channel Logout 1.0). After sign_in; the name stays until the principal leaves or signs in
+  // anew. 1 to 256 bytes, no control bytes. Several sessions may have the same one, of 16
+  // principals at most. The store must have a PrincipalIndex, and keeps a hash of the name. The
+  // commit takes one or two calls of the store more.
+  void set_alias(std::string_view alias);
+
   // By what the request named its session. A token is not sent by a browser on its own, so what
   // comes with one needs no CSRF token.
   [[nodiscard]] Transport transport() const noexcept;

@@ -133,6 +133,11 @@ class SessionManager {
   [[nodiscard]] Result<std::size_t> sign_out_everywhere(std::string_view principal,
                                                         const Session* keep = nullptr) const;
 
+  // Ends all sessions that have this alias (SessionBase::set_alias), whoever's they are, and gives
+  // how many. What is promised of sign_out_everywhere holds for them. For a provider's back-channel
+  // logout, after its logout token was checked.
+  [[nodiscard]] Result<std::size_t> sign_out_by(std::string_view alias) const;
+
   [[nodiscard]] const SessionOptions& options() const noexcept;
 
  private:

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "alias.hpp"
 #include "decisions.hpp"
 #include "principal.hpp"
 #include "response_headers.hpp"
@@ -259,6 +260,10 @@ Task<Result<Status>> write(StoreFlow& flow, SessionState& state, const Plan& pla
     auto all = end(flow, state);
     if (const Result<void> ended = co_await all; !ended) co_return ended.error();
     state.forget_unread();
+  }
+  if (state.alias()) {
+    auto announce = announce_alias(flow, state);
+    if (const Result<void> announced = co_await announce; !announced) co_return announced.error();
   }
   auto carry_out = execute(flow, state, plan);
   Result<Status> status = co_await carry_out;

@@ -83,6 +83,10 @@ Task<Result<bool>> end_by_handle(StoreFlow& flow, const SessionContext& context,
                                  std::string_view principal, std::string_view handle);
 Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context,
                                   std::string_view principal, SessionState* keep);
+// Those of the principal that have this alias (alias_text), and how many they were. One that is
+// written after the call began may stay.
+Task<Result<std::size_t>> end_of_alias(StoreFlow& flow, const SessionContext& context,
+                                       std::string_view principal, std::string_view text);
 // Of a commit that signs in, when their number is limited.
 //
 // Before the write: refuses a sign-in beyond the limit, if that is the policy. Dates it after those

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "count_key.hpp"
 #include "invalid.hpp"
+#include "kept_keys.hpp"
 #include "random_bytes.hpp"
 
 namespace websession::internal {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "count_key.hpp"
+#include "kept_keys.hpp"
 #include "store_flow.hpp"
 #include "websession/clock.hpp"
 #include "websession/observer.hpp"
@@ -117,7 +117,7 @@ class ObservedCalls {
     return record->is_over() ? SessionEvent::Kind::late : SessionEvent::Kind::loaded;
   }
   void tell(SessionEvent::Kind kind, const StoreKey& key) const {
-    if (is_count_key(key)) return;  // nothing that happens to a session
+    if (!is_session_key(key)) return;  // nothing that happens to a session
     observer_->tell(SessionEvent{kind, SessionRef(key)});
   }
   void tell_refusal(Outcome::Status status, const StoreKey& key) const {

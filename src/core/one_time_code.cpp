@@ -11,10 +11,10 @@
 #include "base64.hpp"
 #include "characters.hpp"
 #include "code_digits.hpp"
-#include "count_key.hpp"
 #include "decisions.hpp"
 #include "digest.hpp"
 #include "invalid.hpp"
+#include "kept_keys.hpp"
 #include "library_names.hpp"
 #include "random_bytes.hpp"
 #include "session_access.hpp"
@@ -218,7 +218,8 @@ Result<void> OneTimeCodes::check(std::string_view purpose, std::string_view abou
 Task<Result<bool>> OneTimeCodes::may_try(StoreFlow& flow, const SessionState& state,
                                          std::string_view purpose, std::string_view about) const {
   if (!limit_) co_return true;
-  const StoreKey key = internal::count_key(hash_of(limit_key_, joined({purpose, about})));
+  const StoreKey key =
+      internal::kept_key(internal::count_prefix, hash_of(limit_key_, joined({purpose, about})));
   auto count = count_up(flow, key, limit_->window, state.clock().wall());
   const Result<std::int64_t> tries = co_await count;
   if (!tries) co_return tries.error();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "decisions.hpp"
+#include "library_names.hpp"
 #include "principal.hpp"
 #include "record_times.hpp"
 #include "websession/principal_index.hpp"
@@ -41,7 +42,7 @@ Result<Listed> listed_as(const StoreKey& key, const Result<std::optional<Record>
   }
   if (!*record || (*record)->is_over()) return Listed{key, Listed::Kind::gone};
   if (principal_of((*record)->fields) != principal) return Listed{key, Listed::Kind::other};
-  if ((*record)->frozen) return Listed{key, Listed::Kind::frozen};
+  if ((*record)->frozen) return Listed{key, Listed::Kind::frozen, (*record)->fields};
   const Result<std::optional<WallTime>> created = created_of((*record)->fields);
   if (!created.has_value() || !*created) return Listed{key, Listed::Kind::unreadable};
   return Listed{key, Listed::Kind::session, (*record)->fields, **created, remaining_of(**record)};
@@ -321,6 +322,41 @@ Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context
   co_return failed(
       make_error(Errc::overloaded,
                  "the principal signs in faster than the sessions can be ended; call again"));
+}
+
+Task<Result<std::size_t>> end_of_alias(StoreFlow& flow, const SessionContext& context,
+                                       std::string_view principal, std::string_view text) {
+  // As in end_all, but the list itself sees to it that none is missed that moves meanwhile: there
+  // are others in it, which stay.
+  std::size_t ended = 0;
+  for (int pass = 0; pass < passes_max; ++pass) {
+    auto find = list(flow, principal);
+    Result<Listing> all = co_await find;
+    if (!all) {
+      Error error = std::move(all).error();
+      error.maybe_applied = error.maybe_applied || ended > 0;
+      co_return error;
+    }
+    const bool is_complete = all->complete;
+    bool any = false;
+    for (const Listed& listed : all->found) {
+      if (listed.fields.find(alias_field) != text) continue;
+      auto end = end_listed(flow, listed.key, principal, context.mark(), true);
+      const Result<bool> over = co_await end;
+      if (!over.has_value()) {
+        Error error = over.error();
+        error.maybe_applied = error.maybe_applied || any || ended > 0;
+        co_return error;
+      }
+      any = true;
+      if (*over) ++ended;
+    }
+    if (any) continue;
+    if (!is_complete) co_return too_many_to_list();
+    co_return ended;
+  }
+  co_return make_error(Errc::overloaded,
+                       "sessions of this alias are made faster than they can be ended; call again");
 }
 
 Task<Result<void>> admit_sign_in(StoreFlow& flow, SessionState& state) {

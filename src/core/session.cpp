@@ -56,6 +56,7 @@ void SessionBase::set_timeouts(std::chrono::milliseconds idle, std::chrono::mill
   state_->set_timeouts({idle, absolute});
 }
 void SessionBase::set_persistent(bool persistent) { state_->set_persistent(persistent); }
+void SessionBase::set_alias(std::string_view alias) { state_->set_alias(alias); }
 Transport SessionBase::transport() const noexcept { return state_->transport(); }
 void SessionBase::use_token() { state_->use_token(); }
 void SessionBase::invalidate() { state_->invalidate(); }

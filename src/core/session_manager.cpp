@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "alias.hpp"
 #include "blocking_flow.hpp"
 #include "decisions.hpp"
 #include "invalid.hpp"
@@ -135,6 +136,10 @@ Result<std::size_t> SessionManager::sign_out_everywhere(std::string_view princip
   return run([&](StoreFlow& flow) {
     return internal::end_all(flow, *context_, principal, SessionAccess::kept(keep));
   });
+}
+
+Result<std::size_t> SessionManager::sign_out_by(std::string_view alias) const {
+  return run([&](StoreFlow& flow) { return internal::end_by_alias(flow, *context_, alias); });
 }
 
 }  // namespace websession

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "alias.hpp"
 #include "characters.hpp"
 #include "invalid.hpp"
 #include "library_names.hpp"
@@ -332,6 +333,7 @@ void SessionState::sign_in(std::string_view principal, std::string_view label) {
   renew_csrf();  // a token from before must not serve afterwards
   transition_ = std::move(next);
   reauthenticated_.reset();  // this says more
+  alias_.reset();
 }
 
 void SessionState::sign_out() {
@@ -344,6 +346,7 @@ void SessionState::sign_out() {
   reauthenticated_.reset();
   timeouts_.reset();
   persistent_.reset();
+  alias_.reset();
 }
 
 void SessionState::leave() {
@@ -428,6 +431,19 @@ void SessionState::set_persistent(bool persistent) {
   persistent_ = persistent;
 }
 
+void SessionState::set_alias(std::string_view alias) {
+  if (!may_change()) return;
+  Result<void> valid = check_alive();
+  if (valid && principal().empty()) valid = invalid("nobody is signed in: call sign_in first");
+  if (valid) valid = validate_alias(alias);
+  if (!valid) {
+    Error error = std::move(valid).error();
+    error.detail = "set_alias: " + error.detail;
+    return fail(std::move(error));
+  }
+  alias_ = alias_text(alias, context_->options.id_namespace);
+}
+
 void SessionState::use_token() {
   if (!may_change()) return;
   const TransportOptions& transport = context_->options.transport;
@@ -492,7 +508,7 @@ bool SessionState::must_end() const {
 // What a commit is to do
 
 bool SessionState::has_changes() const {
-  return cleared_ || !pending_.empty() || !library_.empty();
+  return cleared_ || !pending_.empty() || !library_.empty() || alias_.has_value();
 }
 
 bool SessionState::has_wishes() const {
@@ -532,7 +548,8 @@ bool SessionState::is_idle() const {
 
 bool SessionState::is_plain(const Plan& plan) const {
   const bool changes = plan.action == Plan::Action::touch || plan.action == Plan::Action::update;
-  return changes && !first_error_ && !outage_ && !lost_id_ && !signs_in() && unread_.empty();
+  return changes && !first_error_ && !outage_ && !lost_id_ && !signs_in() && !alias_ &&
+         unread_.empty();
 }
 
 bool SessionState::is_or_will_be_stored() const {
@@ -649,6 +666,7 @@ void SessionState::add_own(Changes& changes) const {
   std::optional<std::string> persistent;
   if (persistent_) persistent = *persistent_ ? "1" : "0";
   put(persistent_field, std::move(persistent));
+  put(alias_field, alias_);
 }
 
 const Fields& SessionState::snapshot() const {
@@ -744,6 +762,7 @@ void SessionState::drop_wishes() {
   reauthenticated_.reset();
   timeouts_.reset();
   persistent_.reset();
+  alias_.reset();
   has_left_ = false;
   has_ended_ = false;
   maybe_ended_ = false;

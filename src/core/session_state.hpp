@@ -76,6 +76,7 @@ class SessionState {
   void reauthenticate();
   void set_timeouts(const Timeouts& timeouts);
   void set_persistent(bool persistent);
+  void set_alias(std::string_view alias);
   void use_token();
   [[nodiscard]] std::optional<WallTime> signed_in_at() const;
   [[nodiscard]] bool recently_authenticated(milliseconds within) const;
@@ -90,6 +91,8 @@ class SessionState {
     return sends_token_ || !context_->options.transport.cookie;
   }
   [[nodiscard]] bool is_persistent() const;
+  // What the session's record is to say of its alias (alias_text); none: as it is.
+  [[nodiscard]] const std::optional<std::string>& alias() const noexcept { return alias_; }
   [[nodiscard]] bool is_degraded() const noexcept { return outage_.has_value(); }
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
   // Keeps the error for the commit.
@@ -315,6 +318,7 @@ class SessionState {
   std::optional<Error> outage_{};  // degraded: why the session could not be loaded
   std::optional<SessionId> next_id_{};
   std::optional<SessionId> lost_id_{};
+  std::optional<std::string> alias_{};
   PendingByName pending_{};
   PendingByName library_{};
   std::vector<SessionId> unread_{};

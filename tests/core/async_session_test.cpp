@@ -104,6 +104,7 @@ TEST_F(AsyncSessionTest, AClientWithoutCookiesHasItsDay) {
     AsyncSession session = done(manager->open({}));
     session.use_token();
     session.sign_in("ada", "phone");
+    session.set_alias("sid");
     session.set_timeouts(std::chrono::hours(24), std::chrono::hours(48));
     const Commit commit = done(manager->commit(session));
     ASSERT_EQ(commit.headers.at(0).name, "X-Session-Token");
@@ -131,7 +132,8 @@ TEST_F(AsyncSessionTest, AClientWithoutCookiesHasItsDay) {
     EXPECT_TRUE(session.recently_authenticated(std::chrono::minutes(5)));
     EXPECT_EQ(done(manager->commit(session)).status, Commit::Status::regenerated);
     EXPECT_EQ(session.expires_in(), std::chrono::hours(24));
-    EXPECT_EQ(done(manager->sign_out_everywhere("ada")), 1U);
+    EXPECT_EQ(done(manager->sign_out_by("sid")), 1U);
+    EXPECT_EQ(done(manager->sign_out_everywhere("ada")), 0U);
   }
 }
 

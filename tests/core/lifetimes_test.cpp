@@ -1,5 +1,6 @@
 // Timeouts of one session's own, recent authentication, passive requests.
 #include "lifetimes.hpp"
+#include "aliases.hpp"
 
 #include <gtest/gtest.h>
 
@@ -53,6 +54,78 @@ class LifetimesTest : public ::testing::Test {
 };
 
 TEST_F(LifetimesTest, OfSessionsInMemory) { Lifetimes(store, clock).all(); }
+
+TEST_F(LifetimesTest, SessionsEndByAnotherName) {
+  Aliases(store).all();
+  SessionOptions hashed;
+  hashed.id_storage = IdStorage::hashed_only;
+  hashed.id_namespace = "shop";
+  Aliases(store, hashed).all();
+}
+
+TEST_F(LifetimesTest, AWrongAliasIsTold) {
+  for (const std::string& alias : {std::string(), std::string(257, 'x'), std::string("a\nb")}) {
+    Session session = open_session(manager());
+    session.sign_in("ada");
+    session.set_alias(alias);
+    const auto commit = manager().commit(session);
+    ASSERT_FALSE(commit);
+    EXPECT_NE(commit.error().detail.find("set_alias: an alias"), std::string::npos);
+    EXPECT_FALSE(manager().sign_out_by(alias));
+  }
+  Session nobody = open_session(manager());
+  nobody.set("a", 1);
+  nobody.set_alias("sid");
+  EXPECT_FALSE(manager().commit(nobody)) << "there is nobody to sign out";
+}
+
+TEST_F(LifetimesTest, AnAliasIsNotEverybodys) {
+  const auto sign_in = [&](int i) {
+    Session session = open_session(manager());
+    session.sign_in("user " + std::to_string(i));
+    session.set_alias("sid");
+    return manager().commit(session);
+  };
+  for (int i = 0; i < 16; ++i) ASSERT_TRUE(sign_in(i)) << i;
+  const auto one_too_many = sign_in(16);
+  ASSERT_FALSE(one_too_many);
+  EXPECT_EQ(one_too_many.error().code, Errc::too_large);
+  EXPECT_TRUE(sign_in(3)) << "one that is there already";
+  EXPECT_EQ(*manager().sign_out_by("sid"), 17U);
+}
+
+// Fails closed: a session that could not be found by its name is not made.
+TEST_F(LifetimesTest, WithoutItsNameNoSessionIsMade) {
+  for (const std::size_t call : {1U, 2U}) {
+    Session session = open_session(manager());
+    session.sign_in("ada");
+    session.set_alias("sid" + std::to_string(call));
+    faults->fail_call(call, make_error(Errc::unavailable, "down"));
+    EXPECT_FALSE(manager().commit(session));
+    EXPECT_EQ(manager().sessions_of("ada").value().size(), 0U);
+    EXPECT_TRUE(manager().commit(session)) << "tried again";
+    EXPECT_EQ(*manager().sign_out_by("sid" + std::to_string(call)), 1U);
+  }
+}
+
+// Names are needed when they are needed: whoever fills the store with visitors' sessions must not
+// be able to keep others from being signed out.
+TEST_F(LifetimesTest, ANameMakesNoRoomForVisitors) {
+  MemoryOptions small = memory_options();
+  small.sessions_max = 50;
+  const SessionManager sessions =
+      SessionManager::make(std::make_shared<MemoryStore>(small), options()).value();
+  Session session = open_session(sessions);
+  session.sign_in("ada");
+  session.set_alias("sid");
+  ASSERT_TRUE(sessions.commit(session));
+  for (int i = 0; i < 500; ++i) {
+    Session visitor = open_session(sessions);
+    visitor.set("a", i);
+    ASSERT_TRUE(sessions.commit(visitor));
+  }
+  EXPECT_EQ(*sessions.sign_out_by("sid"), 1U);
+}
 
 TEST_F(LifetimesTest, WithEveryIdStorage) {
   for (const IdStorage storage :

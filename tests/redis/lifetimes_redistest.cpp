@@ -1,4 +1,5 @@
 // What one session may have of its own, over Redis.
+#include "aliases.hpp"
 #include "lifetimes.hpp"
 
 #include <gtest/gtest.h>
@@ -20,8 +21,12 @@ TEST_F(RedisLifetimes, OfEncryptedSessions) {
   EncryptionOptions encryption;
   encryption.keys = KeyRing::make({std::string(32, 'k')}).value();
   encryption.countable = {"n"};
-  Lifetimes(EncryptedStore::make(connect(), encryption).value(), clock).all();
+  const auto store = EncryptedStore::make(connect(), encryption).value();
+  Lifetimes(store, clock).all();
+  Aliases(store).all();
 }
+
+TEST_F(RedisLifetimes, EndByAnotherName) { Aliases(connect()).all(); }
 
 TEST_F(RedisLifetimes, OfSessionsInJson) {
   RedisJsonOptions options;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "aliases.hpp"
 #include "id_rollout.hpp"
 #include "late_requests.hpp"
 #include "lifetimes.hpp"
@@ -107,6 +108,7 @@ TEST_P(SqlSessions, SignInsAtRandom) {
   SignInRaces(backend->open(nullptr), with).at_random(8, 10);
 }
 
+TEST_P(SqlSessions, EndByAnotherName) { Aliases(store(), options()).all(); }
 TEST_P(SqlSessions, HaveTimeoutsOfTheirOwn) { Lifetimes(store(), clock).all(); }
 
 TEST_P(SqlSessions, LateRequestsDoNoHarm) { expect_late_requests_do_no_harm(manager()); }

@@ -69,6 +69,7 @@ class AsyncSessionManager {
   [[nodiscard]] Op<bool> erase_one(std::string_view principal, std::string_view handle) const;
   [[nodiscard]] Op<std::size_t> sign_out_everywhere(std::string_view principal,
                                                     const AsyncSession* keep = nullptr) const;
+  [[nodiscard]] Op<std::size_t> sign_out_by(std::string_view alias) const;
 
   [[nodiscard]] const SessionOptions& options() const noexcept;
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "alias.hpp"
 #include "async/observe.hpp"
 #include "async/session_operation.hpp"
 #include "decisions.hpp"
@@ -208,6 +209,13 @@ Op<std::size_t> AsyncSessionManager::sign_out_everywhere(std::string_view princi
   auto ask = [context = context_, principal = std::string(principal),
               state = SessionAccess::shared(keep)](StoreFlow& flow) {
     return internal::end_all(flow, *context, principal, state.get());
+  };
+  return internal::make_operation<std::size_t>(context_, home_, std::move(ask));
+}
+
+Op<std::size_t> AsyncSessionManager::sign_out_by(std::string_view alias) const {
+  auto ask = [context = context_, alias = std::string(alias)](StoreFlow& flow) {
+    return internal::end_by_alias(flow, *context, alias);
   };
   return internal::make_operation<std::size_t>(context_, home_, std::move(ask));
 }
