@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "invalid.hpp"
 #include "library_names.hpp"
 #include "websession/session_store.hpp"
 
@@ -23,6 +24,27 @@ std::optional<milliseconds> timeout_of(std::string_view text) {
 Timeouts longest_timeouts(const SessionOptions& options) {
   return {options.idle_timeout_max.value_or(options.idle_timeout),
           options.absolute_timeout_max.value_or(options.absolute_timeout)};
+}
+
+Result<void> validate(const Timeouts& timeouts, const SessionOptions& options) {
+  if (timeouts.idle < timeout_min || timeouts.absolute < timeout_min) {
+    return invalid("1 second is the least");
+  }
+  const Timeouts longest = longest_timeouts(options);
+  if (timeouts.idle > longest.idle) {
+    return invalid(
+        "the idle timeout is longer than SessionOptions::idle_timeout_max allows (none set: "
+        "idle_timeout)");
+  }
+  if (timeouts.absolute > longest.absolute) {
+    return invalid(
+        "the absolute timeout is longer than SessionOptions::absolute_timeout_max allows (none "
+        "set: absolute_timeout)");
+  }
+  if (timeouts.idle > timeouts.absolute) {
+    return invalid("the idle timeout is longer than the absolute one");
+  }
+  return {};
 }
 
 std::optional<Timeouts> timeouts_of(const Fields& fields) {

@@ -7,6 +7,7 @@
 
 #include "session_plan.hpp"
 #include "websession/fields.hpp"
+#include "websession/result.hpp"
 #include "websession/session_options.hpp"
 
 namespace websession::internal {
@@ -19,6 +20,9 @@ struct Timeouts {
 
 // The most that a session may be given.
 [[nodiscard]] Timeouts longest_timeouts(const SessionOptions& options);
+
+// Error: invalid_argument, they are not within what the options allow.
+Result<void> validate(const Timeouts& timeouts, const SessionOptions& options);
 
 // What a record says. None: it has none of its own, or what is there was written by somebody else
 // and makes no sense.

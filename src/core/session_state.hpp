@@ -97,6 +97,8 @@ class SessionState {
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
   // Keeps the error for the commit.
   void fail(Error error);
+  // The same, of a call of this name.
+  void fail_in(std::string_view call, Error error);
   // Whether a handler may change the session now: an operation is on, else (and the commit says
   // so).
   [[nodiscard]] bool may_change();
