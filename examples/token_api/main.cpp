@@ -21,6 +21,7 @@ using httplib::Response;
 using nlohmann::json;
 using websession::Session;
 using websession::SessionManager;
+using websession::adapters::httplib::Options;
 using websession::adapters::httplib::with_session;
 
 void answer(Response& response, int status, const json& body) {
@@ -88,18 +89,32 @@ void sign_out(const Request&, Response& response, Session& session) {
   response.status = 204;
 }
 
+// The session ended, or got another token, while the request was under way: a client that asks
+// twice for a new token, since the first answer was lost, signs in again.
+void too_late(const Request&, Response& response) {
+  answer(response, 409, {{"error", "this token has been replaced or has ended: sign in again"}});
+}
+
 void add_pages(httplib::Server& server, const SessionManager& manager) {
-  server.Post("/sign-in", with_session(manager, sign_in));
-  server.Get("/me", with_session(manager, show));
-  server.Post("/refresh", with_session(manager, refresh));
-  server.Get("/devices", with_session(manager, [manager](const auto&, auto& res, Session& session) {
-               list_devices(manager, res, session);
-             }));
+  Options options;
+  options.on_gone = too_late;
+  server.Post("/sign-in", with_session(manager, sign_in, options));
+  server.Get("/me", with_session(manager, show, options));
+  server.Post("/refresh", with_session(manager, refresh, options));
+  server.Get("/devices", with_session(
+                             manager,
+                             [manager](const auto&, auto& res, Session& session) {
+                               list_devices(manager, res, session);
+                             },
+                             options));
   server.Delete(R"(/devices/([\w-]+))",
-                with_session(manager, [manager](const auto& req, auto& res, Session& session) {
-                  end_device(manager, req, res, session);
-                }));
-  server.Post("/sign-out", with_session(manager, sign_out));
+                with_session(
+                    manager,
+                    [manager](const auto& req, auto& res, Session& session) {
+                      end_device(manager, req, res, session);
+                    },
+                    options));
+  server.Post("/sign-out", with_session(manager, sign_out, options));
 }
 
 struct Arguments {

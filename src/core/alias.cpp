@@ -11,7 +11,6 @@
 #include "digest.hpp"
 #include "invalid.hpp"
 #include "kept_keys.hpp"
-#include "library_names.hpp"
 #include "own_timeouts.hpp"
 #include "record_times.hpp"
 #include "websession/principal_index.hpp"
@@ -31,16 +30,15 @@ std::string principal_text(std::string_view principal) {
   return encode_base64(sha256("websession alias:" + std::string(principal)));
 }
 
-// It outlives what it names.
-milliseconds life_of(const SessionContext& context) {
-  return std::min<milliseconds>(
-      longest_timeouts(context.options).absolute + std::chrono::minutes(1), ttl_max);
+// How long a record is to say so: it outlives the session, whatever clocks say.
+milliseconds life_of(const SessionState& state) {
+  return std::min<milliseconds>(state.policy().absolute_timeout + std::chrono::minutes(1), ttl_max);
 }
 
 Error too_many_principals() {
   return make_error(Errc::too_large,
-                    "set_alias: sessions of 16 principals have this alias: take "
-                    "one that is a sign-in's own");
+                    "set_alias: sessions of 16 principals have had this alias within the absolute "
+                    "timeout: take one that is a sign-in's own");
 }
 
 }  // namespace
@@ -55,26 +53,33 @@ Result<void> validate_alias(std::string_view alias) {
 }
 
 std::string alias_text(std::string_view alias, std::string_view id_namespace) {
-  std::string text(id_namespace);
-  text += ':';
+  std::string text = std::to_string(id_namespace.size()) + ':';
+  text += id_namespace;
   text += alias;
   return encode_base64(sha256(text));
 }
 
 StoreKey alias_key(std::string_view text) { return kept_key(alias_prefix, text); }
 
-Task<Result<void>> announce_alias(StoreFlow& flow, const SessionState& state) {
+Task<Result<void>> announce_alias(StoreFlow& flow, const SessionState& state,
+                                  std::string_view alias) {
   const SessionContext& context = state.context();
   if (!context.has_index) co_return no_principal_index();
-  const StoreKey key = alias_key(*state.alias());
+  const StoreKey key = alias_key(alias);
   const std::string principal(state.principal());
-  const Lifetime lifetime{life_of(context)};
+  const Lifetime lifetime{life_of(state)};
+  const WallTime now = state.clock().wall();
   Changes changes;
-  changes.set.push_back({principal_text(principal), principal});
+  changes.set.push_back({principal_text(principal), principal, now + lifetime.ttl});
   changes.attributes_max = principals_max;
-  const std::string created = created_text(state.clock().wall());
+  const std::string created = created_text(now);
+  // Stores that list records by `@user` have it under a name that no principal has: so in none of
+  // their lists; and where room is short, those go first of whom there are the most.
+  const std::string listed = '\n' + principal;
   const std::vector<Field> fields = {
-      {created_field, created}, {kept_field, "1"}, {changes.set[0].name, changes.set[0].value}};
+      {created_field, created},
+      {user_field, listed},
+      {changes.set[0].name, changes.set[0].value, changes.set[0].deadline}};
   const Fields record(fields);
   for (int attempt = 1;; ++attempt) {
     auto update = flow.update(key, changes, lifetime);

@@ -25,8 +25,10 @@ Result<void> validate_alias(std::string_view alias);
 // whoever does not find it knows that there is no session.
 [[nodiscard]] StoreKey alias_key(std::string_view text);
 
-// Of a commit that gives the session an alias, before it writes.
-Task<Result<void>> announce_alias(StoreFlow& flow, const SessionState& state);
+// Of a commit that gives the session an alias (alias_text), or one that has it other timeouts;
+// before it writes.
+Task<Result<void>> announce_alias(StoreFlow& flow, const SessionState& state,
+                                  std::string_view alias);
 
 // Ends all sessions of this name, and gives how many.
 Task<Result<std::size_t>> end_by_alias(StoreFlow& flow, const SessionContext& context,

@@ -55,7 +55,9 @@ Result<void> validate(const TransportOptions& options) {
   }
   const auto has_another_meaning = [](std::string_view name) {
     for (const std::string_view taken :
-         {"Cookie", "Set-Cookie", "Authorization", "Cache-Control", "Vary"}) {
+         {"Authorization", "Cache-Control", "Connection", "Content-Length", "Content-Type",
+          "Cookie", "Forwarded", "Host", "Location", "Set-Cookie", "Transfer-Encoding", "Vary",
+          "X-Forwarded-Proto"}) {
       if (equal_words(name, taken)) return true;
     }
     return false;

@@ -159,6 +159,18 @@ Task<Result<Status>> move(StoreFlow& flow, SessionState& state, const Plan& plan
   const Changes changes = state.changes();
   const Result<Fields> after = state.with(changes);
   if (!after) co_return after.error();
+  if (plan.shortens && !state.next_id()) {
+    // A new id never has less left than the old one had, so that gets less first. Should it be left
+    // at that, the session ends early, which does no harm.
+    Lifetime shorter{plan.ttl, state.stored_principal()};
+    shorter.shortens = true;
+    const Changes nothing;
+    auto shorten =
+        update_by_id(flow, state.context().keys, *state.id(), state.seen(), nothing, shorter);
+    const Result<Outcome> shortened = co_await shorten;
+    if (!shortened) co_return shortened.error();
+    if (shortened->status == Outcome::Status::gone) co_return Status::gone;
+  }
   auto write = rekey(flow, state, changes, plan, principal_of(*after));
   const Result<Outcome> outcome = co_await write;
   if (!outcome) {
@@ -167,17 +179,8 @@ Task<Result<Status>> move(StoreFlow& flow, SessionState& state, const Plan& plan
   }
   if (outcome->status == Outcome::Status::gone) co_return Status::gone;
   state.has_moved();
-  Lifetime lifetime{plan.ttl, principal_of(*after)};
+  Lifetime lifetime{plan.ttl};
   lifetime.shortens = plan.shortens;
-  if (plan.shortens) {
-    // A new id never has less left than the old one had, unless that is asked for in a second step.
-    // Should this one fail, the next request does it: the session has moved, and must get its
-    // cookie.
-    const Changes nothing;
-    auto shorten =
-        update_by_id(flow, state.context().keys, *state.id(), state.seen(), nothing, lifetime);
-    static_cast<void>(co_await shorten);
-  }
   state.written(*after, lifetime);
   co_return Status::regenerated;
 }
@@ -261,8 +264,8 @@ Task<Result<Status>> write(StoreFlow& flow, SessionState& state, const Plan& pla
     if (const Result<void> ended = co_await all; !ended) co_return ended.error();
     state.forget_unread();
   }
-  if (state.alias()) {
-    auto announce = announce_alias(flow, state);
+  if (const auto alias = state.alias_to_announce()) {
+    auto announce = announce_alias(flow, state, *alias);
     if (const Result<void> announced = co_await announce; !announced) co_return announced.error();
   }
   auto carry_out = execute(flow, state, plan);
@@ -359,8 +362,11 @@ Task<Result<Commit>> commit_session(StoreFlow& flow, SessionState& state) {
   // The write has happened, so the session becomes a fresh snapshot of it.
   const bool maybe_others = state.done(plan.action == Plan::Action::erase);
   Commit commit{*status};
-  if (*status == Status::created || plan.cookie == Plan::CookieAction::send) {
+  const bool is_new_id = *status == Status::created || *status == Status::regenerated;
+  if (is_new_id) {
     send_id(commit, state);
+  } else if (plan.cookie == Plan::CookieAction::send) {
+    send_again(commit, state);
   } else if (plan.cookie == Plan::CookieAction::remove && !maybe_others) {
     take_id_away(commit, state);
   }

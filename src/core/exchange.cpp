@@ -33,17 +33,19 @@ std::string_view last_of(std::string_view list) {
 
 // The value of `proto` in an element of Forwarded (RFC 7239 §4 and §5.4).
 std::string_view proto_of(std::string_view element) {
+  std::optional<std::string_view> proto;
   while (!element.empty()) {
     std::string_view value = take_part(element, ';');
     const std::string_view name = take_part(value, '=');
     if (!equal_words(name, "proto")) continue;
+    if (proto) return {};  // it may stand there once
     value = trim(value);
     if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
       value = value.substr(1, value.size() - 2);
     }
-    return value;
+    proto = value;
   }
-  return {};
+  return proto.value_or("");
 }
 
 }  // namespace

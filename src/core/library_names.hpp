@@ -15,8 +15,6 @@ inline constexpr std::string_view flash_prefix = "@flash.";
 // When the principal was last asked to prove who it is, after the sign-in (reauthenticate): Unix
 // ms; 0: nobody knows.
 inline constexpr std::string_view authenticated_field = "@authenticated";
-// In a record that is no session (kept_keys.hpp), and must not make room before sessions do.
-inline constexpr std::string_view kept_field = "@kept";
 // Another name of the session, as alias_text makes it (alias.hpp).
 inline constexpr std::string_view alias_field = "@alias";
 // Timeouts of the session's own: the idle one and the absolute one in ms, a blank between.

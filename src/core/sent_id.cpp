@@ -48,21 +48,14 @@ void put_cookie(Commit& commit, SetCookie cookie, const SessionState& state) {
   commit.cookie = std::move(cookie);
 }
 
-}  // namespace
+std::string text_of_id(const SessionState& state) {
+  const std::optional<CookieSigner>& signer = state.context().signer;
+  return signer ? signer->sign(*state.id()) : state.id()->secret();
+}
 
-void send_id(Commit& commit, const SessionState& state) {
-  const SessionContext& context = state.context();
-  std::string id = context.signer ? context.signer->sign(*state.id()) : state.id()->secret();
-  if (state.sends_token()) {
-    warn_of_plain_http(state,
-                       "a session's id was sent in a header over plain http, where anybody on the "
-                       "way can read it. Serve https, or, behind a proxy that ends TLS, tell the "
-                       "adapter to trust X-Forwarded-Proto");
-    return put(commit,
-               {context.options.transport.response_header, std::move(id), Header::Mode::replace});
-  }
+void send_cookie(Commit& commit, const SessionState& state) {
   SetCookie cookie = cookie_of(state);
-  cookie.value = std::move(id);
+  cookie.value = text_of_id(state);
   if (state.is_persistent()) {
     const WallTime now = state.clock().wall();
     cookie.max_age = std::chrono::ceil<std::chrono::seconds>(
@@ -72,10 +65,30 @@ void send_id(Commit& commit, const SessionState& state) {
   put_cookie(commit, std::move(cookie), state);
 }
 
+bool is_by_token(const SessionState& state) {
+  return state.transport() == Transport::bearer || state.transport() == Transport::header;
+}
+
+}  // namespace
+
+void send_id(Commit& commit, const SessionState& state) {
+  if (state.sends_token()) {
+    warn_of_plain_http(state,
+                       "a session's id was sent in a header over plain http, where anybody on the "
+                       "way can read it. Serve https, or, behind a proxy that ends TLS, tell the "
+                       "adapter to trust X-Forwarded-Proto");
+    return put(commit, {state.context().options.transport.response_header, text_of_id(state),
+                        Header::Mode::replace});
+  }
+  send_cookie(commit, state);
+}
+
+void send_again(Commit& commit, const SessionState& state) {
+  if (!is_by_token(state) && state.context().options.transport.cookie) send_cookie(commit, state);
+}
+
 void take_id_away(Commit& commit, const SessionState& state) {
-  const bool by_token =
-      state.transport() == Transport::bearer || state.transport() == Transport::header;
-  if (by_token || !state.context().options.transport.cookie) return;
+  if (is_by_token(state) || !state.context().options.transport.cookie) return;
   SetCookie cookie = cookie_of(state);
   cookie.max_age = std::chrono::seconds(0);
   cookie.expires = WallTime();

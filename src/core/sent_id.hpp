@@ -6,8 +6,10 @@
 
 namespace websession::internal {
 
-// As a cookie, or in a header. Precondition: it is stored.
+// A new one, as a cookie or in a header. Precondition of both: it is stored.
 void send_id(Commit& commit, const SessionState& state);
+// One that the client has: only a cookie is sent again, for its attributes.
+void send_again(Commit& commit, const SessionState& state);
 // Deletes the cookie. A token is the client's to forget.
 void take_id_away(Commit& commit, const SessionState& state);
 

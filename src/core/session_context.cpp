@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "invalid.hpp"
+#include "own_timeouts.hpp"
 #include "websession/cookie.hpp"
 #include "websession/principal_index.hpp"
 #include "websession/session_store.hpp"
@@ -40,6 +41,11 @@ Result<void> validate(const SessionOptions& options) {
   if (options.absolute_timeout_max && (*options.absolute_timeout_max < options.absolute_timeout ||
                                        *options.absolute_timeout_max > ttl_max)) {
     return invalid("absolute_timeout_max: must be absolute_timeout to 400 days");
+  }
+  if (longest_timeouts(options).idle > longest_timeouts(options).absolute) {
+    return invalid(
+        "idle_timeout_max: must not be longer than absolute_timeout_max (none set: "
+        "absolute_timeout), which would end the session first; set both");
   }
   if (options.renew_after &&
       (*options.renew_after < milliseconds(0) || *options.renew_after > options.idle_timeout / 2)) {

@@ -53,12 +53,12 @@ void SessionState::sign_out() {
   renew_csrf();
   transition_ = {{}, {}, clock().wall()};
   reauthenticated_.reset();
-  timeouts_.reset();
-  persistent_.reset();
   alias_.reset();
 }
 
 void SessionState::leave() {
+  timeouts_.reset();
+  persistent_.reset();
   pending_.clear();
   cleared_ = true;
   has_left_ = true;
@@ -75,7 +75,10 @@ void SessionState::regenerate() {
 void SessionState::reauthenticate() {
   if (!may_change()) return;
   Result<void> valid = check_alive();
-  if (valid && principal().empty()) valid = invalid("nobody is signed in: sign_in does that");
+  if (valid && outage_) valid = *outage_;
+  if (valid && !is_late() && principal().empty()) {
+    valid = invalid("nobody is signed in: sign_in does that");
+  }
   if (!valid) return fail_in("reauthenticate", std::move(valid).error());
   if (signs_in()) return;  // that says more
   regenerate_ = true;
@@ -121,10 +124,21 @@ void SessionState::set_persistent(bool persistent) {
 void SessionState::set_alias(std::string_view alias) {
   if (!may_change()) return;
   Result<void> valid = check_alive();
-  if (valid && principal().empty()) valid = invalid("nobody is signed in: call sign_in first");
+  if (valid && outage_) valid = *outage_;
+  if (valid && !is_late() && principal().empty()) {
+    valid = invalid("nobody is signed in: call sign_in first");
+  }
   if (valid) valid = validate_alias(alias);
   if (!valid) return fail_in("set_alias", std::move(valid).error());
   alias_ = alias_text(alias, context_->options.id_namespace);
+}
+
+std::optional<std::string> SessionState::alias_to_announce() const {
+  if (alias_) return alias_;
+  // Other timeouts may be longer.
+  const auto stored = snapshot().find(alias_field);
+  if (timeouts_ && !transition_ && stored) return std::string(*stored);
+  return std::nullopt;
 }
 
 void SessionState::use_token() {

@@ -10,6 +10,12 @@
 #include "session_errors.hpp"
 
 namespace websession::internal {
+namespace {
+
+// Of Lifetime::renew_after.
+milliseconds never(milliseconds ttl) { return ttl + milliseconds(1); }
+
+}  // namespace
 
 SessionState::SessionState(ContextPtr context, const SessionId& id, Record&& record, KeyForm seen,
                            std::optional<WallTime> created, bool is_created_wrong)
@@ -104,7 +110,7 @@ bool SessionState::is_idle() const {
 
 bool SessionState::is_plain(const Plan& plan) const {
   const bool changes = plan.action == Plan::Action::touch || plan.action == Plan::Action::update;
-  return changes && !first_error_ && !outage_ && !lost_id_ && !signs_in() && !alias_ &&
+  return changes && !first_error_ && !outage_ && !lost_id_ && !signs_in() && !alias_to_announce() &&
          unread_.empty();
 }
 
@@ -242,9 +248,12 @@ milliseconds SessionState::remaining() const {
 }
 
 Lifetime SessionState::lifetime(const Plan& plan, std::string_view principal) const {
-  const milliseconds never = plan.ttl + milliseconds(1);
-  const milliseconds least = plan.renews ? renewal_least(plan.ttl, policy()) : never;
-  return {plan.ttl, principal, least, remaining(), plan.shortens};
+  Lifetime lifetime{plan.ttl, principal, renewal_least(plan.ttl, policy()), remaining(),
+                    plan.shortens};
+  // What has less left than is known here was shortened by somebody else, and is to stay so.
+  const bool renews = plan.renews && is_renewal_due(lifetime, remaining());
+  if (!renews && !plan.shortens) lifetime.renew_after = never(plan.ttl);
+  return lifetime;
 }
 
 WallTime SessionState::created_at(WallTime now) const noexcept {
@@ -375,12 +384,9 @@ Result<void> SessionState::begin_write_now(Changes& changes) {
 Lifetime SessionState::lifetime_of_write_now() const {
   // As the session was before what waits for the commit.
   const PlanOptions policy = plan_with(context_->plan, context_->options, stored_->own);
-  Plan plan;
-  plan.renews = !passive_;
-  plan.ttl = plan.renews ? time_to_live(stored_->created, policy, clock().wall())
-                         : std::max(remaining(), milliseconds(1));
-  Lifetime lifetime = this->lifetime(plan, stored_principal());
-  if (plan.renews) lifetime.renew_after = renewal_least(plan.ttl, policy);
+  const milliseconds ttl = time_to_live(stored_->created, policy, clock().wall());
+  Lifetime lifetime{ttl, stored_principal(), renewal_least(ttl, policy), remaining()};
+  if (passive_ || !is_renewal_due(lifetime, remaining())) lifetime.renew_after = never(ttl);
   return lifetime;
 }
 

@@ -91,8 +91,8 @@ class SessionState {
     return sends_token_ || !context_->options.transport.cookie;
   }
   [[nodiscard]] bool is_persistent() const;
-  // What the session's record is to say of its alias (alias_text); none: as it is.
-  [[nodiscard]] const std::optional<std::string>& alias() const noexcept { return alias_; }
+  // The alias (alias_text) whose record has to be written before the session's.
+  [[nodiscard]] std::optional<std::string> alias_to_announce() const;
   [[nodiscard]] bool is_degraded() const noexcept { return outage_.has_value(); }
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
   // Keeps the error for the commit.

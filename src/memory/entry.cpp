@@ -6,14 +6,12 @@
 #include <stdexcept>
 #include <utility>
 
-#include "library_names.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::memory {
 
 Kind kind_of(const Fields& fields) noexcept {
-  const bool stays = fields.contains(user_field) || fields.contains(internal::kept_field);
-  return stays ? Kind::signed_in : Kind::anonymous;
+  return fields.contains(user_field) ? Kind::signed_in : Kind::anonymous;
 }
 
 Entry::Entry(std::size_t key_size, Fields all, SteadyTime end) noexcept

@@ -310,6 +310,8 @@ TEST(ForwardedHttps, IsWhatTheNearestProxySays) {
            Row{forwarded, "For=\"[2001:db8:cafe::17]:4711\" ; Proto = \"HTTPS\"", true},
            Row{forwarded, "proto=https, for=192.0.2.43;proto=http", false},
            Row{forwarded, "proto=http, for=192.0.2.43;proto=https", true},
+           Row{forwarded, "proto=https;proto=http", false},
+           Row{forwarded, "proto=https;proto=https", false},
            Row{forwarded, "for=192.0.2.43", false},
            Row{forwarded, "proto=https, for=192.0.2.43", false},
            Row{forwarded, "for=\"a;proto=https\"", false},

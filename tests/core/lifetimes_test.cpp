@@ -108,6 +108,62 @@ TEST_F(LifetimesTest, WithoutItsNameNoSessionIsMade) {
   }
 }
 
+// A name lives as long as what it names, also when that gets other timeouts, from whichever server.
+TEST_F(LifetimesTest, ANameLivesAsLongAsItsSession) {
+  SessionOptions plain;
+  plain.clock = clock;
+  Session session = open_session(manager(plain));
+  session.sign_in("ada");
+  session.set_alias("sid");
+  const std::string cookie = cookie_of(manager(plain).commit(session).value());
+  session = open_session(manager(), cookie);
+  session.set_timeouts(hours(24), hours(48));
+  ASSERT_TRUE(manager().commit(session));
+  for (int i = 0; i < 3; ++i) {
+    clock->advance(hours(15));
+    session = open_session(manager(), cookie);
+    ASSERT_TRUE(manager().commit(session));
+  }
+  EXPECT_EQ(*manager().sign_out_by("sid"), 1U);
+}
+
+TEST_F(LifetimesTest, NamesOfNamespacesAreApart) {
+  SessionOptions one = options();
+  one.id_storage = IdStorage::hashed_only;
+  one.id_namespace = "a";
+  SessionOptions other = one;
+  other.id_namespace = "a:b";
+  Session session = open_session(manager(one));
+  session.sign_in("ada");
+  session.set_alias("b:c");
+  ASSERT_TRUE(manager(one).commit(session));
+  EXPECT_EQ(*manager(other).sign_out_by("c"), 0U);
+  EXPECT_EQ(*manager(one).sign_out_by("b:c"), 1U);
+}
+
+// One account that signs in again and again displaces what is its own.
+TEST_F(LifetimesTest, NamesOfOneAccountDisplaceNobodyElse) {
+  MemoryOptions small = memory_options();
+  small.sessions_max = 100;
+  const SessionManager sessions =
+      SessionManager::make(std::make_shared<MemoryStore>(small), options()).value();
+  std::vector<std::string> cookies;
+  for (int i = 0; i < 40; ++i) {
+    Session victim = open_session(sessions);
+    victim.sign_in("victim " + std::to_string(i));
+    cookies.push_back(cookie_of(sessions.commit(victim).value()));
+  }
+  for (int i = 0; i < 300; ++i) {
+    Session session = open_session(sessions);
+    session.sign_in("mallory");
+    session.set_alias("sid " + std::to_string(i));
+    ASSERT_TRUE(sessions.commit(session));
+  }
+  for (const std::string& cookie : cookies) {
+    EXPECT_TRUE(open_session(sessions, cookie).principal().has_value());
+  }
+}
+
 // Names are needed when they are needed: whoever fills the store with visitors' sessions must not
 // be able to keep others from being signed out.
 TEST_F(LifetimesTest, ANameMakesNoRoomForVisitors) {
@@ -169,6 +225,9 @@ TEST_F(LifetimesTest, WrongTimeoutsAreTold) {
   wrong = options();
   wrong.absolute_timeout_max = hours(24 * 401);
   EXPECT_FALSE(SessionManager::make(store, wrong));
+  wrong = options();
+  wrong.absolute_timeout_max.reset();
+  EXPECT_FALSE(SessionManager::make(store, wrong)) << "an idle timeout that is never reached";
 }
 
 TEST_F(LifetimesTest, WithoutARoomForMoreItCanOnlyShorten) {
@@ -179,6 +238,43 @@ TEST_F(LifetimesTest, WithoutARoomForMoreItCanOnlyShorten) {
     session.set("a", 1);
     session.set_timeouts(idle, hours(12));
     EXPECT_EQ(manager(plain).commit(session).has_value(), idle == minutes(30));
+  }
+}
+
+TEST_F(LifetimesTest, TimeoutsAreOfWhomTheyWereSetFor) {
+  Session session = open_session(manager());
+  session.sign_in("ada");
+  session.set_timeouts(hours(24), hours(48));
+  session.set_persistent(false);
+  session.sign_in("bob");
+  const Commit commit = manager().commit(session).value();
+  EXPECT_EQ(session.expires_in(), minutes(30));
+  EXPECT_EQ(commit.cookie->max_age, hours(12));
+}
+
+// What cannot be asked, or is over, is told as that.
+TEST_F(LifetimesTest, AnOutageAndAnEndAreNoMistakesOfTheHandler) {
+  const std::string cookie = stored([](Session& s) { s.sign_in("ada"); });
+  SessionOptions lenient = options();
+  lenient.on_outage = Outage::anonymous;
+  using Call = std::function<void(Session&)>;
+  for (const Call& call : {Call([](Session& s) { s.reauthenticate(); }),
+                           Call([](Session& s) { s.set_alias("sid"); })}) {
+    faults->fail_call(1, make_error(Errc::unavailable, "down"));
+    Session degraded = open_session(manager(lenient), cookie);
+    ASSERT_TRUE(degraded.degraded());
+    call(degraded);
+    EXPECT_EQ(manager(lenient).commit(degraded).error().code, Errc::unavailable);
+  }
+  Session session = open_session(manager(), cookie);
+  session.invalidate();
+  ASSERT_TRUE(manager().commit(session));
+  for (const Call& call : {Call([](Session& s) { s.reauthenticate(); }),
+                           Call([](Session& s) { s.set_alias("sid"); })}) {
+    Session late = open_session(manager(), cookie);
+    ASSERT_TRUE(late.ended());
+    call(late);
+    EXPECT_EQ(manager().commit(late).value().status, Commit::Status::gone);
   }
 }
 
@@ -242,20 +338,21 @@ TEST_F(LifetimesTest, TheAbsoluteTimeoutOfItsOwnEndsIt) {
   EXPECT_TRUE(open_session(manager(), cookie).is_new());
 }
 
-// What shortens a session that takes a new id is a step of its own; if it fails, the visitor has
-// the new id all the same, and the next request makes up for it.
-TEST_F(LifetimesTest, ALostShorteningIsMadeUpFor) {
-  const std::string cookie = stored([](Session&) {});
-  Session session = open_session(manager(), cookie);
-  session.regenerate();
-  session.set_timeouts(minutes(1), hours(1));
-  faults->fail_call(2, make_error(Errc::unavailable, "down"));
-  const Commit commit = manager().commit(session).value();
-  ASSERT_EQ(commit.status, Commit::Status::regenerated);
-  session = open_session(manager(), cookie_of(commit));
-  EXPECT_EQ(manager().commit(session).value().status, Commit::Status::renewed);
-  clock->advance(minutes(1));
-  EXPECT_TRUE(open_session(manager(), cookie_of(commit)).is_new());
+// Shorter timeouts and a new id are two steps, the shortening first: whichever fails, the commit
+// says so, and can be repeated.
+TEST_F(LifetimesTest, WhereOneOfTwoStepsFailsTheCommitDoes) {
+  for (const std::size_t step : {1U, 2U}) {
+    const std::string cookie = stored([](Session&) {});
+    Session session = open_session(manager(), cookie);
+    session.regenerate();
+    session.set_timeouts(minutes(1), hours(1));
+    faults->fail_call(step, make_error(Errc::unavailable, "down"));
+    EXPECT_FALSE(manager().commit(session)) << step;
+    const Commit commit = manager().commit(session).value();
+    ASSERT_EQ(commit.status, Commit::Status::regenerated);
+    clock->advance(minutes(1));
+    EXPECT_TRUE(open_session(manager(), cookie_of(commit)).is_new()) << step;
+  }
 }
 
 TEST_F(LifetimesTest, WhatOthersWroteThereIsNoTimeout) {

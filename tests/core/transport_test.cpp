@@ -179,6 +179,31 @@ TEST_F(TransportTest, ANewIdGoesOutAsTheRequestCame) {
   EXPECT_NE(value_of(commit.headers, token_header), "(none)");
 }
 
+// What is not new is not sent: a header could be read by scripts that cannot read the cookie.
+TEST_F(TransportTest, OnlyACookieIsSentAgain) {
+  SessionOptions rolling = options(true, true, "");
+  rolling.cookie.rolling = true;
+  const SessionManager sessions = manager(rolling);
+  const auto change = [&](Session session) {
+    session.set("b", 1);
+    session.set_timeouts(std::chrono::minutes(5), std::chrono::hours(1));
+    session.set_persistent(false);
+    return sessions.commit(session).value();
+  };
+  const Commit client = change(by_bearer(sessions, "Bearer " + token(sessions, 1)));
+  EXPECT_EQ(value_of(client.headers, token_header), "(none)");
+  EXPECT_FALSE(sends_cookie(client));
+
+  Session browser = open_session(sessions);
+  browser.set("a", 1);
+  Session session = open_session(sessions, cookie_of(sessions.commit(browser).value()));
+  session.use_token();
+  const Commit commit = change(std::move(session));
+  EXPECT_EQ(commit.status, Commit::Status::updated);
+  EXPECT_EQ(value_of(commit.headers, token_header), "(none)");
+  EXPECT_TRUE(sends_cookie(commit));
+}
+
 TEST_F(TransportTest, AnEndTakesACookieAwayAndNoToken) {
   const SessionManager sessions = manager(options(true, true, ""));
   Session client = by_bearer(sessions, "Bearer " + token(sessions, 1), "sid=whatever");

@@ -56,6 +56,7 @@ class Lifetimes {
     const SessionManager sessions = manager(options_);
     for (const bool moves : {false, true}) {
       signed_in(sessions, [](Session&) {});
+      Session late = opened(sessions, cookie_);
       Session session = opened(sessions, cookie_);
       session.set_timeouts(minute, hour);
       if (moves) session.regenerate();
@@ -64,6 +65,10 @@ class Lifetimes {
       EXPECT_EQ(commit.status, moves ? Commit::Status::regenerated : Commit::Status::updated);
       EXPECT_EQ(commit.cookie->max_age, std::chrono::hours(1));
       EXPECT_TRUE(is_about(session.expires_in(), minute));
+      EXPECT_TRUE(is_about(left(sessions, cookie_of(commit)), minute)) << moves;
+      // One that was under way writes, and keeps it no longer alive.
+      late.set("late", true);
+      EXPECT_TRUE(sessions.commit(late));
       EXPECT_TRUE(is_about(left(sessions, cookie_of(commit)), minute)) << moves;
       session = opened(sessions, cookie_of(commit));
       session.set("a", 2);

@@ -22,8 +22,9 @@ class Served {
   httplib::Result get(const std::string& path, const httplib::Headers& headers = {}) {
     return httplib::Client("127.0.0.1", port_).Get(path, headers);
   }
-  httplib::Result post(const std::string& path, const httplib::Headers& headers = {}) {
-    return httplib::Client("127.0.0.1", port_).Post(path, headers, "", "text/plain");
+  httplib::Result post(const std::string& path, const httplib::Headers& headers = {},
+                       const std::string& body = {}) {
+    return httplib::Client("127.0.0.1", port_).Post(path, headers, body, "text/plain");
   }
 
  private:
