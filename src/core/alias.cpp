@@ -11,7 +11,6 @@
 #include "digest.hpp"
 #include "invalid.hpp"
 #include "kept_keys.hpp"
-#include "own_timeouts.hpp"
 #include "record_times.hpp"
 #include "websession/principal_index.hpp"
 
@@ -68,18 +67,15 @@ Task<Result<void>> announce_alias(StoreFlow& flow, const SessionState& state,
   const StoreKey key = alias_key(alias);
   const std::string principal(state.principal());
   const Lifetime lifetime{life_of(state)};
-  const WallTime now = state.clock().wall();
   Changes changes;
-  changes.set.push_back({principal_text(principal), principal, now + lifetime.ttl});
+  changes.set.push_back({principal_text(principal), principal});
   changes.attributes_max = principals_max;
-  const std::string created = created_text(now);
+  const std::string created = created_text(state.clock().wall());
   // Stores that list records by `@user` have it under a name that no principal has: so in none of
   // their lists; and where room is short, those go first of whom there are the most.
   const std::string listed = '\n' + principal;
   const std::vector<Field> fields = {
-      {created_field, created},
-      {user_field, listed},
-      {changes.set[0].name, changes.set[0].value, changes.set[0].deadline}};
+      {created_field, created}, {user_field, listed}, {changes.set[0].name, changes.set[0].value}};
   const Fields record(fields);
   for (int attempt = 1;; ++attempt) {
     auto update = flow.update(key, changes, lifetime);

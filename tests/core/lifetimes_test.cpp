@@ -127,6 +127,21 @@ TEST_F(LifetimesTest, ANameLivesAsLongAsItsSession) {
   EXPECT_EQ(*manager().sign_out_by("sid"), 1U);
 }
 
+// A shorter session of the same name takes nothing from a longer one.
+TEST_F(LifetimesTest, ANameLivesAsLongAsTheLongestOfItsSessions) {
+  const auto sign_in = [&](bool remember) {
+    Session session = open_session(manager());
+    session.sign_in("ada");
+    session.set_alias("sid");
+    if (remember) session.set_timeouts(hours(24), hours(48));
+    EXPECT_TRUE(manager().commit(session));
+  };
+  sign_in(true);
+  sign_in(false);
+  clock->advance(hours(20));
+  EXPECT_EQ(*manager().sign_out_by("sid"), 1U) << "the other one has ended by itself";
+}
+
 TEST_F(LifetimesTest, NamesOfNamespacesAreApart) {
   SessionOptions one = options();
   one.id_storage = IdStorage::hashed_only;
