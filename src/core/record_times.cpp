@@ -7,15 +7,19 @@ namespace websession::internal {
 
 using std::chrono::milliseconds;
 
+std::optional<WallTime> time_of(std::string_view text) {
+  const std::optional<std::int64_t> ms = parse_integer(text);
+  // What is beyond would overflow the clock's arithmetic.
+  if (!ms || *ms < 0 || *ms > 253'402'300'799'999) return std::nullopt;
+  return WallTime(milliseconds(*ms));
+}
+
 Result<std::optional<WallTime>> created_of(const Fields& fields) {
   const std::optional<std::string_view> text = fields.find(created_field);
   if (!text) return std::optional<WallTime>();
-  const std::optional<std::int64_t> ms = parse_integer(*text);
-  // Up to the year 9999: what is beyond would overflow the clock's arithmetic.
-  if (!ms || *ms < 0 || *ms > 253'402'300'799'999) {
-    return make_error(Errc::corrupt, "a session's @created is not a time");
-  }
-  return std::optional<WallTime>(milliseconds(*ms));
+  const std::optional<WallTime> created = time_of(*text);
+  if (!created) return make_error(Errc::corrupt, "a session's @created is not a time");
+  return created;
 }
 
 std::string created_text(WallTime created) {

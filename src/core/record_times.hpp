@@ -6,6 +6,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "websession/clock.hpp"
 #include "websession/fields.hpp"
@@ -18,6 +19,8 @@ namespace websession::internal {
 // `@created` beyond it was written by a clock that was wrong.
 inline constexpr std::chrono::milliseconds clock_skew_max = std::chrono::seconds(5);
 
+// Unix ms, up to the year 9999; nullopt: it is none.
+[[nodiscard]] std::optional<WallTime> time_of(std::string_view text);
 // `@created`; none: a foreign hash. Error: corrupt, it is no time up to the year 9999.
 Result<std::optional<WallTime>> created_of(const Fields& fields);
 

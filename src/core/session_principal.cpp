@@ -1,7 +1,6 @@
 // Who is signed in to a session and since when, how long it lives, and its end, as a handler asks
 // for them.
 #include <algorithm>
-#include <array>
 #include <string>
 #include <utility>
 
@@ -99,7 +98,7 @@ bool SessionState::recently_authenticated(milliseconds within) const {
   if (transition_ || reauthenticated_) {
     at = transition_ ? transition_->at : *reauthenticated_;
   } else if (const auto text = snapshot().find(authenticated_field)) {
-    at = WallTime(milliseconds(parse_integer(*text).value_or(0)));
+    at = time_of(*text).value_or(WallTime());
   } else if (stored_->created && !stored_->is_created_wrong) {
     at = *stored_->created;
   }
