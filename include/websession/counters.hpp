@@ -36,6 +36,8 @@ class CounterSnapshot {
   };
 
   [[nodiscard]] std::uint64_t count(SessionEvent::Kind kind) const noexcept;
+  // Sessions that have ended for this reason (SessionEvent::end).
+  [[nodiscard]] std::uint64_t count(EndReason reason) const noexcept;
   // Calls of the store that failed with this error.
   [[nodiscard]] std::uint64_t count(StoreVerb verb, Errc error) const noexcept;
   [[nodiscard]] const Latency& succeeded(StoreVerb verb) const noexcept;
@@ -43,6 +45,7 @@ class CounterSnapshot {
 
   // The same in Prometheus' text format 0.0.4 (Content-Type: text/plain; version=0.0.4):
   //   websession_events_total{event}                        SessionEvent::Kind
+  //   websession_ends_total{reason}                         EndReason
   //   websession_store_errors_total{verb, error}            Errc; `other` for those of others
   //   websession_store_call_duration_seconds{verb, result}  histogram; result: ok, error
   // Every series is there from the start, with zeros, so that rates and alarms see the first event.
@@ -52,10 +55,12 @@ class CounterSnapshot {
   friend class Counters;
   static constexpr std::size_t kinds =
       static_cast<std::size_t>(SessionEvent::Kind::cookie_bad_signature) + 1;
+  static constexpr std::size_t reasons = static_cast<std::size_t>(EndReason::evicted) + 1;
   static constexpr std::size_t verbs = static_cast<std::size_t>(StoreVerb::end_frozen) + 1;
   static constexpr std::size_t errors = static_cast<std::size_t>(Errc::canceled) + 1;  // 0: other
 
   std::array<std::uint64_t, kinds> events_{};
+  std::array<std::uint64_t, reasons> ends_{};
   std::array<std::array<std::uint64_t, errors>, verbs> errors_{};
   std::array<Latency, verbs> succeeded_{};
   std::array<Latency, verbs> failed_{};

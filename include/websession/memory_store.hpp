@@ -9,6 +9,7 @@
 #include "websession/clock.hpp"
 #include "websession/config.hpp"
 #include "websession/principal_index.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_store.hpp"
 
 WEBSESSION_API_BEGIN
@@ -25,8 +26,9 @@ struct MemoryOptions {
   // Not counted: what the allocator adds, and the fields of old states that someone still reads.
   std::size_t bytes_max = std::size_t{512} * 1024 * 1024;
   std::shared_ptr<const Clock> clock{};  // none: system_clock()
-  // Is told of every session that ends for want of room (observer.hpp). The managers have an
-  // observer of their own, which may be the same.
+  // Is told of every session that ends for want of room, and of every one that has expired, when it
+  // is removed (observer.hpp): as calls come in, or by sweep. The managers have an observer of
+  // their own, which may be the same.
   std::shared_ptr<Observer> observer{};
 };
 
@@ -65,7 +67,7 @@ struct MemoryStats {
 //
 // Its PrincipalIndex holds exactly the sessions that it has, by their `@user`, from the oldest to
 // the newest.
-class MemoryStore final : public SessionStore, public PrincipalIndex {
+class MemoryStore final : public SessionStore, public PrincipalIndex, public SessionDirectory {
  public:
   explicit MemoryStore(std::shared_ptr<const Clock> clock = system_clock());
   explicit MemoryStore(const MemoryOptions& options);
@@ -78,11 +80,15 @@ class MemoryStore final : public SessionStore, public PrincipalIndex {
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
   [[nodiscard]] PrincipalIndex* index() noexcept override { return this; }
+  [[nodiscard]] SessionDirectory* directory() noexcept override { return this; }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override;
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
                       BeingMade made) override;
   Result<void> end_frozen(const StoreKey& key) override;
+
+  Result<DirectoryPage> page(const DirectoryCursor& after, std::size_t about) override;
+  Result<SessionCount> count() override;
 
   // Removes sessions that have expired, at most so many, and gives how many it removed. Nothing
   // needs it: expired sessions are absent in every verb, and leave as calls come in or room is

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,15 @@ class SessionRef {
   const StoreKey* key_ = nullptr;
 };
 
+// Why a session has ended.
+enum class EndReason {
+  signed_out,       // by its own request: sign_out, invalidate, another principal's sign_in
+  ended_elsewhere,  // from outside: erase, erase_one, sign_out_everywhere, sign_out_by
+  idle,             // no request came for its idle timeout
+  absolute,         // it was as old as its absolute timeout
+  evicted,          // to make room: MemoryOptions, SessionOptions::max_sessions_per_principal
+};
+
 // What happened to a session, or to a cookie that names none.
 struct SessionEvent {
   enum class Kind {
@@ -35,10 +45,12 @@ struct SessionEvent {
     late,         // an id whose session was replaced or ended seconds ago (Session::ended)
     renewed,      // only its time to live
     updated,      // its attributes
-    regenerated,  // `session` has the new id, `previous` the old one
-    erased,
-    gone,                  // a change came too late: the session had ended, or been replaced
-    conflict,              // an attribute was not what compare_and_set or consume expected
+    regenerated,  // `session` has the new id, `previous` the old one; with `end`, when it passed to
+                  // another principal or to nobody: for the one before it has ended
+    erased,       // `end` says why
+    expired,      // `end` says why; of a MemoryStore, when it removes the session
+    gone,         // a change came too late: the session had ended, or been replaced
+    conflict,     // an attribute was not what compare_and_set or consume expected
     evicted_anonymous,     // ended before its time, as the MemoryStore was full
     evicted_signed_in,     // the same, when no anonymous session was left to end
     degraded,              // served without its session (SessionOptions::on_outage)
@@ -56,6 +68,11 @@ struct SessionEvent {
   SessionRef previous{};
   std::string_view attribute{};  // its name, of 40 bytes at most and without control bytes
   const Error* error = nullptr;  // of `refused`
+  // Set: the session has ended. Every end is told once, by the process that ends it: by a manager
+  // those that its calls bring about, by a MemoryStore those by time and for want of room. Redis
+  // and the SQL stores drop what has expired on their own, and no process is told; nor is one of
+  // what another one has ended (docs/guide.md, "When a session ends").
+  std::optional<EndReason> end{};
 };
 
 // The verbs of SessionStore, and of its PrincipalIndex. (`entries` and `forget` are of no session.)
@@ -77,6 +94,7 @@ struct Warning {
 // The words of a log line or a metric, as the enumerators are spelled.
 [[nodiscard]] std::string_view to_text(SessionEvent::Kind kind) noexcept;
 [[nodiscard]] std::string_view to_text(StoreVerb verb) noexcept;
+[[nodiscard]] std::string_view to_text(EndReason reason) noexcept;
 
 // Give it to SessionOptions::observer and MemoryOptions::observer; several managers and stores may
 // share one. Override what you want to know:
@@ -110,16 +128,16 @@ class Observer {
   void tell(const StoreCall& call) noexcept;
   void tell(const Warning& warning) noexcept;
 
+  // Names a session in a log: 12 characters of A-Z a-z 0-9 - _, a salted hash (HMAC-SHA256) of what
+  // the store knows it by. The same for the same session as long as it keeps its id. Computed only
+  // when it is asked for. Empty for an event of no session, and if there was no randomness for the
+  // salt. (SessionBase::label tells it of a session that a handler has.)
+  [[nodiscard]] std::string label(const SessionRef& session) const;
+
  protected:
   virtual void on_session(const SessionEvent&) {}
   virtual void on_store_call(const StoreCall&) {}
   virtual void on_warning(const Warning&) {}
-
-  // Names a session in a log: 12 characters of A-Z a-z 0-9 - _, a salted hash (HMAC-SHA256) of what
-  // the store knows it by. The same for the same session as long as it keeps its id. Computed only
-  // when it is asked for. Empty for an event of no session, and if there was no randomness for the
-  // salt.
-  [[nodiscard]] std::string label(const SessionRef& session) const;
 
  private:
   std::string salt_;

@@ -9,7 +9,9 @@
 
 #include "websession/clock.hpp"
 #include "websession/config.hpp"
+#include "websession/credentials.hpp"
 #include "websession/principal_index.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_store.hpp"
 
 WEBSESSION_API_BEGIN
@@ -38,6 +40,10 @@ struct PostgresOptions {
   //
   // or a statement whose caller has given up may still wait for a lock, and be applied late.
   bool transaction_pooling = false;
+  // What each new connection logs in with, in place of what conninfo says: for passwords that
+  // change, such as the tokens of a cloud. (Files of conninfo, as sslcert and passfile, libpq reads
+  // for each connection anyway.)
+  CredentialsSource credentials{};
   // What the deadlines of attributes are compared with, for tests. None: the database's time.
   std::shared_ptr<const Clock> clock{};
 };
@@ -60,7 +66,7 @@ struct PostgresOptions {
 // another store there.
 //
 // Its PrincipalIndex is exact.
-class PostgresStore final : public SessionStore, public PrincipalIndex {
+class PostgresStore final : public SessionStore, public PrincipalIndex, public SessionDirectory {
  public:
   // `conninfo`: libpq's, "postgresql://user@host/database" or "host=/run/postgresql dbname=app",
   // with libpq's defaults, environment and files (PGHOST, ~/.pgpass) for what it does not say. The
@@ -81,11 +87,15 @@ class PostgresStore final : public SessionStore, public PrincipalIndex {
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
   [[nodiscard]] PrincipalIndex* index() noexcept override { return this; }
+  [[nodiscard]] SessionDirectory* directory() noexcept override { return this; }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override;
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
                       BeingMade made) override;
   Result<void> end_frozen(const StoreKey& key) override;
+
+  Result<DirectoryPage> page(const DirectoryCursor& after, std::size_t about) override;
+  Result<SessionCount> count() override;
 
   // Removes sessions that have expired, at most so many, and gives how many it removed. Nothing
   // needs it: each new session removes two, if there are any. It works in small steps, each with

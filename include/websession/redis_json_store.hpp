@@ -12,6 +12,7 @@
 #include "websession/config.hpp"
 #include "websession/cookie.hpp"
 #include "websession/redis_store.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_store.hpp"
 
 WEBSESSION_API_BEGIN
@@ -87,7 +88,7 @@ struct RedisJsonOptions {
 // them all the same.
 //
 // Threads, forks and signals as with RedisStore.
-class RedisJsonStore final : public SessionStore {
+class RedisJsonStore final : public SessionStore, public SessionDirectory {
  public:
   // As RedisStore::connect and connect_later.
   static Result<std::shared_ptr<RedisJsonStore>> connect(std::string_view url,
@@ -102,6 +103,10 @@ class RedisJsonStore final : public SessionStore {
   Result<Outcome> rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
+  [[nodiscard]] SessionDirectory* directory() noexcept override { return this; }
+
+  Result<DirectoryPage> page(const DirectoryCursor& after, std::size_t about) override;
+  Result<SessionCount> count() override;
 
   struct Impl;  // private to the library
   explicit RedisJsonStore(std::unique_ptr<Impl> impl) noexcept;

@@ -10,14 +10,44 @@
 
 #include "websession/clock.hpp"
 #include "websession/config.hpp"
+#include "websession/credentials.hpp"
 #include "websession/principal_index.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_store.hpp"
 
 WEBSESSION_API_BEGIN
 namespace websession {
 
+// Reads the files of TlsOptions anew when they have been replaced, as a certificate is before it
+// expires. One serves any number of stores: give it to their TlsOptions.
+//
+//   options.tls.reloader = std::make_shared<websession::TlsReloader>();
+//   …
+//   if (auto done = options.tls.reloader->reload(); !done) log(done.error().message());
+//
+// Safe to call from many threads at once.
+class TlsReloader {
+ public:
+  TlsReloader();
+  ~TlsReloader();
+  TlsReloader(const TlsReloader&) = delete;
+  TlsReloader& operator=(const TlsReloader&) = delete;
+
+  // For the stores that have it: connections that are made from now on use what the files hold now;
+  // those that are there go on, since what they were begun with was good then. Blocks for reading
+  // the files, so not on a loop whose disk is slow. Error: invalid_argument, as when the store was
+  // made, the first of them; then that store goes on with what it has, and the others have the new.
+  Result<void> reload();
+
+  struct Contexts;  // private to the library
+  [[nodiscard]] Contexts& contexts() noexcept { return *contexts_; }
+
+ private:
+  std::unique_ptr<Contexts> contexts_;
+};
+
 // How rediss:// connects: TLS 1.2 or newer. All paths are of files in PEM format, which are read
-// once, when the store is made; who replaces them makes a new store.
+// when the store is made, and by TlsReloader::reload.
 struct TlsOptions {
   // Who may have signed the server's certificate; none: those whom the system trusts.
   std::string ca_file{};
@@ -31,6 +61,8 @@ struct TlsOptions {
   // Whether the server must prove who it is. Without that, whoever sits between can read and change
   // all sessions: for experiments only.
   bool verify_peer = true;
+  // None: the files are not read again.
+  std::shared_ptr<TlsReloader> reloader{};
 
   bool operator==(const TlsOptions&) const = default;
 };
@@ -73,6 +105,9 @@ struct RedisOptions {
   std::string client_name = "websession";  // shown by CLIENT LIST; empty: none
   // Takes hashes that other programs wrote, without `@created`, as sessions. Off, they are none.
   bool adopt_foreign_hashes = false;
+  // What each new connection to Redis logs in with, in place of the URL's user and password (one of
+  // both is an error): for passwords that change, such as the tokens of a cloud. Not for Sentinels.
+  CredentialsSource credentials{};
   TlsOptions tls{};                      // with a rediss:// URL only
   SentinelOptions sentinel{};            // with a redis-sentinel:// URL only
   std::shared_ptr<const Clock> clock{};  // none: system_clock()
@@ -87,7 +122,7 @@ struct RedisOptions {
 // Its PrincipalIndex is a sorted set a principal, which trims itself; nothing of it outlives a
 // session by more than the time to live that the session was last given (on a Cluster, and 20 s and
 // the operation timeout).
-class RedisStore final : public SessionStore, public PrincipalIndex {
+class RedisStore final : public SessionStore, public PrincipalIndex, public SessionDirectory {
  public:
   // Connects and logs in.
   //
@@ -118,6 +153,7 @@ class RedisStore final : public SessionStore, public PrincipalIndex {
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
   [[nodiscard]] PrincipalIndex* index() noexcept override { return this; }
+  [[nodiscard]] SessionDirectory* directory() noexcept override { return this; }
   // On a Cluster.
   [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override;
 
@@ -125,6 +161,9 @@ class RedisStore final : public SessionStore, public PrincipalIndex {
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
                       BeingMade made) override;
   Result<void> end_frozen(const StoreKey& key) override;
+
+  Result<DirectoryPage> page(const DirectoryCursor& after, std::size_t about) override;
+  Result<SessionCount> count() override;
 
   struct Impl;  // private to the library
   explicit RedisStore(std::unique_ptr<Impl> impl) noexcept;

@@ -21,6 +21,8 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
+class Observer;
+
 namespace internal {
 class SessionAccess;
 class SessionState;
@@ -189,7 +191,8 @@ class SessionBase {
   // They count as SessionOptions::idle_timeout and absolute_timeout do, from the last request and
   // from the sign-in, and may be shorter or longer. 1 second up to idle_timeout_max and
   // absolute_timeout_max; an idle timeout above the absolute one is an error. A session that has
-  // its cookie already gets it again, with what is left of the absolute timeout.
+  // its cookie already gets it again, with what is left of the absolute timeout. For a visitor
+  // without a session this alone stores nothing.
   void set_timeouts(std::chrono::milliseconds idle, std::chrono::milliseconds absolute);
   // Whether this session's cookie outlives the browser's window, in place of
   // CookieOptions::persistent, for as long as its own timeouts would hold.
@@ -252,6 +255,9 @@ class SessionBase {
   [[nodiscard]] std::chrono::milliseconds expires_in() const;
   // The id; nullptr while the session has not been stored. A secret.
   [[nodiscard]] const SessionId* id() const noexcept;
+  // What this observer calls the session in a log and in its events (Observer::label), until its id
+  // is replaced. Empty while the session has not been stored.
+  [[nodiscard]] std::string label(const Observer& observer) const;
 
  protected:
   // The state is whose who derives from this.

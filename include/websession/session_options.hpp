@@ -85,7 +85,8 @@ struct SessionOptions {
   std::optional<std::chrono::milliseconds> renew_after{};
   // The most that SessionBase::set_timeouts may give to one session, as for "remember me". None:
   // idle_timeout and absolute_timeout, so it can only shorten. When these become less, sessions
-  // that were given more are held to them. Not below the timeouts of all sessions, up to 400 days.
+  // that were given more are held to them from their next request on. Not below the timeouts of all
+  // sessions, up to 400 days.
   std::optional<std::chrono::milliseconds> idle_timeout_max{};
   std::optional<std::chrono::milliseconds> absolute_timeout_max{};
   // How long the old id can still be read after regenerate, so that parallel requests don't break.
@@ -122,11 +123,11 @@ struct SessionOptions {
   std::shared_ptr<Observer> observer{};
   Outage on_outage = Outage::fail;
   Unreadable on_unreadable = Unreadable::fresh_session;
-  // Keeps caches from giving one visitor's page to another: what commit gives has `Vary: Cookie`,
-  // since the page was chosen by that header (RFC 9111 §4.1), for visitors without a cookie, too.
-  // For those who bring one it also has `Cache-Control: private`, unless the handler has set that
-  // header. Off: for hosts that decide about caches themselves. (A response with Set-Cookie is
-  // `no-store` either way.)
+  // Keeps caches from giving one visitor's page to another: what commit gives has `Vary` with the
+  // headers that an id may come in (`Cookie`, `Authorization`, TransportOptions::header), since the
+  // page was chosen by them (RFC 9111 §4.1), for visitors who bring none, too. For those who bring
+  // one it also has `Cache-Control: private`, unless the handler has set that header. Off: for
+  // hosts that decide about caches themselves. (A response with a new id is `no-store` either way.)
   bool cache_headers = true;
   // None: system_clock().
   std::shared_ptr<const Clock> clock{};

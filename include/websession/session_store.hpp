@@ -23,8 +23,9 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
-class PrincipalIndex;  // principal_index.hpp
-class KeyPlacement;    // key_placement.hpp
+class PrincipalIndex;    // principal_index.hpp
+class SessionDirectory;  // session_directory.hpp
+class KeyPlacement;      // key_placement.hpp
 
 // The time to live of a record, counted by the store from the moment it writes; and who is listed
 // with it.
@@ -44,6 +45,9 @@ struct Lifetime {
   // Of update: the time to live becomes `ttl` even where that is less than what is left. For a
   // session whose timeouts were shortened (SessionBase::set_timeouts).
   bool shortens = false;
+  // `ttl` is what is left of the absolute timeout, less than the idle one: for stores that tell why
+  // a session has ended (EndReason).
+  bool is_absolute = false;
 };
 inline constexpr std::chrono::milliseconds ttl_max = std::chrono::hours(24 * 400);
 
@@ -192,6 +196,9 @@ class SessionStore {
   // Which sessions a principal has: the store's index (principal_index.hpp), which lives as long
   // and keeps what it promises there. Null: it keeps none. Always the same.
   [[nodiscard]] virtual PrincipalIndex* index() noexcept { return nullptr; }
+  // All sessions, for tools (session_directory.hpp), as long as the store lives. Null: it cannot
+  // list them. Always the same.
+  [[nodiscard]] virtual SessionDirectory* directory() noexcept { return nullptr; }
   // Null: any key can become any other one. Always the same.
   [[nodiscard]] virtual std::shared_ptr<const KeyPlacement> placement() const { return nullptr; }
 };

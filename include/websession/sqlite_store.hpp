@@ -10,6 +10,7 @@
 #include "websession/clock.hpp"
 #include "websession/config.hpp"
 #include "websession/principal_index.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_store.hpp"
 
 WEBSESSION_API_BEGIN
@@ -55,7 +56,7 @@ struct SqliteOptions {
 // maybe_applied when a crash at that moment might bring it back.
 //
 // Its PrincipalIndex is exact.
-class SqliteStore final : public SessionStore, public PrincipalIndex {
+class SqliteStore final : public SessionStore, public PrincipalIndex, public SessionDirectory {
  public:
   // Opens the file and makes its tables (`websession_…`; others are left alone); if there is none,
   // makes one that only its owner can read. A file of an older version is brought up to date.
@@ -74,11 +75,15 @@ class SqliteStore final : public SessionStore, public PrincipalIndex {
                         Lifetime lifetime, Grace grace) override;
   Result<bool> erase(const StoreKey& key, Grace grace = {}) override;
   [[nodiscard]] PrincipalIndex* index() noexcept override { return this; }
+  [[nodiscard]] SessionDirectory* directory() noexcept override { return this; }
 
   Result<std::vector<StoreKey>> entries(std::string_view principal) override;
   Result<void> forget(std::string_view principal, std::span<const StoreKey> keys,
                       BeingMade made) override;
   Result<void> end_frozen(const StoreKey& key) override;
+
+  Result<DirectoryPage> page(const DirectoryCursor& after, std::size_t about) override;
+  Result<SessionCount> count() override;
 
   // Removes sessions that have expired, at most so many, and gives how many it removed. Nothing
   // needs it: each new session removes two, if there are any, and the room is used again. It works

@@ -11,8 +11,8 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
-// Passes every call on. What it does not override is the inner store's, its index of principals
-// and its placement of keys included:
+// Passes every call on. What it does not override is the inner store's, its index of principals,
+// its directory and its placement of keys included:
 //
 //   class ReadOnly final : public websession::StoreDecorator {
 //    public:
@@ -44,6 +44,7 @@ class StoreDecorator : public SessionStore {
     return inner_->erase(key, grace);
   }
   [[nodiscard]] PrincipalIndex* index() noexcept override { return inner_->index(); }
+  [[nodiscard]] SessionDirectory* directory() noexcept override { return inner_->directory(); }
   [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
     return inner_->placement();
   }

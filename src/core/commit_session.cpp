@@ -35,7 +35,8 @@ Commit deletion(const SessionState& state) {
 
 Task<Result<void>> end_one(StoreFlow& flow, SessionState& state, const SessionId& id,
                            KeyForm* seen) {
-  auto erase = erase_by_id(flow, state.context().keys, id, seen, state.context().mark());
+  auto erase =
+      erase_by_id(flow, state.context(), id, seen, state.context().mark(), EndReason::signed_out);
   const Result<bool> erased = co_await erase;
   state.note_end(erased);
   if (!erased.has_value()) co_return erased.error();
@@ -67,7 +68,8 @@ Task<Result<void>> end(StoreFlow& flow, SessionState& state) {
 // Ends what an earlier try to store a new session may have left. There is no mark of it to leave.
 Task<Result<void>> end_lost(StoreFlow& flow, SessionState& state) {
   if (!state.lost_id()) co_return Result<void>();
-  auto erase = erase_by_id(flow, state.context().keys, *state.lost_id(), nullptr, {});
+  auto erase =
+      erase_by_id(flow, state.context(), *state.lost_id(), nullptr, {}, EndReason::signed_out);
   const Result<bool> ended = co_await erase;
   if (!ended.has_value()) co_return ended.error();
   state.forget_lost();
@@ -89,7 +91,8 @@ Task<Result<Status>> erase_all(StoreFlow& flow, SessionState& state) {
 Task<Result<Outcome>> rekey(StoreFlow& flow, SessionState& state, const Changes& changes,
                             const Plan& plan, std::string_view principal) {
   const SessionKeys& keys = state.context().keys;
-  const Lifetime lifetime{plan.ttl, principal};
+  Lifetime lifetime{plan.ttl, principal};
+  lifetime.is_absolute = is_absolute(plan.ttl, state.policy());
   Changes marked;
   const Changes* all = &changes;
   if (auto settling = keys.settling(plan.grace, state.clock().wall())) {
@@ -386,8 +389,8 @@ Task<Result<Commit>> abandon_session(StoreFlow& flow, SessionState& state) {
   auto lost = end_lost(flow, state);
   static_cast<void>(co_await lost);
   if (state.next_id() && state.signs_in()) {
-    auto erase =
-        erase_by_id(flow, state.context().keys, *state.next_id(), nullptr, state.context().mark());
+    auto erase = erase_by_id(flow, state.context(), *state.next_id(), nullptr,
+                             state.context().mark(), EndReason::signed_out);
     const Result<bool> erased = co_await erase;
     // It had signed the same principal in again, so this was the visitor's own session.
     if (erased.has_value() && *erased && !state.must_end()) state.become(Life::gone);

@@ -73,6 +73,10 @@ std::uint64_t CounterSnapshot::count(SessionEvent::Kind kind) const noexcept {
   return events_[index(kind)];
 }
 
+std::uint64_t CounterSnapshot::count(EndReason reason) const noexcept {
+  return ends_[index(reason)];
+}
+
 std::uint64_t CounterSnapshot::count(StoreVerb verb, Errc error) const noexcept {
   return errors_[index(verb)][index(error)];
 }
@@ -92,6 +96,13 @@ std::string CounterSnapshot::prometheus_text() const {
   for (std::size_t kind = 0; kind < kinds; ++kind) {
     const std::string event(to_text(static_cast<SessionEvent::Kind>(kind)));
     add_sample(page, name, "event=\"" + event + "\"", std::to_string(events_[kind]));
+  }
+  name = "websession_ends_total";
+  add_family(page, name, "counter",
+             "Sessions that have ended, as far as this process has ended them.");
+  for (std::size_t reason = 0; reason < reasons; ++reason) {
+    const std::string why(to_text(static_cast<EndReason>(reason)));
+    add_sample(page, name, "reason=\"" + why + "\"", std::to_string(ends_[reason]));
   }
   name = "websession_store_errors_total";
   add_family(page, name, "counter", "Calls of the session store that failed.");
@@ -132,6 +143,7 @@ struct Counters::Counts {
   };
 
   std::array<Count, CounterSnapshot::kinds> events{};
+  std::array<Count, CounterSnapshot::reasons> ends{};
   std::array<std::array<Count, CounterSnapshot::errors>, CounterSnapshot::verbs> errors{};
   std::array<Durations, CounterSnapshot::verbs> succeeded{};
   std::array<Durations, CounterSnapshot::verbs> failed{};
@@ -142,6 +154,7 @@ Counters::~Counters() = default;
 
 void Counters::on_session(const SessionEvent& event) {
   counts_->events[index(event.kind)].fetch_add(1, relaxed);
+  if (event.end) counts_->ends[index(*event.end)].fetch_add(1, relaxed);
 }
 
 void Counters::on_store_call(const StoreCall& call) {
@@ -165,6 +178,9 @@ CounterSnapshot Counters::snapshot() const noexcept {
   CounterSnapshot values;
   for (std::size_t kind = 0; kind < values.events_.size(); ++kind) {
     values.events_[kind] = counts_->events[kind].load(relaxed);
+  }
+  for (std::size_t reason = 0; reason < values.ends_.size(); ++reason) {
+    values.ends_[reason] = counts_->ends[reason].load(relaxed);
   }
   for (std::size_t verb = 0; verb < values.errors_.size(); ++verb) {
     for (std::size_t error = 0; error < values.errors_[verb].size(); ++error) {

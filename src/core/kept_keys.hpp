@@ -21,8 +21,9 @@ inline StoreKey kept_key(std::string_view prefix, std::string_view name) {
 }
 
 inline bool is_count_key(const StoreKey& key) { return key.secret().starts_with(count_prefix); }
-inline bool is_session_key(const StoreKey& key) {
-  return !is_count_key(key) && !key.secret().starts_with(alias_prefix);
+inline bool is_session_key(std::string_view key) noexcept {
+  return !key.starts_with(count_prefix) && !key.starts_with(alias_prefix);
 }
+inline bool is_session_key(const StoreKey& key) noexcept { return is_session_key(key.secret()); }
 
 }  // namespace websession::internal

@@ -28,6 +28,7 @@ bool is_usual(SessionEvent::Kind kind) {
     case Kind::updated:
     case Kind::regenerated:
     case Kind::erased:
+    case Kind::expired:
     case Kind::gone:
     case Kind::conflict:
     case Kind::evicted_anonymous:
@@ -91,6 +92,7 @@ void LogObserver::on_session(const SessionEvent& event) {
   std::string text(to_text(event.kind));
   if (!event.attribute.empty()) text += " of \"" + std::string(event.attribute) + "\"";
   if (event.error != nullptr) text += ": " + event.error->message();
+  if (event.end) text += " (" + std::string(to_text(*event.end)) + ")";
   if (!is_usual(event.kind)) {
     lines_->write_now_and_then({-1, static_cast<int>(event.kind)}, text,
                                [&] { return label(event.session); });

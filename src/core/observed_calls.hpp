@@ -62,8 +62,9 @@ class ObservedCalls {
     Result<Outcome>& outcome = co_await call;
     tell_call(StoreVerb::rekey, SessionRef(from), start, outcome);
     if (outcome && outcome->status == Outcome::Status::applied) {
-      observer_->tell(
-          SessionEvent{SessionEvent::Kind::regenerated, SessionRef(to), SessionRef(from)});
+      SessionEvent event{SessionEvent::Kind::regenerated, SessionRef(to), SessionRef(from)};
+      if (changes.clear_reserved) event.end = EndReason::signed_out;  // it has passed on
+      observer_->tell(event);
     } else if (outcome) {
       tell_refusal(outcome->status, from);
     }
@@ -75,7 +76,6 @@ class ObservedCalls {
     auto call = flow.erase(key, grace);
     Result<bool>& erased = co_await call;
     tell_call(StoreVerb::erase, SessionRef(key), start, erased);
-    if (erased.has_value() && *erased) tell(SessionEvent::Kind::erased, key);
     co_return std::move(erased);
   }
 

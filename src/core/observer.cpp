@@ -41,6 +41,8 @@ std::string_view to_text(SessionEvent::Kind kind) noexcept {
       return "regenerated";
     case Kind::erased:
       return "erased";
+    case Kind::expired:
+      return "expired";
     case Kind::gone:
       return "gone";
     case Kind::conflict:
@@ -83,6 +85,22 @@ std::string_view to_text(StoreVerb verb) noexcept {
       return "forget";
     case StoreVerb::end_frozen:
       return "end_frozen";
+  }
+  return "unknown";
+}
+
+std::string_view to_text(EndReason reason) noexcept {
+  switch (reason) {
+    case EndReason::signed_out:
+      return "signed_out";
+    case EndReason::ended_elsewhere:
+      return "ended_elsewhere";
+    case EndReason::idle:
+      return "idle";
+    case EndReason::absolute:
+      return "absolute";
+    case EndReason::evicted:
+      return "evicted";
   }
   return "unknown";
 }

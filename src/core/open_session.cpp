@@ -157,7 +157,9 @@ Task<Result<void>> store_new(StoreFlow& flow, SessionState& state, const Fields&
     Result<SessionId> id = SessionId::generate();
     if (!id) co_return std::move(id).error();
     const StoreKey key = context.keys.key_of_new(*id);
-    auto asked = flow.create(key, complete, {ttl, principal_of(complete)});
+    Lifetime lifetime{ttl, principal_of(complete)};
+    lifetime.is_absolute = is_absolute(ttl, state.policy());
+    auto asked = flow.create(key, complete, lifetime);
     Result<void>& created = co_await asked;
     if (created) {
       state.created_as(*std::move(id), complete, at, ttl);

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "base64.hpp"
 #include "characters.hpp"
-#include "digest.hpp"
 #include "invalid.hpp"
 #include "utf8.hpp"
 #include "websession/session_store.hpp"
@@ -14,7 +12,6 @@ namespace {
 
 constexpr std::size_t principal_bytes_max = 256;
 constexpr std::size_t label_bytes_max = 128;
-constexpr std::size_t handle_bytes = 16;
 
 // C1 controls, U+0080 to U+009F: terminals obey some of them.
 bool is_c1(std::string_view character) {
@@ -56,11 +53,6 @@ std::string clean_label(std::string_view label) {
     label.remove_prefix(std::max<std::size_t>(size, 1));
   }
   return clean;
-}
-
-std::string handle_of(const StoreKey& key) {
-  const std::string digest = sha256("websession handle:" + key.secret());
-  return encode_base64(std::string_view(digest).substr(0, handle_bytes));
 }
 
 }  // namespace internal

@@ -21,9 +21,5 @@ Result<void> validate_principal(std::string_view principal);
 // Fit for a list: at most 128 bytes of UTF-8 without control bytes; what is not becomes '?'.
 [[nodiscard]] std::string clean_label(std::string_view label);
 
-// Names a session to its principal. It is made by hashing, so it gives no access, and it is no part
-// of what a store that hashes ids has as its key.
-[[nodiscard]] std::string handle_of(const StoreKey& key);
-
 }  // namespace internal
 }  // namespace websession

@@ -7,6 +7,7 @@
 #include "principal.hpp"
 #include "record_times.hpp"
 #include "websession/principal_index.hpp"
+#include "websession/session_directory.hpp"
 
 namespace websession::internal {
 namespace {
@@ -167,19 +168,28 @@ Error too_many_to_list() {
                     "sign_out_everywhere ends them");
 }
 
+// Ends the session, and tells the observer.
+Task<Result<bool>> end_key(StoreFlow& flow, const SessionContext& context, const StoreKey& key,
+                           EndReason why) {
+  auto erase = flow.erase(key, context.mark());
+  Result<bool>& erased = co_await erase;
+  if (erased.has_value() && *erased) context.tell_end(key, why);
+  co_return std::move(erased);
+}
+
 // Ends what is listed under the key. True: it was a session of the principal, and not a replaced
 // id. `follows`: what it leads to ends as well, so whoever takes new ids all the time is caught up
 // with. Else that stays: it has an entry of its own, and may be the one to keep.
-Task<Result<bool>> end_listed(StoreFlow& flow, const StoreKey& key, std::string_view principal,
-                              Grace mark, bool follows) {
+Task<Result<bool>> end_listed(StoreFlow& flow, const SessionContext& context, const StoreKey& key,
+                              std::string_view principal, bool follows) {
   auto load = flow.load(key);
   const Result<Listed> listed = listed_as(key, co_await load, principal);
   if (!listed) co_return listed.error();
   if (listed->kind == Listed::Kind::gone || listed->kind == Listed::Kind::other) co_return false;
   const bool is_frozen = listed->kind == Listed::Kind::frozen;
   if (!is_frozen || follows) {
-    auto erase = flow.erase(key, mark);
-    Result<bool>& ended = co_await erase;
+    auto erase = end_key(flow, context, key, EndReason::ended_elsewhere);
+    Result<bool> ended = co_await erase;
     const bool is_too_long = is_frozen && !ended.has_value() && ended.error().code == Errc::corrupt;
     if (!is_too_long) co_return std::move(ended);
     // The chain is longer than is followed; its end has an entry of its own.
@@ -250,8 +260,8 @@ Task<Result<bool>> end_by_handle(StoreFlow& flow, const SessionContext& context,
         co_return false;
       }
       // A handle from before a regenerate means the session that it has become.
-      auto erase = flow.erase(*key, context.mark());
-      co_return std::move(co_await erase);
+      auto erase = end_key(flow, context, *key, EndReason::ended_elsewhere);
+      co_return co_await erase;
     }
     if (keys->size() < PrincipalIndex::entries_max) co_return false;
     // It may be behind entries that are over; those go now.
@@ -306,7 +316,7 @@ Task<Result<std::size_t>> end_all(StoreFlow& flow, const SessionContext& context
       const StoreKey& key = *entry;
       if (keeps && context.keys.is_key_of(key, *keep->id())) continue;
       // What a replaced id leads to may be the session to keep.
-      auto end = end_listed(flow, key, principal, context.mark(), !keeps);
+      auto end = end_listed(flow, context, key, principal, !keeps);
       const Result<bool> over = co_await end;
       if (!over.has_value()) co_return failed(over.error());
       any = true;
@@ -341,7 +351,7 @@ Task<Result<std::size_t>> end_of_alias(StoreFlow& flow, const SessionContext& co
     bool any = false;
     for (const Listed& listed : all->found) {
       if (listed.fields.find(alias_field) != text) continue;
-      auto end = end_listed(flow, listed.key, principal, context.mark(), true);
+      auto end = end_listed(flow, context, listed.key, principal, true);
       const Result<bool> over = co_await end;
       if (!over.has_value()) {
         Error error = over.error();
@@ -402,8 +412,8 @@ Task<Result<Commit::Status>> hold_to_limit(StoreFlow& flow, SessionState& state,
     std::size_t ended = 0;
     for (; ended + most < sessions.size(); ++ended) {
       const StoreKey& surplus = sessions[ended].key;
-      auto erase = flow.erase(surplus, context.mark());
-      const Result<bool>& erased = co_await erase;
+      auto erase = end_key(flow, context, surplus, EndReason::evicted);
+      const Result<bool> erased = co_await erase;
       if (!erased.has_value()) co_return done;
       if (!context.keys.is_key_of(surplus, *state.id())) continue;
       done = Commit::Status::gone;

@@ -5,6 +5,7 @@
 #include "decisions.hpp"
 #include "session_access.hpp"
 #include "session_state.hpp"
+#include "websession/observer.hpp"
 #include "websession/value.hpp"
 
 namespace websession {
@@ -57,6 +58,10 @@ void SessionBase::set_timeouts(std::chrono::milliseconds idle, std::chrono::mill
 }
 void SessionBase::set_persistent(bool persistent) { state_->set_persistent(persistent); }
 void SessionBase::set_alias(std::string_view alias) { state_->set_alias(alias); }
+std::string SessionBase::label(const Observer& observer) const {
+  const std::optional<StoreKey> key = state_->key();
+  return key ? observer.label(SessionRef(*key)) : std::string();
+}
 Transport SessionBase::transport() const noexcept { return state_->transport(); }
 void SessionBase::use_token() { state_->use_token(); }
 void SessionBase::invalidate() { state_->invalidate(); }

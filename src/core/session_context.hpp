@@ -49,6 +49,13 @@ struct SessionContext {
     tell(event, id);
   }
   void tell(SessionEvent::Kind kind, const SessionId& id) const { tell(SessionEvent{kind}, &id); }
+  // After the store has erased it.
+  void tell_end(const StoreKey& key, EndReason why) const {
+    if (!options.observer) return;
+    SessionEvent event{SessionEvent::Kind::erased, SessionRef(key)};
+    event.end = why;
+    options.observer->tell(event);
+  }
 };
 
 using ContextPtr = std::shared_ptr<const SessionContext>;

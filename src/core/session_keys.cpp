@@ -9,6 +9,7 @@
 #include "digest.hpp"
 #include "principal.hpp"
 #include "record_times.hpp"
+#include "session_context.hpp"
 
 namespace websession::internal {
 namespace {
@@ -61,22 +62,23 @@ StoreKey key_of(const SessionId& id, KeyForm form, std::string_view id_namespace
   return StoreKey(std::string(hashed_prefix) + tag + encode_base64(sha256(text)));
 }
 
+bool is_hashed(const StoreKey& key) noexcept { return key.secret().starts_with(hashed_prefix); }
+
+KeyForm form_of_new(IdStorage storage) noexcept {
+  const bool plain = storage == IdStorage::plain || storage == IdStorage::plain_and_hashed;
+  return plain ? KeyForm::plain : KeyForm::hashed;
+}
+
 StoreKey SessionKeys::key_of(const SessionId& id, KeyForm form) const {
   return internal::key_of(id, form, namespace_, placement_.get());
 }
 
 bool SessionKeys::is_key_of(const StoreKey& key, const SessionId& id) const {
-  const bool is_hashed = key.secret().starts_with(hashed_prefix);
-  return key == key_of(id, is_hashed ? KeyForm::hashed : KeyForm::plain);
+  return key == key_of(id, is_hashed(key) ? KeyForm::hashed : KeyForm::plain);
 }
 
 Result<SessionId> SessionKeys::successor_of(const SessionId& id) const {
   return placement_ != nullptr ? placement_->generate_beside(id) : SessionId::generate();
-}
-
-KeyForm SessionKeys::form_of_new() const noexcept {
-  const bool plain = storage_ == IdStorage::plain || storage_ == IdStorage::plain_and_hashed;
-  return plain ? KeyForm::plain : KeyForm::hashed;
 }
 
 SessionKeys::Search SessionKeys::search(const SessionId& id) const noexcept {
@@ -159,8 +161,9 @@ Task<Result<Outcome>> rekey_by_id(StoreFlow& flow, const SessionKeys& keys, cons
   }
 }
 
-Task<Result<bool>> erase_by_id(StoreFlow& flow, const SessionKeys& keys, const SessionId& id,
-                               KeyForm* seen, Grace grace) {
+Task<Result<bool>> erase_by_id(StoreFlow& flow, const SessionContext& context, const SessionId& id,
+                               KeyForm* seen, Grace grace, EndReason why) {
+  const SessionKeys& keys = context.keys;
   SessionKeys::Search search = seen != nullptr ? keys.search(id, *seen) : keys.search(id);
   while (true) {
     const StoreKey key = search.key();
@@ -168,6 +171,7 @@ Task<Result<bool>> erase_by_id(StoreFlow& flow, const SessionKeys& keys, const S
     Result<bool>& erased = co_await asked;
     const bool is_there = erased.has_value() && *erased;
     if (is_there && seen != nullptr) *seen = search.form();
+    if (is_there) context.tell_end(key, why);
     if (!erased.has_value() || is_there || !search.next()) co_return std::move(erased);
   }
 }

@@ -12,10 +12,13 @@
 #include "store_flow.hpp"
 #include "websession/clock.hpp"
 #include "websession/key_placement.hpp"
+#include "websession/observer.hpp"
 #include "websession/session_id.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::internal {
+
+struct SessionContext;
 
 // What the key of a session holds: its id, or "2:" and in base64url the SHA-256 of the id, with
 // "<namespace>:" before it if there is a namespace; and before the hash what keeps it where the
@@ -25,6 +28,8 @@ enum class KeyForm { plain, hashed };
 
 [[nodiscard]] StoreKey key_of(const SessionId& id, KeyForm form, std::string_view id_namespace = {},
                               const KeyPlacement* placement = nullptr);
+[[nodiscard]] bool is_hashed(const StoreKey& key) noexcept;
+[[nodiscard]] KeyForm form_of_new(IdStorage storage) noexcept;
 
 // A session has one of its two keys at a time, and only ever moves from the plain to the hashed
 // one. So whoever asks for the plain one first and for the hashed one then cannot miss it.
@@ -44,7 +49,7 @@ class SessionKeys {
   // A new id for the session of this one. Error: no_randomness.
   [[nodiscard]] Result<SessionId> successor_of(const SessionId& id) const;
   // The form of new ids.
-  [[nodiscard]] KeyForm form_of_new() const noexcept;
+  [[nodiscard]] KeyForm form_of_new() const noexcept { return internal::form_of_new(storage_); }
   [[nodiscard]] StoreKey key_of_new(const SessionId& id) const { return key_of(id, form_of_new()); }
 
   // The keys that a session may have, in the order in which they are to be asked for:
@@ -108,8 +113,8 @@ Task<Result<Outcome>> update_by_id(StoreFlow& flow, const SessionKeys& keys, con
 Task<Result<Outcome>> rekey_by_id(StoreFlow& flow, const SessionKeys& keys, const SessionId& from,
                                   KeyForm& seen, const SessionId& to, const Changes& changes,
                                   Lifetime lifetime, Grace grace);
-// `seen`: null, it is not known.
-Task<Result<bool>> erase_by_id(StoreFlow& flow, const SessionKeys& keys, const SessionId& id,
-                               KeyForm* seen, Grace grace);
+// `seen`: null, it is not known. Tells the observer of the end.
+Task<Result<bool>> erase_by_id(StoreFlow& flow, const SessionContext& context, const SessionId& id,
+                               KeyForm* seen, Grace grace, EndReason why);
 
 }  // namespace websession::internal

@@ -80,7 +80,8 @@ Result<std::optional<Session>> SessionManager::find(const SessionId& id) const {
 
 Result<bool> SessionManager::erase(const SessionId& id) const {
   return run([&](StoreFlow& flow) {
-    return internal::erase_by_id(flow, context_->keys, id, nullptr, context_->mark());
+    return internal::erase_by_id(flow, *context_, id, nullptr, context_->mark(),
+                                 EndReason::ended_elsewhere);
   });
 }
 

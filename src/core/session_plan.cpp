@@ -38,8 +38,8 @@ milliseconds time_to_live(std::optional<WallTime> created, const PlanOptions& op
 
 milliseconds renewal_least(milliseconds ttl, const PlanOptions& options) {
   constexpr milliseconds last_least = std::chrono::seconds(1);
-  const bool is_last = ttl < options.idle_timeout;
-  return is_last ? std::min(options.renew_after, last_least) : options.renew_after;
+  return is_absolute(ttl, options) ? std::min(options.renew_after, last_least)
+                                   : options.renew_after;
 }
 
 Plan session_plan(const std::optional<Loaded>& loaded, Wishes wishes, const PlanOptions& options,

@@ -68,6 +68,11 @@ milliseconds absolute_left(std::optional<WallTime> created, const PlanOptions& o
 // in use would end before.
 milliseconds renewal_least(milliseconds ttl, const PlanOptions& options);
 
+// Whether it is the absolute timeout that ends a session after so much time.
+[[nodiscard]] inline bool is_absolute(milliseconds ttl, const PlanOptions& options) noexcept {
+  return ttl < options.idle_timeout;
+}
+
 // The time to live that a write would give.
 milliseconds time_to_live(std::optional<WallTime> created, const PlanOptions& options,
                           WallTime now);

@@ -248,8 +248,8 @@ milliseconds SessionState::remaining() const {
 }
 
 Lifetime SessionState::lifetime(const Plan& plan, std::string_view principal) const {
-  Lifetime lifetime{plan.ttl, principal, renewal_least(plan.ttl, policy()), remaining(),
-                    plan.shortens};
+  Lifetime lifetime{plan.ttl,    principal,     renewal_least(plan.ttl, policy()),
+                    remaining(), plan.shortens, is_absolute(plan.ttl, policy())};
   // What has less left than is known here was shortened by somebody else, and is to stay so.
   const bool renews = plan.renews && is_renewal_due(lifetime, remaining());
   if (!renews && !plan.shortens) lifetime.renew_after = never(plan.ttl);
@@ -268,6 +268,11 @@ void SessionState::sign_in_after(WallTime than, WallTime now) noexcept {
 bool SessionState::has_key(const StoreKey& key) const {
   return (stored_ && context_->keys.is_key_of(key, stored_->id)) ||
          (next_id_ && context_->keys.is_key_of(key, *next_id_));
+}
+
+std::optional<StoreKey> SessionState::key() const {
+  if (!stored_) return std::nullopt;
+  return context_->keys.key_of(stored_->id, stored_->seen);
 }
 
 // What became of it
@@ -386,6 +391,7 @@ Lifetime SessionState::lifetime_of_write_now() const {
   const PlanOptions policy = plan_with(context_->plan, context_->options, stored_->own);
   const milliseconds ttl = time_to_live(stored_->created, policy, clock().wall());
   Lifetime lifetime{ttl, stored_principal(), renewal_least(ttl, policy), remaining()};
+  lifetime.is_absolute = is_absolute(ttl, policy);
   if (passive_ || !is_renewal_due(lifetime, remaining())) lifetime.renew_after = never(ttl);
   return lifetime;
 }

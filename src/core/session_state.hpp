@@ -194,6 +194,8 @@ class SessionState {
   [[nodiscard]] std::string_view next_principal() const noexcept { return transition_->principal; }
   // Whether a listed key is this session's, now or after a move whose answer was lost.
   [[nodiscard]] bool has_key(const StoreKey& key) const;
+  // Under which the store has it, as last seen; none: it is not stored.
+  [[nodiscard]] std::optional<StoreKey> key() const;
 
   // What became of it.
 

@@ -52,6 +52,10 @@ class Entry {
   [[nodiscard]] bool is_frozen() const noexcept { return state() == State::frozen; }
   void set_state(State state) noexcept { state_ = static_cast<std::uint32_t>(state) & 3U; }
 
+  // What ends it: the absolute timeout, or no requests.
+  [[nodiscard]] bool is_absolute() const noexcept { return is_absolute_ != 0; }
+  void set_absolute(bool is_absolute) noexcept { is_absolute_ = is_absolute ? 1 : 0; }
+
   // What a session takes: this and its key, its fields, its share of the table, of the queue and,
   // if somebody has signed in, of the index.
   [[nodiscard]] static std::size_t bytes(std::size_t key_size, const Fields& fields) noexcept;
@@ -67,7 +71,7 @@ class Entry {
   void set_place(std::size_t place) noexcept {
     place_ = static_cast<std::uint32_t>(place) & place_max;
   }
-  static constexpr std::uint32_t place_max = (1U << 29U) - 1;
+  static constexpr std::uint32_t place_max = (1U << 28U) - 1;
 
  private:
   Entry(std::size_t key_size, Fields all, SteadyTime end) noexcept;
@@ -76,9 +80,10 @@ class Entry {
   static constexpr std::uint32_t key_size_max = INT32_MAX;
   // The index reads keys without the shard's lock, so this shares no word with what changes.
   const std::uint32_t key_size_;
-  std::uint32_t place_ : 29 = 0;
+  std::uint32_t place_ : 28 = 0;
   std::uint32_t kind_ : 1;
   std::uint32_t state_ : 2 = 0;
+  std::uint32_t is_absolute_ : 1 = 0;
 };
 
 }  // namespace websession::memory

@@ -37,6 +37,14 @@ class KeyTable {
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
+  // `each(entry)`, in any order.
+  template <class Each>
+  void for_each(const Each& each) const {
+    for (std::size_t i = 0; i < capacity(); ++i) {
+      if (slots_[i].entry != nullptr) each(*slots_[i].entry);
+    }
+  }
+
  private:
   struct Slot {
     std::uint32_t hash = 0;

@@ -4,12 +4,15 @@
 #include <array>
 #include <atomic>
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "changed_fields.hpp"
+#include "directory_pages.hpp"
 #include "entry.hpp"
+#include "kept_keys.hpp"
 #include "repeated_rekey.hpp"
 #include "shard.hpp"
 #include "successors.hpp"
@@ -70,8 +73,23 @@ struct MemoryStore::Impl {
 
   explicit Impl(const MemoryOptions& options)
       : shared(options.sessions_max, options.bytes_max,
-               options.clock ? options.clock : system_clock()),
+               options.clock ? options.clock : system_clock(), options.observer != nullptr),
         observer(options.observer) {}
+
+  // At the end of a call, whatever came of it: tells of sessions that it has found to be over.
+  class Teller {
+   public:
+    explicit Teller(Impl& impl) noexcept : impl_(impl) {}
+    Teller(const Teller&) = delete;
+    Teller& operator=(const Teller&) = delete;
+    ~Teller() {
+      if (impl_.observer != nullptr) impl_.tell_expired();
+    }
+
+   private:
+    Impl& impl_;
+  };
+  void tell_expired() noexcept;
 
   [[nodiscard]] Visit visit(std::size_t hash) { return {shared, shards.data(), shard_of(hash)}; }
 
@@ -198,12 +216,22 @@ bool MemoryStore::Impl::evict_of_most(const StoreKey* keep) {
   return true;
 }
 
+void MemoryStore::Impl::tell_expired() noexcept {
+  for (const memory::Expired::Session& session : shared.expired->take()) {
+    SessionEvent event{SessionEvent::Kind::expired, SessionRef(session.key)};
+    event.end = session.why;
+    observer->tell(event);
+  }
+}
+
 void MemoryStore::Impl::count_evicted(Kind kind, const std::optional<StoreKey>& key) {
   evicted[static_cast<std::size_t>(kind)].fetch_add(1, std::memory_order_relaxed);
-  if (!key) return;
-  observer->tell(SessionEvent{kind == Kind::signed_in ? SessionEvent::Kind::evicted_signed_in
-                                                      : SessionEvent::Kind::evicted_anonymous,
-                              SessionRef(*key)});
+  if (!key || !internal::is_session_key(*key)) return;
+  SessionEvent event{kind == Kind::signed_in ? SessionEvent::Kind::evicted_signed_in
+                                             : SessionEvent::Kind::evicted_anonymous,
+                     SessionRef(*key)};
+  event.end = EndReason::evicted;
+  observer->tell(event);
 }
 
 // Repeats the attempt, each time with the room that the last one wanted.
@@ -247,7 +275,9 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_update(Room& room, const Store
     shared.budget.give(0, growth(after, before));
   }
   const auto left = std::chrono::floor<milliseconds>(entry->expires_at - shard.now());
-  if (is_renewal_due(lifetime, left)) shard.renew(*entry, shard.now() + lifetime.ttl);
+  if (is_renewal_due(lifetime, left)) {
+    shard.renew(*entry, shard.now() + lifetime.ttl, lifetime.is_absolute);
+  }
   return std::move(applied->outcome);
 }
 
@@ -300,7 +330,10 @@ MemoryStore::Impl::Attempt MemoryStore::Impl::try_rekey(Room& room, const StoreK
 
   const SteadyTime old_end = old->expires_at;
   auto successor = marks_old ? std::make_unique<const StoreKey>(to) : nullptr;
-  new_shard.insert(to_hash, to, std::move(applied->fields), std::max(old_end, now + lifetime.ttl));
+  const bool keeps_end = old_end > now + lifetime.ttl;
+  const bool was_absolute = old->is_absolute();
+  new_shard.insert(to_hash, to, std::move(applied->fields), std::max(old_end, now + lifetime.ttl))
+      .set_absolute(keeps_end ? was_absolute : lifetime.is_absolute);
   if (keeps_old) {
     old_shard.freeze(*old, std::move(successor), now + grace.duration);
   } else if (marks_old) {
@@ -324,6 +357,7 @@ MemoryStore::~MemoryStore() {
 
 Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
   if (impl_->fork_guard.in_child()) return forked_error();
+  const Impl::Teller teller(*impl_);
   const std::size_t hash = hash_of(key.secret());
   Record record;
   std::optional<StoreKey> successor;
@@ -349,6 +383,7 @@ Result<std::optional<Record>> MemoryStore::load(const StoreKey& key) {
 
 Result<void> MemoryStore::create(const StoreKey& key, const Fields& fields, Lifetime lifetime) {
   if (impl_->fork_guard.in_child()) return forked_error();
+  const Impl::Teller teller(*impl_);
   if (auto valid = validate(fields, lifetime); !valid) return valid;
   const std::size_t bytes = Entry::bytes(key.secret().size(), fields);
   if (bytes > impl_->shared.budget.bytes_max()) return too_large_error();
@@ -360,7 +395,7 @@ Result<void> MemoryStore::create(const StoreKey& key, const Fields& fields, Life
   if (shard.find(hash, key) != nullptr) {
     return make_error(Errc::key_exists, "there is a session under this key");
   }
-  shard.insert(hash, key, fields, shard.now() + lifetime.ttl);
+  shard.insert(hash, key, fields, shard.now() + lifetime.ttl).set_absolute(lifetime.is_absolute);
   room.fill(1, bytes);
   return {};
 }
@@ -368,6 +403,7 @@ Result<void> MemoryStore::create(const StoreKey& key, const Fields& fields, Life
 Result<Outcome> MemoryStore::update(const StoreKey& key, const Changes& changes,
                                     Lifetime lifetime) {
   if (impl_->fork_guard.in_child()) return forked_error();
+  const Impl::Teller teller(*impl_);
   if (auto valid = validate(changes, lifetime); !valid) return std::move(valid).error();
   return impl_->with_room(
       key, [&](Room& room) { return impl_->try_update(room, key, changes, lifetime); });
@@ -376,6 +412,7 @@ Result<Outcome> MemoryStore::update(const StoreKey& key, const Changes& changes,
 Result<Outcome> MemoryStore::rekey(const StoreKey& from, const StoreKey& to, const Changes& changes,
                                    Lifetime lifetime, Grace grace) {
   if (impl_->fork_guard.in_child()) return forked_error();
+  const Impl::Teller teller(*impl_);
   if (auto valid = validate(changes, lifetime); !valid) return std::move(valid).error();
   return impl_->with_room(
       from, [&](Room& room) { return impl_->try_rekey(room, from, to, changes, lifetime, grace); });
@@ -383,6 +420,7 @@ Result<Outcome> MemoryStore::rekey(const StoreKey& from, const StoreKey& to, con
 
 Result<bool> MemoryStore::erase(const StoreKey& key, Grace grace) {
   if (impl_->fork_guard.in_child()) return forked_error();
+  const Impl::Teller teller(*impl_);
   internal::Chain<StoreKey> chain(key);
   while (!chain.result()) chain.tried(impl_->end(chain.keys(), grace));
   return *chain.result();
@@ -390,6 +428,7 @@ Result<bool> MemoryStore::erase(const StoreKey& key, Grace grace) {
 
 Result<std::vector<StoreKey>> MemoryStore::entries(std::string_view principal) {
   if (impl_->fork_guard.in_child()) return forked_error();
+  const Impl::Teller teller(*impl_);
   return impl_->shared.principals.keys(principal, entries_max);
 }
 
@@ -397,6 +436,7 @@ Result<std::vector<StoreKey>> MemoryStore::entries(std::string_view principal) {
 // successor has ended.
 Result<void> MemoryStore::forget(std::string_view, std::span<const StoreKey> keys, BeingMade) {
   if (impl_->fork_guard.in_child()) return forked_error();
+  const Impl::Teller teller(*impl_);
   for (const StoreKey& key : keys) {
     const std::size_t hash = hash_of(key.secret());
     Visit shard = impl_->visit(hash);
@@ -410,6 +450,7 @@ Result<void> MemoryStore::forget(std::string_view, std::span<const StoreKey> key
 
 Result<void> MemoryStore::end_frozen(const StoreKey& key) {
   if (impl_->fork_guard.in_child()) return forked_error();
+  const Impl::Teller teller(*impl_);
   const std::size_t hash = hash_of(key.secret());
   Visit shard = impl_->visit(hash);
   if (Entry* entry = shard.find(hash, key); entry != nullptr && entry->is_frozen()) {
@@ -420,6 +461,7 @@ Result<void> MemoryStore::end_frozen(const StoreKey& key) {
 
 std::size_t MemoryStore::sweep(std::size_t at_most) {
   if (impl_->fork_guard.in_child()) return 0;
+  const Impl::Teller teller(*impl_);
   std::size_t removed = 0;
   for (std::size_t i = 0; i < shard_count; ++i) {
     bool more = true;
@@ -429,8 +471,42 @@ std::size_t MemoryStore::sweep(std::size_t at_most) {
       removed += visit.removed();
       more = visit.more_due();
     }
+    if (impl_->observer != nullptr) impl_->tell_expired();
   }
   return removed;
+}
+
+// A step goes through whole shards: each is as it was at one moment.
+Result<DirectoryPage> MemoryStore::page(const DirectoryCursor& after, std::size_t about) {
+  if (impl_->fork_guard.in_child()) return forked_error();
+  const Impl::Teller teller(*impl_);
+  Result<std::size_t> begin = internal::place_in(after, shard_count);
+  if (!begin) return std::move(begin).error();
+  if (auto valid = internal::validate_page(about); !valid) return std::move(valid).error();
+  DirectoryPage page;
+  std::size_t shard = *begin;
+  for (; shard < shard_count && page.keys.size() < about; ++shard) {
+    const Visit visit(impl_->shared, impl_->shards.data(), shard);
+    visit.for_each([&](const Entry& entry) {
+      if (entry.is_session()) page.keys.emplace_back(std::string(entry.key()));
+    });
+  }
+  page.is_last = shard == shard_count;
+  if (!page.is_last) page.next = DirectoryCursor(std::to_string(shard));
+  return page;
+}
+
+Result<SessionCount> MemoryStore::count() {
+  if (impl_->fork_guard.in_child()) return forked_error();
+  const Impl::Teller teller(*impl_);
+  SessionCount count;
+  for (std::size_t shard = 0; shard < shard_count; ++shard) {
+    const Visit visit(impl_->shared, impl_->shards.data(), shard);
+    visit.for_each([&](const Entry& entry) {
+      if (entry.is_session() && internal::is_session_key(entry.key())) ++count.sessions;
+    });
+  }
+  return count;
 }
 
 std::size_t MemoryStore::size() const { return stats().sessions; }

@@ -2,9 +2,27 @@
 
 #include <new>
 
+#include "kept_keys.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::memory {
+
+void Expired::add(const Entry& entry) noexcept try {
+  StoreKey key{std::string(entry.key())};
+  if (!internal::is_session_key(key)) return;
+  const std::lock_guard lock(mutex_);
+  sessions_.push_back(
+      {std::move(key), entry.is_absolute() ? EndReason::absolute : EndReason::idle});
+  any_ = true;
+} catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the header says so
+}
+
+std::vector<Expired::Session> Expired::take() noexcept {
+  if (!any_) return {};
+  const std::lock_guard lock(mutex_);
+  any_ = false;
+  return std::exchange(sessions_, {});
+}
 
 FirstDue::Soonest FirstDue::soonest(Kind kind, std::size_t but) const noexcept {
   const Shards& shards = due_[static_cast<std::size_t>(kind)];
@@ -42,7 +60,7 @@ void Visit::reap(std::size_t steps) noexcept {
     ExpiryQueue& due = queue(first_kind ? Kind::anonymous : Kind::signed_in);
     Entry& entry = due.first();
     if (entry.expires_at <= now_) {
-      erase(entry);
+      erase_expired(entry);
       ++removed_;
     } else {
       due.move_to_expiry(entry);
@@ -55,8 +73,8 @@ Entry* Visit::find(std::size_t hash, const StoreKey& key) const noexcept {
   return entry == nullptr || entry->expires_at <= now_ ? nullptr : entry;
 }
 
-void Visit::insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyTime expires_at) {
-  if (Entry* dead = shard_.table_.find(hash, key.secret())) erase(*dead);
+Entry& Visit::insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyTime expires_at) {
+  if (Entry* dead = shard_.table_.find(hash, key.secret())) erase_expired(*dead);
   // What can fail comes first.
   auto entry = Entry::make(shard_.pool_, key, std::move(fields), expires_at);
   shard_.table_.reserve_one();
@@ -65,7 +83,9 @@ void Visit::insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyT
     shared_.principals.add(*principal, *entry);
   }
   queue(entry->kind()).push(*entry);
+  Entry& inserted = *entry;
   shard_.table_.insert(hash, std::move(entry));
+  return inserted;
 }
 
 std::optional<Entry::State> Visit::erase_signed_in(std::size_t hash, const StoreKey& key) noexcept {
@@ -78,7 +98,12 @@ std::optional<Entry::State> Visit::erase_signed_in(std::size_t hash, const Store
 
 void Visit::erase_if_expired(std::size_t hash, const StoreKey& key) noexcept {
   Entry* entry = shard_.table_.find(hash, key.secret());
-  if (entry != nullptr && entry->expires_at <= now_) erase(*entry);
+  if (entry != nullptr && entry->expires_at <= now_) erase_expired(*entry);
+}
+
+void Visit::erase_expired(Entry& entry) noexcept {
+  if (shared_.expired != nullptr && entry.is_session()) shared_.expired->add(entry);
+  erase(entry);
 }
 
 void Visit::erase(Entry& entry) noexcept {
@@ -101,9 +126,10 @@ void Visit::unlist(const Entry& entry) noexcept {
   }
 }
 
-void Visit::renew(Entry& entry, SteadyTime expires_at) noexcept {
+void Visit::renew(Entry& entry, SteadyTime expires_at, bool is_absolute) noexcept {
   const bool shortens = expires_at < entry.expires_at;
   entry.expires_at = expires_at;
+  entry.set_absolute(is_absolute);
   if (shortens) queue(entry.kind()).move_to_expiry(entry);  // a later end may wait (ExpiryQueue)
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "budget.hpp"
 #include "entry.hpp"
@@ -18,6 +19,7 @@
 #include "key_table.hpp"
 #include "principals.hpp"
 #include "websession/clock.hpp"
+#include "websession/observer.hpp"
 #include "websession/session_id.hpp"
 
 namespace websession::memory {
@@ -59,11 +61,32 @@ class FirstDue {
   std::array<Shards, kind_count> due_;
 };
 
+// Sessions that were found to have expired, until somebody tells of them who holds no lock.
+class Expired {
+ public:
+  struct Session {
+    StoreKey key;
+    EndReason why;
+  };
+  // If there is no memory for it, nobody is told.
+  void add(const Entry& entry) noexcept;
+  [[nodiscard]] std::vector<Session> take() noexcept;
+
+ private:
+  std::mutex mutex_;
+  std::vector<Session> sessions_{};
+  std::atomic<bool> any_ = false;
+};
+
 struct Shared {
-  Shared(std::size_t sessions_max, std::size_t bytes_max, std::shared_ptr<const Clock> time)
-      : clock(std::move(time)), budget(sessions_max, bytes_max) {}
+  Shared(std::size_t sessions_max, std::size_t bytes_max, std::shared_ptr<const Clock> time,
+         bool tells)
+      : clock(std::move(time)), budget(sessions_max, bytes_max) {
+    if (tells) expired = std::make_unique<Expired>();
+  }
 
   std::shared_ptr<const Clock> clock;
+  std::unique_ptr<Expired> expired{};  // null: nobody wants to know
   std::atomic<std::size_t> marks = 0;  // of the records that the budget counts as sessions
   Budget budget;
   FirstDue first_due;
@@ -105,7 +128,8 @@ class Visit {
   // The live record; null when there is none.
   [[nodiscard]] Entry* find(std::size_t hash, const StoreKey& key) const noexcept;
   // Adds a record whose room has been taken. Precondition: find gives null.
-  void insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyTime expires_at);
+  // Gives it.
+  Entry& insert(std::size_t hash, const StoreKey& key, Fields fields, SteadyTime expires_at);
   // Removes the record if it is there and signed in, and gives what it was. None: it is not.
   std::optional<Entry::State> erase_signed_in(std::size_t hash, const StoreKey& key) noexcept;
   // Removes the record if it is there and has expired.
@@ -115,7 +139,14 @@ class Visit {
   void erase_and_keep_room(Entry& entry) noexcept;
 
   // Gives it another end.
-  void renew(Entry& entry, SteadyTime expires_at) noexcept;
+  void renew(Entry& entry, SteadyTime expires_at, bool is_absolute) noexcept;
+  // `each(entry)`, for those that live, in any order.
+  template <class Each>
+  void for_each(const Each& each) const {
+    shard_.table_.for_each([&](const Entry& entry) {
+      if (entry.expires_at > now_) each(entry);
+    });
+  }
 
   // Makes a mark of a session. It ends by `until`, or when the session would have. The room of what
   // it does not keep is left to the caller.
@@ -139,6 +170,7 @@ class Visit {
     return std::min(shard_.queues_[0].first_due(), shard_.queues_[1].first_due());
   }
   void reap(std::size_t steps) noexcept;
+  void erase_expired(Entry& entry) noexcept;
   void unlist(const Entry& entry) noexcept;
   void move_principal(const Entry& entry, const Fields& fields);
 

@@ -111,8 +111,17 @@ Result<Endpoint> make_endpoint(std::string_view url, const RedisOptions& options
   if (auto taken = take_sentinel_login(endpoint, options.sentinel); !taken) {
     return std::move(taken).error();
   }
-  endpoint.login = Login{endpoint.url.user,   endpoint.url.password, endpoint.url.database,
-                         options.client_name, std::move(scripts),    std::move(prefix)};
+  endpoint.login = Login{.user = endpoint.url.user,
+                         .password = endpoint.url.password,
+                         .credentials = options.credentials,
+                         .database = endpoint.url.database,
+                         .client_name = options.client_name,
+                         .scripts = std::move(scripts),
+                         .prefix = std::move(prefix)};
+  if (options.credentials && (endpoint.url.password || !endpoint.url.user.empty())) {
+    return invalid(
+        "credentials: the URL brings a user or a password as well: leave one of both out");
+  }
   endpoint.login.must_be_primary = endpoint.url.by_sentinel();
   endpoint.login.on_cluster = endpoint.url.of_cluster;
   if (auto valid = validate_on_cluster(endpoint, options); !valid) return std::move(valid).error();

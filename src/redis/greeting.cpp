@@ -112,6 +112,8 @@ Greeting::Greeting(const Login& login, std::size_t reply_bytes_max, bool asks_ho
     : login_(login),
       reply_bytes_max_(reply_bytes_max),
       asks_how_near_(asks_how_near),
+      user_(login.user),
+      password_(login.password),
       probes_(login.guarded || login.transactions) {
   begin_login();
 }
@@ -156,12 +158,22 @@ void Greeting::fail(Error error) {
   next_ = Next::failed;
 }
 
+Result<void> Greeting::take_credentials() try {
+  if (!login_.credentials) return {};
+  Result<Credentials> given = login_.credentials();
+  if (!given) return std::move(given).error();
+  user_ = std::move(given->user);
+  password_ = std::move(given->password);
+  return {};
+} catch (...) {  // what it says may be secret
+  return make_error(Errc::unavailable, "RedisOptions::credentials has thrown an exception");
+}
+
 void Greeting::begin_login() {
+  if (auto taken = take_credentials(); !taken) return fail(std::move(taken).error());
   Exchange login;
-  if (login_.password && login_.user.empty()) login.add({"AUTH", *login_.password}, "AUTH");
-  if (login_.password && !login_.user.empty()) {
-    login.add({"AUTH", login_.user, *login_.password}, "AUTH");
-  }
+  if (password_ && user_.empty()) login.add({"AUTH", *password_}, "AUTH");
+  if (password_ && !user_.empty()) login.add({"AUTH", user_, *password_}, "AUTH");
   if (login_.database != 0) login.add({"SELECT", std::to_string(login_.database)}, "SELECT");
   // Tells whether the server is willing to serve us at all.
   login.add({"PING"}, "PING");
@@ -228,8 +240,11 @@ Error Greeting::refusal(std::string_view step, std::string_view text) const {
   }
   if (other && step == "AUTH") {
     return make_error(Errc::rejected,
-                      "Redis has no password set, but the URL brings one: remove it, or set "
-                      "requirepass or an ACL user");
+                      login_.credentials
+                          ? "Redis has no password set, but RedisOptions::credentials bring one: "
+                            "leave them out, or set requirepass or an ACL user"
+                          : "Redis has no password set, but the URL brings one: remove it, or set "
+                            "requirepass or an ACL user");
   }
   return server_error(text, false);
 }

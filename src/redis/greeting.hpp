@@ -12,6 +12,7 @@
 
 #include "pipeline.hpp"
 #include "resp.hpp"
+#include "websession/credentials.hpp"
 #include "websession/result.hpp"
 
 namespace websession::redis {
@@ -20,6 +21,7 @@ namespace websession::redis {
 struct Login {
   std::string user{};
   std::optional<std::string> password{};
+  CredentialsSource credentials{};  // in place of these; none: there is no such thing
   int database = 0;
   std::string client_name{};
   std::vector<std::string> scripts{};  // made known to the server, so that EVALSHA finds them
@@ -85,6 +87,7 @@ class Greeting {
   enum class Stage { login, is_it_a_sentinel, probes, pings };
 
   void begin_login();
+  Result<void> take_credentials();
   void after_login(std::vector<Reply> replies, std::optional<Error> failed);
   void judge_login(const std::vector<Reply>& replies, std::optional<Error> failed);
   [[nodiscard]] bool is_primary(const std::vector<Reply>& replies) const;
@@ -98,6 +101,8 @@ class Greeting {
   const Login& login_;
   const std::size_t reply_bytes_max_;
   const bool asks_how_near_;
+  std::string user_;
+  std::optional<std::string> password_;
   bool probes_;
   Next next_ = Next::exchange;
   Stage stage_ = Stage::login;

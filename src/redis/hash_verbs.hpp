@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "call_flow.hpp"
+#include "directory.hpp"
 #include "operations.hpp"
 #include "websession/clock.hpp"
 #include "websession/redis_store.hpp"
@@ -32,8 +33,12 @@ class HashVerbs {
   Task<Result<void>> forget(CallFlow& flow, std::string_view principal,
                             std::span<const StoreKey> keys, BeingMade made) const;
   Task<Result<void>> end_frozen(CallFlow& flow, const StoreKey& key) const;
+  Task<Result<DirectoryPage>> page(CallFlow& flow, const DirectoryCursor& after,
+                                   std::size_t about) const;
+  Task<Result<SessionCount>> count(CallFlow& flow) const;
 
  private:
+  [[nodiscard]] Listed listed() const { return {layout_.prefix, "hash", record_bytes_max_}; }
   using Moment = Result<Covered>;
   // Of an index that is apart (docs/redis-layout.md, "On a Cluster"). Lists a session before it is
   // written; nobody's is not listed. `may_make`: there may be none yet.

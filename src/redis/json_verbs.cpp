@@ -298,4 +298,17 @@ Task<Result<bool>> JsonVerbs::erase(CallFlow& flow, const StoreKey& key, Grace g
   co_return *chain.result();
 }
 
+Task<Result<DirectoryPage>> JsonVerbs::page(CallFlow& flow, const DirectoryCursor& after,
+                                            std::size_t about) const {
+  const Listed what = listed();
+  auto listing = list_page(flow, what, after, about);
+  co_return co_await listing;
+}
+
+Task<Result<SessionCount>> JsonVerbs::count(CallFlow& flow) const {
+  const Listed what = listed();
+  auto counting = count_keys(flow, what);
+  co_return co_await counting;
+}
+
 }  // namespace websession::redis

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "call_flow.hpp"
+#include "directory.hpp"
 #include "json_operations.hpp"
 #include "websession/clock.hpp"
 #include "websession/redis_json_store.hpp"
@@ -28,8 +29,12 @@ class JsonVerbs {
   Task<Result<Outcome>> rekey(CallFlow& flow, const StoreKey& from, const StoreKey& to,
                               const Changes& changes, Lifetime lifetime, Grace grace) const;
   Task<Result<bool>> erase(CallFlow& flow, const StoreKey& key, Grace grace) const;
+  Task<Result<DirectoryPage>> page(CallFlow& flow, const DirectoryCursor& after,
+                                   std::size_t about) const;
+  Task<Result<SessionCount>> count(CallFlow& flow) const;
 
  private:
+  [[nodiscard]] Listed listed() const { return {prefix_, "string", record_bytes_max_}; }
   [[nodiscard]] JsonKeys keys(const StoreKey& key) const { return {prefix_, key}; }
   [[nodiscard]] Result<std::optional<Record>> record(std::string_view text,
                                                      std::chrono::milliseconds left) const;

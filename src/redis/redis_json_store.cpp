@@ -99,6 +99,14 @@ Result<bool> RedisJsonStore::erase(const StoreKey& key, Grace grace) {
   return impl_->engine.run([&](CallFlow& flow) { return impl_->verbs.erase(flow, key, grace); });
 }
 
+Result<DirectoryPage> RedisJsonStore::page(const DirectoryCursor& after, std::size_t about) {
+  return impl_->engine.run([&](CallFlow& flow) { return impl_->verbs.page(flow, after, about); });
+}
+
+Result<SessionCount> RedisJsonStore::count() {
+  return impl_->engine.run([&](CallFlow& flow) { return impl_->verbs.count(flow); });
+}
+
 std::shared_ptr<RedisJsonStore> redis::make_json_store(MakeConnector connector, Login login,
                                                        RedisJsonOptions options) {
   return std::make_shared<RedisJsonStore>(std::make_unique<RedisJsonStore::Impl>(

@@ -106,6 +106,14 @@ Result<void> RedisStore::end_frozen(const StoreKey& key) {
   return impl_->engine.run([&](CallFlow& flow) { return impl_->verbs.end_frozen(flow, key); });
 }
 
+Result<DirectoryPage> RedisStore::page(const DirectoryCursor& after, std::size_t about) {
+  return impl_->engine.run([&](CallFlow& flow) { return impl_->verbs.page(flow, after, about); });
+}
+
+Result<SessionCount> RedisStore::count() {
+  return impl_->engine.run([&](CallFlow& flow) { return impl_->verbs.count(flow); });
+}
+
 std::shared_ptr<const KeyPlacement> RedisStore::placement() const { return impl_->placement; }
 
 std::shared_ptr<RedisStore> redis::make_store(Servers servers, const Login& login,

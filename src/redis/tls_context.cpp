@@ -70,10 +70,49 @@ Result<void> load_identity(SSL_CTX* context, const TlsOptions& options) {
   return {};
 }
 
+Result<std::shared_ptr<SSL_CTX>> make_context(const TlsOptions& options) {
+  ERR_clear_error();
+  std::unique_ptr<SSL_CTX, FreeSsl> owned(SSL_CTX_new(TLS_client_method()));
+  if (!owned) throw std::bad_alloc();
+  SSL_CTX* context = owned.get();
+  // The system's configuration may ask for more.
+  if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  }
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_verify(context, options.verify_peer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  if (auto loaded = load_authorities(context, options); !loaded) return std::move(loaded).error();
+  if (auto loaded = load_identity(context, options); !loaded) return std::move(loaded).error();
+  ERR_clear_error();
+  return std::shared_ptr<SSL_CTX>(std::move(owned));
+}
+
 }  // namespace
 
 void FreeSsl::operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
 void FreeSsl::operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
+
+Result<std::shared_ptr<TlsFiles>> TlsFiles::load(const TlsOptions& options) {
+  Result<std::shared_ptr<SSL_CTX>> context = make_context(options);
+  if (!context) return std::move(context).error();
+  TlsOptions kept = options;
+  kept.reloader.reset();  // which knows this one
+  return std::shared_ptr<TlsFiles>(new TlsFiles(std::move(kept), *std::move(context)));
+}
+
+Result<void> TlsFiles::reload() {
+  Result<std::shared_ptr<SSL_CTX>> context = make_context(options_);
+  if (!context) return std::move(context).error();
+  const std::lock_guard lock(mutex_);
+  context_ = *std::move(context);
+  return {};
+}
+
+std::shared_ptr<SSL_CTX> TlsFiles::context() const {
+  const std::lock_guard lock(mutex_);
+  return context_;
+}
 
 void TlsContext::set_server(const Place& server) {
   server_name_ = only_name_.empty() ? server.host : only_name_;
@@ -90,7 +129,6 @@ std::shared_ptr<const TlsContext> TlsContext::at(const Place& server) const {
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& options,
                                                            const Place& server) {
-  ERR_clear_error();
   std::shared_ptr<TlsContext> made(new TlsContext);
   made->only_name_ = options.server_name;
   made->set_server(server);
@@ -99,25 +137,15 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
   }
   made->has_certificate_ = !options.certificate_file.empty();
 
-  std::unique_ptr<SSL_CTX, FreeSsl> owned(SSL_CTX_new(TLS_client_method()));
-  if (!owned) throw std::bad_alloc();
-  SSL_CTX* context = owned.get();
-  made->context_ = std::move(owned);
-  // The system's configuration may ask for more.
-  if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  }
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_verify(context, options.verify_peer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
-  if (auto loaded = load_authorities(context, options); !loaded) return std::move(loaded).error();
-  if (auto loaded = load_identity(context, options); !loaded) return std::move(loaded).error();
-  ERR_clear_error();
+  Result<std::shared_ptr<TlsFiles>> files = TlsFiles::load(options);
+  if (!files) return std::move(files).error();
+  made->files_ = *files;
+  if (options.reloader != nullptr) options.reloader->contexts().add(*files);
   return std::shared_ptr<const TlsContext>(std::move(made));
 }
 
 SslPointer TlsContext::open() const {
-  SslPointer ssl(SSL_new(context_.get()));
+  SslPointer ssl(SSL_new(files_->context().get()));  // holds on to it
   BIO* incoming = BIO_new(BIO_s_mem());
   BIO* outgoing = BIO_new(BIO_s_mem());
   if (!ssl || incoming == nullptr || outgoing == nullptr) {
@@ -141,3 +169,35 @@ SslPointer TlsContext::open() const {
 }
 
 }  // namespace websession::redis
+
+namespace websession {
+
+TlsReloader::TlsReloader() : contexts_(std::make_unique<Contexts>()) {}
+TlsReloader::~TlsReloader() = default;
+
+void TlsReloader::Contexts::add(const std::shared_ptr<redis::TlsFiles>& files) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(all_, [](const auto& weak) { return weak.expired(); });
+  all_.push_back(files);
+}
+
+// Files are read while no lock is held.
+Result<void> TlsReloader::Contexts::reload() {
+  std::vector<std::weak_ptr<redis::TlsFiles>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all = all_;
+  }
+  Result<void> first;
+  for (const auto& weak : all) {
+    const std::shared_ptr<redis::TlsFiles> files = weak.lock();
+    if (files == nullptr) continue;
+    Result<void> done = files->reload();
+    if (!done && first) first = std::move(done);
+  }
+  return first;
+}
+
+Result<void> TlsReloader::reload() { return contexts_->reload(); }
+
+}  // namespace websession

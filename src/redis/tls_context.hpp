@@ -4,7 +4,10 @@
 #include <openssl/types.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "place.hpp"
 #include "websession/redis_store.hpp"
@@ -18,7 +21,24 @@ struct FreeSsl {
 };
 using SslPointer = std::unique_ptr<SSL, FreeSsl>;
 
-// Safe to share between threads: nothing changes after load.
+// What OpenSSL has made of the files; others may put what they hold by now in its place.
+class TlsFiles {
+ public:
+  // As TlsContext::load.
+  static Result<std::shared_ptr<TlsFiles>> load(const TlsOptions& options);
+  Result<void> reload();
+  [[nodiscard]] std::shared_ptr<SSL_CTX> context() const;
+
+ private:
+  TlsFiles(TlsOptions options, std::shared_ptr<SSL_CTX> context)
+      : options_(std::move(options)), context_(std::move(context)) {}
+
+  const TlsOptions options_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<SSL_CTX> context_;
+};
+
+// Safe to share between threads: nothing but the files changes after load.
 class TlsContext {
  public:
   // Reads the files of the options; a folder of CAs is looked into later, when a certificate is
@@ -41,7 +61,7 @@ class TlsContext {
   TlsContext() = default;
   void set_server(const Place& server);
 
-  std::shared_ptr<SSL_CTX> context_{};
+  std::shared_ptr<const TlsFiles> files_{};
   std::string only_name_{};  // of the options; empty: each server's own
   std::string server_name_{};
   std::string address_{};
@@ -49,3 +69,13 @@ class TlsContext {
 };
 
 }  // namespace websession::redis
+
+// Of the stores that have the reloader.
+struct websession::TlsReloader::Contexts {
+  void add(const std::shared_ptr<redis::TlsFiles>& files);
+  Result<void> reload();
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::weak_ptr<redis::TlsFiles>> all_{};
+};

@@ -38,6 +38,21 @@ void Trial::expect_outcome(const Result<Outcome>& result, Outcome::Status status
                                        std::string(to_text(result->status)));
 }
 
+std::vector<EndReason> Trial::ends_of(const StoreKey& key) {
+  const std::shared_ptr<EndLog> log = harness_.end_log();
+  if (!expect(log != nullptr, "the harness has no end_log")) return {};
+  return log->ends_of(key);
+}
+
+SessionManager Trial::manager(int process) {
+  // The harness keeps both.
+  const std::shared_ptr<SessionStore> store(std::shared_ptr<void>(), &store_of(process));
+  SessionOptions options;
+  options.regenerate_grace = milliseconds(0);  // so that old ids lead nowhere
+  options.clock = std::shared_ptr<const Clock>(std::shared_ptr<void>(), &clock());
+  return SessionManager::make(store, options).value();
+}
+
 StoreKey Trial::fresh_key() {
   const auto placement = store().placement();
   return StoreKey(
@@ -109,6 +124,20 @@ void Trial::together(int count, const std::function<void(int)>& function) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+std::vector<EndReason> EndLog::ends_of(const StoreKey& key) const {
+  const std::string name = label(SessionRef(key));
+  const std::lock_guard lock(mutex_);
+  const auto found = ends_.find(name);
+  return found != ends_.end() ? found->second : std::vector<EndReason>();
+}
+
+void EndLog::on_session(const SessionEvent& event) {
+  if (!event.end) return;
+  const std::string name = label(event.session);
+  const std::lock_guard lock(mutex_);
+  ends_[name].push_back(*event.end);
 }
 
 std::vector<ConformanceCase> conformance_cases() {

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "websession/session_manager.hpp"
 #include "websession/testing/store_conformance.hpp"
 
 namespace websession::testing {
@@ -32,6 +33,10 @@ class Trial {
   bool let_backend_fail(bool fails) { return harness_.let_backend_fail(fails); }
   ManualClock& clock() { return harness_.clock(); }
   void let_pass(milliseconds duration) { harness_.let_pass(duration); }
+  // Why the store has said that this session has ended.
+  std::vector<EndReason> ends_of(const StoreKey& key);
+  // A manager of this store, by its clock.
+  SessionManager manager(int process = 0);
   [[nodiscard]] int race_rounds() const { return harness_.race_rounds(); }
   [[nodiscard]] int race_threads() const { return harness_.race_threads(); }
 

@@ -75,6 +75,8 @@ INSTANTIATE_TEST_SUITE_P(Case, AsyncStoreConformance, ::testing::ValuesIn(confor
                          [](const auto& tested) { return tested.param.name; });
 INSTANTIATE_TEST_SUITE_P(Index, AsyncStoreConformance, ::testing::ValuesIn(principal_index_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Abilities, AsyncStoreConformance, ::testing::ValuesIn(ability_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 // A store whose loads wait until they may go on.
 class Gated final : public StoreDecorator {

@@ -146,11 +146,31 @@ class Page {
 };
 
 const std::string events = "websession_events_total";
+const std::string ends = "websession_ends_total";
 const std::string errors = "websession_store_errors_total";
 const std::string duration = "websession_store_call_duration_seconds";
 
 void tell(Counters& counters, StoreVerb verb, nanoseconds latency, const Error* error = nullptr) {
   counters.tell(StoreCall{verb, {}, latency, error});
+}
+
+TEST(Counters, CountsWhySessionsHaveEnded) {
+  Counters counters;
+  SessionEvent event{Kind::erased};
+  event.end = EndReason::signed_out;
+  counters.tell(event);
+  counters.tell(event);
+  event.end = EndReason::ended_elsewhere;
+  counters.tell(event);
+  counters.tell(SessionEvent{Kind::created});
+  const CounterSnapshot counts = counters.snapshot();
+  EXPECT_EQ(counts.count(EndReason::signed_out), 2U);
+  EXPECT_EQ(counts.count(EndReason::ended_elsewhere), 1U);
+  EXPECT_EQ(counts.count(EndReason::evicted), 0U);
+  const std::string text = counters.prometheus_text();
+  const Page page(text);
+  EXPECT_EQ(page.value(ends, {{"reason", "signed_out"}}), 2);
+  EXPECT_EQ(page.value(ends, {{"reason", "absolute"}}), 0);
 }
 
 TEST(Counters, CountsEventsAndErrors) {
@@ -203,7 +223,7 @@ TEST(Counters, TheirPageIsOfPrometheusFormat) {
   const std::string text = counters.prometheus_text();
   const Page page(text);
   const std::map<std::string, std::string> types{
-      {events, "counter"}, {errors, "counter"}, {duration, "histogram"}};
+      {events, "counter"}, {ends, "counter"}, {errors, "counter"}, {duration, "histogram"}};
   EXPECT_EQ(page.types(), types);
 
   const Labels labels{{"verb", "update"}, {"result", "ok"}};

@@ -31,6 +31,8 @@ INSTANTIATE_TEST_SUITE_P(Case, EncryptedMemoryStore, ::testing::ValuesIn(conform
                          [](const auto& tested) { return tested.param.name; });
 INSTANTIATE_TEST_SUITE_P(Index, EncryptedMemoryStore, ::testing::ValuesIn(principal_index_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Abilities, EncryptedMemoryStore, ::testing::ValuesIn(ability_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 TEST_F(EncryptedStoreTest, OverAStoreWithoutAnIndexThereIsNone) {
   EncryptionOptions options;

@@ -219,6 +219,7 @@ TEST_F(Capped, AnObserverIsToldOfEvictions) {
   class Asking final : public Observer {
    public:
     std::vector<std::string> told{};
+    std::vector<EndReason> ends{};
     MemoryStore* store = nullptr;
     std::size_t expected = 0;  // the number of the next one to go
     std::size_t held = 0;
@@ -227,6 +228,8 @@ TEST_F(Capped, AnObserverIsToldOfEvictions) {
    protected:
     void on_session(const SessionEvent& event) override {
       told.emplace_back(to_text(event.kind));
+      ends.push_back(event.end.value());
+      if (event.kind == SessionEvent::Kind::expired) return;
       EXPECT_EQ(label(event.session), label_of(expected++));
       for (std::size_t i = 0; i < 20; ++i) held += store->load(key(i)).value() ? 1 : 0;
     }
@@ -244,7 +247,10 @@ TEST_F(Capped, AnObserverIsToldOfEvictions) {
   EXPECT_FALSE(store_->create(key(9), anonymous(), minute)) << "refused: nobody was evicted";
   clock_->advance(milliseconds(5000));
   EXPECT_EQ(store_->sweep(9), 2U);
-  EXPECT_EQ(observer->told.size(), 3U) << "those whose time had come are not evicted";
+  EXPECT_EQ(observer->told.size(), 5U);
+  EXPECT_EQ(observer->told.back(), "expired") << "those whose time had come are not evicted";
+  using enum EndReason;
+  EXPECT_EQ(observer->ends, (std::vector{evicted, evicted, evicted, idle, idle}));
   expect_evicted(2, 1);
 }
 

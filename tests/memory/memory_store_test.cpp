@@ -32,6 +32,32 @@ INSTANTIATE_TEST_SUITE_P(Case, MemoryStoreConformance, ::testing::ValuesIn(confo
 INSTANTIATE_TEST_SUITE_P(Index, MemoryStoreConformance,
                          ::testing::ValuesIn(principal_index_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Abilities, MemoryStoreConformance, ::testing::ValuesIn(ability_cases()),
+                         [](const auto& tested) { return tested.param.name; });
+
+// Tells of ends.
+class TellingHarness final : public StoreHarness {
+ public:
+  SessionStore& store() override { return store_; }
+  ManualClock& clock() override { return *clock_; }
+  void let_pass(milliseconds duration) override { clock_->advance(duration); }
+  std::shared_ptr<EndLog> end_log() override { return log_; }
+
+ private:
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
+  std::shared_ptr<EndLog> log_ = std::make_shared<EndLog>();
+  MemoryStore store_{MemoryOptions{.clock = clock_, .observer = log_}};
+};
+
+class MemoryStoreEnds : public ::testing::TestWithParam<ConformanceCase> {};
+
+TEST_P(MemoryStoreEnds, AreTold) {
+  TellingHarness harness;
+  expect_conformance(GetParam(), harness);
+}
+
+INSTANTIATE_TEST_SUITE_P(Case, MemoryStoreEnds, ::testing::ValuesIn(end_event_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 Fields fields() { return {{"@created", "1"}, {"a", "1"}}; }
 

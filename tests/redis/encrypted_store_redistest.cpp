@@ -35,6 +35,9 @@ INSTANTIATE_TEST_SUITE_P(Case, EncryptedRedisStoreConformance,
 INSTANTIATE_TEST_SUITE_P(Index, EncryptedRedisStoreConformance,
                          ::testing::ValuesIn(principal_index_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Abilities, EncryptedRedisStoreConformance,
+                         ::testing::ValuesIn(ability_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 class EncryptedRedisStore : public RedisTest {
  protected:

@@ -79,6 +79,8 @@ INSTANTIATE_TEST_SUITE_P(Case, RedisStoreConformance, ::testing::ValuesIn(confor
                          [](const auto& tested) { return tested.param.name; });
 INSTANTIATE_TEST_SUITE_P(Index, RedisStoreConformance, ::testing::ValuesIn(principal_index_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Abilities, RedisStoreConformance, ::testing::ValuesIn(ability_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace websession::testing

@@ -26,6 +26,9 @@ TEST_P(RedisJsonStoreConformance, Conforms) {
 
 INSTANTIATE_TEST_SUITE_P(Case, RedisJsonStoreConformance, ::testing::ValuesIn(conformance_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Directory, RedisJsonStoreConformance,
+                         ::testing::ValuesIn(session_directory_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace websession::testing

@@ -13,6 +13,7 @@
 #include "redis_fixture.hpp"
 #include "redis_harness.hpp"
 #include "requests.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_manager.hpp"
 #include "websession/testing/store_conformance.hpp"
 
@@ -135,6 +136,24 @@ TEST_F(RedisRights, GiveShortcutsToSessions) {
     EXPECT_EQ(shortcuts() - before, adopts ? 0 : 1);
     EXPECT_EQ(open_session(manager, cookie).get<int>("visits").value(), 2);
   }
+}
+
+// What tools need beyond that, docs/operations.md says.
+TEST_F(RedisRights, DoNotListAllSessions) {
+  const auto store = connect_redis(url(), patient_options(clock)).value();
+  const auto page = store->directory()->page({}, 10);
+  ASSERT_FALSE(page);
+  EXPECT_EQ(page.error().code, Errc::rejected) << page.error().message();
+  const auto count = store->directory()->count();
+  ASSERT_FALSE(count);
+  EXPECT_EQ(count.error().code, Errc::rejected) << count.error().message();
+  Words more = all_rights();
+  more.emplace_back("+scan");
+  more.emplace_back("+dbsize");
+  allow(more);
+  const auto tool = connect_redis(url(), patient_options(clock)).value();
+  EXPECT_TRUE(tool->directory()->page({}, 10));
+  EXPECT_TRUE(tool->directory()->count());
 }
 
 TEST_F(RedisRights, EachIsNeeded) {

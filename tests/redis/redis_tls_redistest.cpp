@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "certificates.hpp"
@@ -13,6 +14,8 @@
 #include "random.hpp"
 #include "redis_fixture.hpp"
 #include "redis_store_impl.hpp"
+#include "temporary_folder.hpp"
+#include "wait_for.hpp"
 
 namespace websession::testing {
 namespace {
@@ -101,6 +104,42 @@ TEST_F(RedisOverTls, TakesTheUrlAndTheOptionsThatItNeeds) {
   probe->text({"CONFIG", "SET", "requirepass", "hunter2"});
   const std::string port = server->tls_url().substr(server->tls_url().rfind(':'));
   expect_works(connect_redis("rediss://:hunter2@127.0.0.1" + port, trusting()));
+}
+
+TEST_F(RedisOverTls, FilesThatHaveBeenReplacedAreReadOnRequest) {
+  const TemporaryFolder folder("tls");
+  const std::string ca_file = folder.path() + "/ca.crt";
+  std::filesystem::copy_file(authority.certificate_file(), ca_file);
+  RedisOptions options = trusting();
+  options.tls.ca_file = ca_file;
+  options.tls.reloader = std::make_shared<TlsReloader>();
+  EXPECT_TRUE(options.tls.reloader->reload()) << "nothing to do yet";
+  const auto store = connect_redis(server->tls_url(), options).value();
+  const auto works = [&] { return store->load(fresh_key()).has_value(); };
+  const auto disconnect = [&] {
+    probe->integer({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  };
+
+  Authority next;
+  const Identity renewed = next.issue_for_localhost();
+  ASSERT_EQ(probe->text({"CONFIG", "SET", "tls-cert-file", renewed.certificate_file, "tls-key-file",
+                         renewed.key_file, "tls-ca-cert-file", next.certificate_file()}),
+            "OK");
+  EXPECT_TRUE(works()) << "a connection that is there goes on";
+  std::filesystem::copy_file(next.certificate_file(), ca_file,
+                             std::filesystem::copy_options::overwrite_existing);
+  disconnect();
+  EXPECT_FALSE(works()) << "nobody has asked for it";
+  ASSERT_TRUE(options.tls.reloader->reload());
+  wait_for("the new files", works);
+
+  std::filesystem::remove(ca_file);
+  const Result<void> failed = options.tls.reloader->reload();
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, Errc::invalid_argument);
+  EXPECT_NE(failed.error().detail.find("tls.ca_file"), std::string::npos);
+  disconnect();
+  wait_for("the files that it has", works);
 }
 
 // Tickets of TLS 1.3 come after the handshake, unasked.

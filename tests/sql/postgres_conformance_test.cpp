@@ -31,6 +31,8 @@ INSTANTIATE_TEST_SUITE_P(Case, PostgresStoreConformance, ::testing::ValuesIn(con
 INSTANTIATE_TEST_SUITE_P(Index, PostgresStoreConformance,
                          ::testing::ValuesIn(principal_index_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Abilities, PostgresStoreConformance, ::testing::ValuesIn(ability_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace websession::testing

@@ -9,7 +9,9 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -67,6 +69,56 @@ TEST_P(PostgresFaults, AnyBytesAreKeysPrincipalsNamesAndValues) {
     EXPECT_TRUE(store->erase(key, {seconds(10)}).value()) << "over its mark";
     EXPECT_TRUE(store->load(key).value()->is_over());
   }
+}
+
+TEST_P(PostgresFaults, CredentialsAreAskedForByEachConnection) {
+  make_tables();
+  const std::string role = "c" + schema->name();
+  probe()->run("CREATE ROLE " + role + " LOGIN; GRANT USAGE ON SCHEMA " + schema->name() + " TO " +
+               role + "; GRANT SELECT ON websession_schema TO " + role +
+               "; GRANT SELECT, INSERT, UPDATE, DELETE ON websession_sessions TO " + role);
+  std::mutex mutex;
+  Result<Credentials> given = make_error(Errc::unavailable, "no token yet");
+  const auto give = [&](Result<Credentials> credentials) {
+    const std::lock_guard lock(mutex);
+    given = std::move(credentials);
+  };
+  PostgresOptions options = patient_postgres();
+  options.credentials = [&]() -> Result<Credentials> {
+    const std::lock_guard lock(mutex);
+    return given;
+  };
+  const auto connect_later = [&]() -> std::shared_ptr<SessionStore> {
+    if (GetParam() == PostgresHarness::First::on_a_loop) {
+      return postgres_on_a_loop(schema->conninfo(), options);
+    }
+    return PostgresStore::connect_later(schema->conninfo(), options).value();
+  };
+  const auto store = connect_later();
+  const auto missing = store->load(fresh_key());
+  ASSERT_FALSE(missing.has_value());
+  EXPECT_EQ(missing.error().detail, "no token yet");
+  EXPECT_FALSE(missing.error().maybe_applied);
+
+  give(Credentials{role, "token"});
+  const StoreKey key = fresh_key();
+  wait_for("the store", [&] { return store->load(key).has_value(); });
+  ASSERT_TRUE(store->create(key, fields(), minute));
+  const std::string of_role = "FROM pg_stat_activity WHERE usename = '" + role + "'";
+  EXPECT_EQ(probe()->text("SELECT count(*) > 0 " + of_role), "t");
+
+  give(Credentials{role + "gone", "token"});
+  EXPECT_TRUE(store->load(key).value()) << "a connection that is there goes on";
+  const auto refused = connect_later()->load(key);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Errc::rejected) << refused.error().message();
+  EXPECT_EQ(refused.error().detail.find("token"), std::string::npos);
+
+  options.credentials = []() -> Result<Credentials> { throw std::runtime_error("s3cret"); };
+  const auto thrown = connect_later()->load(key);
+  ASSERT_FALSE(thrown.has_value());
+  EXPECT_EQ(thrown.error().code, Errc::unavailable);
+  EXPECT_EQ(thrown.error().detail.find("s3cret"), std::string::npos);
 }
 
 TEST_P(PostgresFaults, WhatIsReadOnlySaysSo) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "postgres_stores.hpp"
+#include "websession/session_directory.hpp"
 
 namespace websession::testing {
 namespace {
@@ -184,6 +185,18 @@ TEST_F(PostgresStoreTest, ExpiredRowsGo) {
   EXPECT_EQ(count(), "98");
   EXPECT_EQ(store->sweep(1'000'000).value(), 97U);
   EXPECT_EQ(count(), "1");
+}
+
+TEST_F(PostgresStoreTest, ManySessionsAreReckonedFromStatistics) {
+  const auto store = schema->open(patient_postgres());
+  probe()->run(
+      "INSERT INTO websession_sessions (key, created_at, expires_at, data) SELECT 'key' || i, 1, "
+      "now() + CASE WHEN i % 4 = 0 THEN -1 ELSE 1 END * interval '1 hour', '{}' "
+      "FROM generate_series(1, 160000) AS i; ANALYZE websession_sessions");
+  const SessionCount count = store->count().value();
+  EXPECT_FALSE(count.is_exact);
+  EXPECT_NEAR(static_cast<double>(count.sessions), 120'000, 10'000);
+  EXPECT_EQ(count_sessions(*store).value(), 120'000U);
 }
 
 }  // namespace

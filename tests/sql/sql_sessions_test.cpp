@@ -10,10 +10,12 @@
 #include "id_rollout.hpp"
 #include "late_requests.hpp"
 #include "lifetimes.hpp"
+#include "moves.hpp"
 #include "session_races.hpp"
 #include "sign_in_races.hpp"
 #include "sql_backends.hpp"
 #include "websession/encrypted_store.hpp"
+#include "websession/memory_store.hpp"
 #include "websession/session_manager.hpp"
 #include "websession/testing/manual_clock.hpp"
 
@@ -110,6 +112,13 @@ TEST_P(SqlSessions, SignInsAtRandom) {
 
 TEST_P(SqlSessions, EndByAnotherName) { Aliases(store(), options()).all(); }
 TEST_P(SqlSessions, HaveTimeoutsOfTheirOwn) { Lifetimes(store(), clock).all(); }
+
+TEST_P(SqlSessions, MoveInAndOut) {
+  const auto memory = std::make_shared<MemoryStore>(clock);
+  Moves(memory, store(), options()).all();
+  const auto another = GetParam().make();
+  Moves(store(), another->open(clock), options()).all();
+}
 
 TEST_P(SqlSessions, LateRequestsDoNoHarm) { expect_late_requests_do_no_harm(manager()); }
 TEST_P(SqlSessions, NorDoTheyEncrypted) {

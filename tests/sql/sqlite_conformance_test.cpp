@@ -46,6 +46,8 @@ INSTANTIATE_TEST_SUITE_P(Case, SqliteStoreConformance, ::testing::ValuesIn(confo
 INSTANTIATE_TEST_SUITE_P(Index, SqliteStoreConformance,
                          ::testing::ValuesIn(principal_index_cases()),
                          [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(Abilities, SqliteStoreConformance, ::testing::ValuesIn(ability_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace websession::testing

@@ -22,6 +22,7 @@
 #include "processes.hpp"
 #include "schema.hpp"
 #include "sqlite_fixture.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_manager.hpp"
 
 namespace websession::testing {
@@ -485,6 +486,24 @@ TEST_F(SqliteStoreTest, WhatIsAcknowledgedSurvivesProcessesThatAreKilled) {
   open();
   expect_acknowledged_writes_survive([this] { return open(); });
   EXPECT_EQ(Outside(file.path()).run("PRAGMA integrity_check"), "ok");
+}
+
+// Many rows are reckoned from a part of them; and a page is one step, whatever has expired.
+TEST_F(SqliteTest, ManySessionsAreReckoned) {
+  const auto store = open();
+  const std::string now = std::to_string(clock->wall().time_since_epoch().count());
+  EXPECT_EQ(Outside(file.path())
+                .run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+                     "WHERE i < 160000) INSERT INTO websession_sessions "
+                     "(key, created_at, expires_at, data) SELECT 'key' || i, 1, " +
+                     now + " + CASE WHEN i % 4 = 0 THEN -1 ELSE 60000 END, '{}' FROM n"),
+            "");
+  const SessionCount count = store->count().value();
+  EXPECT_FALSE(count.is_exact);
+  EXPECT_NEAR(static_cast<double>(count.sessions), 120'000, 6000);
+  EXPECT_EQ(count_sessions(*store).value(), 120'000U);
+  EXPECT_EQ(store->page({}, 1000)->keys.size(), 750U);
+  EXPECT_EQ(store->page(DirectoryCursor("x"), 10).error().code, Errc::invalid_argument);
 }
 
 }  // namespace

@@ -10,12 +10,13 @@
 #include "websession/async/epoll_reactor.hpp"
 #include "websession/async/session_store.hpp"
 #include "websession/principal_index.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::testing {
 
 // Calls are made on the store's first loop, and waited for.
-class LoopStore final : public SessionStore, public PrincipalIndex {
+class LoopStore final : public SessionStore, public PrincipalIndex, public SessionDirectory {
  public:
   // The loop's thread ends with this.
   LoopStore(std::shared_ptr<void> thread, std::shared_ptr<AsyncSessionStore> store)
@@ -23,6 +24,9 @@ class LoopStore final : public SessionStore, public PrincipalIndex {
 
   [[nodiscard]] PrincipalIndex* index() noexcept override {
     return store_->index() != nullptr ? this : nullptr;
+  }
+  [[nodiscard]] SessionDirectory* directory() noexcept override {
+    return store_->directory() != nullptr ? this : nullptr;
   }
   [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
     return store_->placement();
@@ -67,6 +71,17 @@ class LoopStore final : public SessionStore, public PrincipalIndex {
   Result<void> end_frozen(const StoreKey& key) override {
     return call<void>([&](AsyncCall& terms, Done<void> done) {
       store_->index()->end_frozen(key, terms, std::move(done));
+    });
+  }
+
+  Result<DirectoryPage> page(const DirectoryCursor& after, std::size_t about) override {
+    return call<DirectoryPage>([&](AsyncCall& terms, Done<DirectoryPage> done) {
+      store_->directory()->page(after, about, terms, std::move(done));
+    });
+  }
+  Result<SessionCount> count() override {
+    return call<SessionCount>([&](AsyncCall& terms, Done<SessionCount> done) {
+      store_->directory()->count(terms, std::move(done));
     });
   }
 

@@ -85,6 +85,12 @@ TEST(ConformanceSuite, CaseNamesAreIdentifiersAndUnique) {
     EXPECT_EQ(tested.promise, "index") << tested.name;
     names.push_back(tested.name);
   }
+  for (const auto& cases : {session_directory_cases(), end_event_cases(), alias_cases()}) {
+    for (const ConformanceCase& tested : cases) {
+      EXPECT_EQ(std::find(names.begin(), names.end(), tested.name), names.end()) << tested.name;
+      names.push_back(tested.name);
+    }
+  }
 }
 
 }  // namespace

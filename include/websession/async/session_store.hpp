@@ -1,9 +1,9 @@
 // Where sessions are kept, for event loops: what SessionStore is for threads that may block.
 //
-// websession brings AsyncRedisStore (async/redis_store.hpp), AsyncRedisJsonStore and
-// AsyncPostgresStore (async/postgres_store.hpp); makes one of
-// any store that never waits, as MemoryStore, or of any other one with threads of its own
-// (async/stores.hpp); and encrypted() stands upon any of them (async/encrypted_store.hpp).
+// websession brings AsyncRedisStore (async/redis_store.hpp), AsyncRedisJsonStore
+// (async/redis_json_store.hpp) and AsyncPostgresStore (async/postgres_store.hpp); makes one of any
+// store that never waits, as MemoryStore, or of any other one, as SqliteStore, with threads of its
+// own (async/stores.hpp); and encrypted() stands upon any of them (async/encrypted_store.hpp).
 #pragma once
 
 #include <chrono>
@@ -19,6 +19,7 @@
 #include "websession/async/reactor.hpp"
 #include "websession/config.hpp"
 #include "websession/principal_index.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_store.hpp"
 
 WEBSESSION_API_BEGIN
@@ -68,6 +69,17 @@ class AsyncPrincipalIndex {
   ~AsyncPrincipalIndex() = default;
 };
 
+// All sessions: what SessionDirectory is for threads that may block.
+class AsyncSessionDirectory {
+ public:
+  virtual void page(const DirectoryCursor& after, std::size_t about, AsyncCall& call,
+                    Done<DirectoryPage> done) = 0;
+  virtual void count(AsyncCall& call, Done<SessionCount> done) = 0;
+
+ protected:
+  ~AsyncSessionDirectory() = default;
+};
+
 // Each verb promises what SessionStore's of that name does, atomicity above all, and tells `done`:
 // once, on the call's loop, not inside of the verb, with nothing of the store locked or unfinished,
 // and soon after the timeout at the latest. What a call is given by reference lives until then; a
@@ -100,6 +112,8 @@ class AsyncSessionStore {
 
   // Null: it keeps none. Always the same.
   [[nodiscard]] virtual AsyncPrincipalIndex* index() noexcept { return nullptr; }
+  // Null: it cannot list its sessions. Always the same.
+  [[nodiscard]] virtual AsyncSessionDirectory* directory() noexcept { return nullptr; }
   // As SessionStore::placement.
   [[nodiscard]] virtual std::shared_ptr<const KeyPlacement> placement() const { return nullptr; }
   // A store that never waits, which may be called in place of this one, on any thread. Null: there

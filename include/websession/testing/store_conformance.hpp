@@ -14,15 +14,33 @@
 #pragma once
 
 #include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "websession/config.hpp"
+#include "websession/observer.hpp"
 #include "websession/session_store.hpp"
 #include "websession/testing/manual_clock.hpp"
 
 WEBSESSION_API_BEGIN
 namespace websession::testing {
+
+// An observer for such harnesses: keeps what it is told of ends, by the sessions' labels.
+class EndLog final : public Observer {
+ public:
+  // The reasons given for this session, in their order.
+  [[nodiscard]] std::vector<EndReason> ends_of(const StoreKey& key) const;
+
+ protected:
+  void on_session(const SessionEvent& event) override;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::vector<EndReason>> ends_{};
+};
 
 // Gives the cases a store and its time. The store must take its wall time from `clock()`; what the
 // cases store is under random keys, so it may be shared with others.
@@ -44,6 +62,10 @@ class StoreHarness {
   // cannot be made to; then the cases about it see nothing. Sessions must survive it.
   virtual bool let_backend_fail(bool) { return false; }
 
+  // Whom the store tells of sessions that end by time; null: it tells nobody. (Then
+  // end_event_cases cannot be run.)
+  [[nodiscard]] virtual std::shared_ptr<EndLog> end_log() { return nullptr; }
+
   // How hard the race cases try.
   [[nodiscard]] virtual int race_threads() const { return 64; }
   [[nodiscard]] virtual int race_rounds() const { return 20; }
@@ -63,6 +85,14 @@ struct ConformanceCase {
 std::vector<ConformanceCase> conformance_cases();
 // Those of stores with a PrincipalIndex. Precondition: the harness' store has one.
 std::vector<ConformanceCase> principal_index_cases();
+// Those of stores with a SessionDirectory. Precondition: the harness' store has one.
+std::vector<ConformanceCase> session_directory_cases();
+// Those of stores that tell an observer of sessions which end by time (EndReason). Precondition:
+// the harness has a store that tells its observer().
+std::vector<ConformanceCase> end_event_cases();
+// That managers can name sessions (SessionBase::set_alias) on this store. Precondition: it has a
+// PrincipalIndex.
+std::vector<ConformanceCase> alias_cases();
 
 // What did not hold, in words; empty when all did.
 std::vector<std::string> run_conformance_case(const ConformanceCase& which, StoreHarness& harness);

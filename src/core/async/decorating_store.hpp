@@ -68,6 +68,7 @@ class DecoratingStore final : public AsyncSessionStore, private AsyncPrincipalIn
   [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
     return inner_->placement();
   }
+  [[nodiscard]] AsyncSessionDirectory* directory() noexcept override { return inner_->directory(); }
   [[nodiscard]] AsyncPrincipalIndex* index() noexcept override {
     if constexpr (has_all) {
       return inner_->index() != nullptr ? this : nullptr;

@@ -7,7 +7,9 @@
 namespace websession {
 namespace {
 
-class ImmediateStore final : public AsyncSessionStore, private AsyncPrincipalIndex {
+class ImmediateStore final : public AsyncSessionStore,
+                             private AsyncPrincipalIndex,
+                             private AsyncSessionDirectory {
  public:
   ImmediateStore(std::shared_ptr<SessionStore> store, Reactors reactors) noexcept
       : AsyncSessionStore(std::move(reactors)), store_(std::move(store)) {}
@@ -18,6 +20,9 @@ class ImmediateStore final : public AsyncSessionStore, private AsyncPrincipalInd
   }
   [[nodiscard]] AsyncPrincipalIndex* index() noexcept override {
     return store_->index() != nullptr ? this : nullptr;
+  }
+  [[nodiscard]] AsyncSessionDirectory* directory() noexcept override {
+    return store_->directory() != nullptr ? this : nullptr;
   }
 
   void load(const StoreKey& key, AsyncCall& call, Done<std::optional<Record>> done) override {
@@ -50,6 +55,14 @@ class ImmediateStore final : public AsyncSessionStore, private AsyncPrincipalInd
   }
   void end_frozen(const StoreKey& key, AsyncCall& call, Done<void> done) override {
     answer(call, std::move(done), store_->index()->end_frozen(key));
+  }
+
+  void page(const DirectoryCursor& after, std::size_t about, AsyncCall& call,
+            Done<DirectoryPage> done) override {
+    answer(call, std::move(done), store_->directory()->page(after, about));
+  }
+  void count(AsyncCall& call, Done<SessionCount> done) override {
+    answer(call, std::move(done), store_->directory()->count());
   }
 
   // Never inside of the verb.

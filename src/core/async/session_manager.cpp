@@ -153,7 +153,8 @@ Op<std::optional<AsyncSession>> AsyncSessionManager::find(const SessionId& id) c
 
 Op<bool> AsyncSessionManager::erase(const SessionId& id) const {
   return internal::make_operation<bool>(context_, home_, [context = context_, id](StoreFlow& flow) {
-    return internal::erase_by_id(flow, context->keys, id, nullptr, context->mark());
+    return internal::erase_by_id(flow, *context, id, nullptr, context->mark(),
+                                 EndReason::ended_elsewhere);
   });
 }
 

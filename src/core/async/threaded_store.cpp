@@ -183,7 +183,9 @@ class OwnLifetime {
   std::string principal_;
 };
 
-class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalIndex {
+class ThreadedStore final : public AsyncSessionStore,
+                            private AsyncPrincipalIndex,
+                            private AsyncSessionDirectory {
  public:
   ThreadedStore(Reactors reactors, std::shared_ptr<Pool> pool, const ThreadOptions& options)
       : AsyncSessionStore(std::move(reactors)),
@@ -203,6 +205,9 @@ class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalInde
   }
   [[nodiscard]] AsyncPrincipalIndex* index() noexcept override {
     return (*pool_)->store().index() != nullptr ? this : nullptr;
+  }
+  [[nodiscard]] AsyncSessionDirectory* directory() noexcept override {
+    return (*pool_)->store().directory() != nullptr ? this : nullptr;
   }
 
   void load(const StoreKey& key, AsyncCall& call, Done<std::optional<Record>> done) override {
@@ -253,6 +258,15 @@ class ThreadedStore final : public AsyncSessionStore, private AsyncPrincipalInde
   void end_frozen(const StoreKey& key, AsyncCall& call, Done<void> done) override {
     run(Kind::write, call, std::move(done),
         [key](SessionStore& store) { return store.index()->end_frozen(key); });
+  }
+  void page(const DirectoryCursor& after, std::size_t about, AsyncCall& call,
+            Done<DirectoryPage> done) override {
+    run(Kind::read, call, std::move(done),
+        [after, about](SessionStore& store) { return store.directory()->page(after, about); });
+  }
+  void count(AsyncCall& call, Done<SessionCount> done) override {
+    run(Kind::read, call, std::move(done),
+        [](SessionStore& store) { return store.directory()->count(); });
   }
 
   template <class T, class Call>

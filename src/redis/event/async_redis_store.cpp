@@ -23,7 +23,7 @@ using redis::JsonVerbs;
 
 // The verbs that every layout has.
 template <class Verbs>
-class RedisStoreOf : public AsyncSessionStore {
+class RedisStoreOf : public AsyncSessionStore, private AsyncSessionDirectory {
  public:
   RedisStoreOf(Reactors reactors, std::shared_ptr<const Verbs> verbs)
       : AsyncSessionStore(std::move(reactors)), verbs_(this->reactors(), std::move(verbs)) {}
@@ -58,6 +58,8 @@ class RedisStoreOf : public AsyncSessionStore {
     });
   }
 
+  [[nodiscard]] AsyncSessionDirectory* directory() noexcept override { return this; }
+
  protected:
   // `ask(verbs, flow)` gives the Task.
   template <class T, class Ask>
@@ -66,6 +68,17 @@ class RedisStoreOf : public AsyncSessionStore {
   }
 
  private:
+  void page(const DirectoryCursor& after, std::size_t about, AsyncCall& call,
+            Done<DirectoryPage> done) override {
+    run(call, std::move(done), [&after, about](const Verbs& verbs, CallFlow& flow) {
+      return verbs.page(flow, after, about);
+    });
+  }
+  void count(AsyncCall& call, Done<SessionCount> done) override {
+    run(call, std::move(done),
+        [](const Verbs& verbs, CallFlow& flow) { return verbs.count(flow); });
+  }
+
   redis::EventVerbs<Verbs> verbs_;
 };
 

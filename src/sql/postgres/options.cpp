@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "invalid.hpp"
 
@@ -39,6 +42,21 @@ Setup setup_of(const PostgresOptions& options) {
   }
   setup.creates_tables = options.create_tables;
   return setup;
+}
+
+Result<ConnectionInfo> with_credentials(ConnectionInfo info, const PostgresOptions& options) try {
+  if (!options.credentials) return info;
+  Result<Credentials> given = options.credentials();
+  if (!given) return std::move(given).error();
+  const auto set = [&info](std::string_view keyword, std::string value) {
+    std::erase_if(info, [&](const auto& entry) { return entry.first == keyword; });
+    info.emplace_back(keyword, std::move(value));
+  };
+  if (!given->user.empty()) set("user", std::move(given->user));
+  set("password", std::move(given->password));
+  return info;
+} catch (...) {  // what it says may be secret
+  return make_error(Errc::unavailable, "PostgresOptions::credentials has thrown an exception");
 }
 
 }  // namespace websession::postgres

@@ -80,7 +80,9 @@ void Pool::give_back(std::unique_ptr<Connection> connection) noexcept {
 Result<std::unique_ptr<Connection>> Pool::connect(SteadyTime deadline) const {
   const SteadyTime until =
       std::min(deadline, std::chrono::steady_clock::now() + options_.connect_timeout);
-  auto connection = std::make_unique<Connection>(info_, prepares(options_));
+  const Result<ConnectionInfo> info = with_credentials(info_, options_);
+  if (!info) return info.error();
+  auto connection = std::make_unique<Connection>(*info, prepares(options_));
   if (auto done = finish_connecting(*connection, until); !done) return std::move(done).error();
   ConnectionDriver driver(*connection, until);
   internal::FrameMemory memory;

@@ -108,6 +108,14 @@ Result<void> PostgresStore::forget(std::string_view, std::span<const StoreKey> k
 
 Result<void> PostgresStore::end_frozen(const StoreKey& key) { return forget({}, {&key, 1}, {}); }
 
+Result<DirectoryPage> PostgresStore::page(const DirectoryCursor& after, std::size_t about) {
+  return impl_->run([&](QueryFlow& flow) { return postgres::page(flow, after, about); });
+}
+
+Result<SessionCount> PostgresStore::count() {
+  return impl_->run([](QueryFlow& flow) { return postgres::count(flow); });
+}
+
 Result<std::size_t> PostgresStore::sweep(std::size_t at_most) {
   std::size_t swept = 0;
   while (swept < at_most) {

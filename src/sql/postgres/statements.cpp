@@ -132,6 +132,17 @@ const Sql list{"websession_list", R"sql(
 SELECT key FROM websession_sessions WHERE principal = $1 AND expires_at > clock_timestamp()
 ORDER BY listed_at, key LIMIT $2::bigint)sql"};
 
+const Sql page{"websession_page", R"sql(
+SELECT key, mark IS NULL AND expires_at > clock_timestamp() FROM websession_sessions
+WHERE $1::text IS NULL OR key > $1 ORDER BY key LIMIT $2::bigint)sql"};
+
+const Sql sample{"websession_sample", R"sql(
+SELECT count(*), count(*) FILTER (WHERE lives), count(*) FILTER (WHERE lives AND is_session),
+  (SELECT reltuples::bigint FROM pg_class WHERE oid = 'websession_sessions'::regclass)
+FROM (SELECT expires_at > clock_timestamp() AS lives,
+    mark IS NULL AND key NOT LIKE '3:%' AND key NOT LIKE '4:%' AS is_session
+  FROM websession_sessions LIMIT $1::bigint) AS part)sql"};
+
 const Sql drop_expired{"websession_drop_expired", R"sql(
 DELETE FROM websession_sessions WHERE key IN (
   SELECT key FROM websession_sessions WHERE expires_at <= now()

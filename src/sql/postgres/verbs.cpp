@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "base64.hpp"
+#include "count.hpp"
+#include "directory_pages.hpp"
 #include "rows.hpp"
 #include "successors.hpp"
 #include "unix_time.hpp"
@@ -305,6 +307,40 @@ Task<Result<std::vector<StoreKey>>> list(QueryFlow& flow, std::string_view princ
     keys.emplace_back(*std::move(key));
   }
   co_return keys;
+}
+
+// A cursor is the column's text of the last key.
+Task<Result<DirectoryPage>> page(QueryFlow& flow, const DirectoryCursor& after, std::size_t about) {
+  if (auto valid = internal::validate_page(about); !valid) co_return std::move(valid).error();
+  if (!websession::sql::is_text(after.secret())) co_return internal::foreign_cursor();
+  Query query{sql::page, {}, false};
+  query.parameters.push_back(after.is_beginning() ? std::nullopt : Parameter(after.secret()));
+  query.parameters.emplace_back(std::to_string(about));
+  auto executed = execute(flow, query);
+  const Result<Rows> rows = co_await executed;
+  if (!rows) co_return rows.error();
+  DirectoryPage page;
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    if (rows->text(i, 1) != "t") continue;
+    std::optional<std::string> key = bytes_of(rows->text(i, 0));
+    if (!key) co_return websession::sql::corrupt("key");
+    page.keys.emplace_back(*std::move(key));
+  }
+  page.is_last = rows->size() < about;
+  if (!page.is_last) page.next = DirectoryCursor(std::string(rows->text(rows->size() - 1, 0)));
+  co_return page;
+}
+
+Task<Result<SessionCount>> count(QueryFlow& flow) {
+  Query query{sql::sample, {}, false};
+  query.parameters.emplace_back(std::to_string(websession::sql::counted_max + 1));
+  auto executed = execute(flow, query);
+  const Result<Rows> rows = co_await executed;
+  if (!rows) co_return rows.error();
+  if (rows->size() == 0) co_return websession::sql::corrupt("count");
+  const websession::sql::Sample sample{rows->integer(0, 0), rows->integer(0, 1),
+                                       rows->integer(0, 2)};
+  co_return sample.is_all() ? sample.all() : sample.of_rows(rows->integer(0, 3));
 }
 
 Task<Result<void>> strip(QueryFlow& flow, std::span<const StoreKey> keys) {

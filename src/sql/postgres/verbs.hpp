@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "query_flow.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::postgres {
@@ -23,6 +24,8 @@ Task<Result<Outcome>> rekey(QueryFlow& flow, const StoreKey& from, const StoreKe
 Task<Result<bool>> erase(QueryFlow& flow, const StoreKey& key, const Grace& grace);
 Task<Result<std::vector<StoreKey>>> list(QueryFlow& flow, std::string_view principal,
                                          std::size_t at_most);
+Task<Result<DirectoryPage>> page(QueryFlow& flow, const DirectoryCursor& after, std::size_t about);
+Task<Result<SessionCount>> count(QueryFlow& flow);
 // Takes from frozen records what can be read in them.
 Task<Result<void>> strip(QueryFlow& flow, std::span<const StoreKey> keys);
 // Removes expired rows, and gives how many.

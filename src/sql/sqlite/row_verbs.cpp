@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "columns.hpp"
+#include "count.hpp"
+#include "directory_pages.hpp"
 #include "rows.hpp"
 #include "unix_time.hpp"
 
@@ -177,6 +179,50 @@ Result<std::vector<StoreKey>> list(Connection& connection, std::string_view prin
     if (!*row) return keys;
     keys.emplace_back(std::string(statement.text(0)));
   }
+}
+
+// By the rows' numbers: a session keeps its own, and a new one gets a larger one.
+Result<DirectoryPage> page(Connection& connection, const DirectoryCursor& after, std::size_t about,
+                           const Clock& clock) {
+  if (auto valid = internal::validate_page(about); !valid) return std::move(valid).error();
+  std::int64_t begin = 0;
+  if (!after.is_beginning()) {
+    const auto id = internal::number_in<std::int64_t>(after.secret(), INT64_MAX);
+    if (!id) return id.error();
+    begin = *id;
+  }
+  Statement statement(connection, Sql::page);
+  statement.bind(1, begin).bind(2, unix_ms(clock.wall())).bind(3, static_cast<std::int64_t>(about));
+  DirectoryPage page;
+  std::size_t rows = 0;
+  std::int64_t last = begin;
+  for (;; ++rows) {
+    const Result<bool> row = statement.step();
+    if (!row.has_value()) return row.error();
+    if (!*row) break;
+    last = statement.integer(0);
+    if (statement.integer(2) != 0) page.keys.emplace_back(std::string(statement.text(1)));
+  }
+  page.is_last = rows < about;
+  if (!page.is_last) page.next = DirectoryCursor(std::to_string(last));
+  return page;
+}
+
+Result<SessionCount> count(Connection& connection, const Clock& clock) {
+  const std::int64_t now = unix_ms(clock.wall());
+  sql::Sample sample;
+  {
+    Statement statement(connection, Sql::sample);
+    const Result<bool> row =
+        statement.bind(1, now).bind(2, static_cast<std::int64_t>(sql::counted_max + 1)).step();
+    if (!row.has_value()) return row.error();
+    sample = {statement.integer(0), statement.integer(1), statement.integer(2)};
+  }
+  if (sample.is_all()) return sample.all();
+  Statement statement(connection, Sql::unexpired);
+  const Result<bool> row = statement.bind(1, now).step();
+  if (!row.has_value()) return row.error();
+  return sample.of_unexpired(statement.integer(0));
 }
 
 Result<void> create(Transaction& transaction, const StoreKey& key, const Fields& fields,

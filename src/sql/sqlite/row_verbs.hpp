@@ -8,6 +8,7 @@
 
 #include "connection.hpp"
 #include "successors.hpp"
+#include "websession/session_directory.hpp"
 #include "websession/session_store.hpp"
 
 namespace websession::sqlite {
@@ -22,6 +23,9 @@ Result<internal::Link<StoreKey>> look(Connection& connection, const StoreKey& ke
                                       const Clock& clock);
 Result<std::vector<StoreKey>> list(Connection& connection, std::string_view principal,
                                    std::size_t at_most, const Clock& clock);
+Result<DirectoryPage> page(Connection& connection, const DirectoryCursor& after, std::size_t about,
+                           const Clock& clock);
+Result<SessionCount> count(Connection& connection, const Clock& clock);
 
 // What a write is done in. When a statement fails (Connection::failure), nothing of it is kept.
 struct Transaction {

@@ -215,6 +215,17 @@ Result<void> SqliteStore::end_frozen(const StoreKey& key) {
       [&](Transaction& transaction) { return sqlite::strip(transaction, key); });
 }
 
+Result<DirectoryPage> SqliteStore::page(const DirectoryCursor& after, std::size_t about) {
+  return impl_->read<DirectoryPage>([&](Connection& connection) {
+    return sqlite::page(connection, after, about, *impl_->clock);
+  });
+}
+
+Result<SessionCount> SqliteStore::count() {
+  return impl_->read<SessionCount>(
+      [&](Connection& connection) { return sqlite::count(connection, *impl_->clock); });
+}
+
 Result<std::size_t> SqliteStore::sweep(std::size_t at_most) {
   std::size_t swept = 0;
   while (swept < at_most) {

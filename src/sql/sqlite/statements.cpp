@@ -50,6 +50,16 @@ const char* text_of(Sql sql) noexcept {
     case Sql::drop_expired:
       return "DELETE FROM websession_sessions WHERE id IN (SELECT id FROM websession_sessions "
              "WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    case Sql::page:
+      return "SELECT id, key, mark IS NULL AND expires_at > ?2 FROM websession_sessions "
+             "WHERE id > ?1 ORDER BY id LIMIT ?3";
+    case Sql::sample:
+      return "SELECT count(*), total(lives), total(lives AND is_session) FROM ("
+             "SELECT expires_at > ?1 AS lives, "
+             "mark IS NULL AND key NOT GLOB '3:*' AND key NOT GLOB '4:*' AS is_session "
+             "FROM websession_sessions LIMIT ?2)";
+    case Sql::unexpired:
+      return "SELECT count(*) FROM websession_sessions WHERE expires_at > ?1";
   }
   return "";
 }

@@ -20,8 +20,11 @@ enum class Sql : std::uint8_t {
   drop,          // ?1 id
   list,          // ?1 principal, ?2 now, ?3 limit → keys
   drop_expired,  // ?1 now, ?2 limit
+  page,          // ?1 id, ?2 now, ?3 limit → id, key, whether it is a session that lives
+  sample,        // ?1 now, ?2 limit → rows, those that have not expired, sessions among these
+  unexpired,     // ?1 now → how many rows
 };
-inline constexpr std::size_t statement_count = 13;
+inline constexpr std::size_t statement_count = 16;
 
 [[nodiscard]] const char* text_of(Sql sql) noexcept;
 

@@ -96,7 +96,9 @@ class Closing {
   std::shared_ptr<Line> line_;
 };
 
-class EventStore final : public AsyncSessionStore, private AsyncPrincipalIndex {
+class EventStore final : public AsyncSessionStore,
+                         private AsyncPrincipalIndex,
+                         private AsyncSessionDirectory {
  public:
   EventStore(Reactors reactors, const postgres::ConnectionInfo& info,
              const PostgresOptions& options)
@@ -142,6 +144,7 @@ class EventStore final : public AsyncSessionStore, private AsyncPrincipalIndex {
         [&key, grace](QueryFlow& flow) { return postgres::erase(flow, key, grace); });
   }
   [[nodiscard]] AsyncPrincipalIndex* index() noexcept override { return this; }
+  [[nodiscard]] AsyncSessionDirectory* directory() noexcept override { return this; }
 
  private:
   void entries(std::string_view principal, AsyncCall& call,
@@ -158,6 +161,15 @@ class EventStore final : public AsyncSessionStore, private AsyncPrincipalIndex {
     run(call, std::move(done), [&key](QueryFlow& flow) {
       return postgres::strip(flow, std::span<const StoreKey>(&key, 1));
     });
+  }
+
+  void page(const DirectoryCursor& after, std::size_t about, AsyncCall& call,
+            Done<DirectoryPage> done) override {
+    run(call, std::move(done),
+        [&after, about](QueryFlow& flow) { return postgres::page(flow, after, about); });
+  }
+  void count(AsyncCall& call, Done<SessionCount> done) override {
+    run(call, std::move(done), [](QueryFlow& flow) { return postgres::count(flow); });
   }
 
   template <class T, class Make>

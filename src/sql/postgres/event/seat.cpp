@@ -38,8 +38,15 @@ void Seat::begin() {
 
 void Seat::connect(const ConnectionInfo& info) {
   if (state_ == State::ended) return;
-  connection_ = std::make_unique<Connection>(info, prepares(line_.options()));
-  // Never inside of this.
+  // Never answered inside of this.
+  Result<ConnectionInfo> own = with_credentials(info, line_.options());
+  if (!own) {
+    line_.loop().post([weak = weak_from_this(), error = std::move(own).error()] {
+      if (const auto seat = weak.lock()) seat->cannot_connect(error);
+    });
+    return;
+  }
+  connection_ = std::make_unique<Connection>(*own, prepares(line_.options()));
   line_.loop().post([weak = weak_from_this()] {
     if (const auto seat = weak.lock(); seat != nullptr && seat->connection_)
       seat->go_on_connecting();

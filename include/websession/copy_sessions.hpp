@@ -1,0 +1,61 @@
+// Takes the sessions of one store to another one, so that a site can move without logging anybody
+// out: docs/moving.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "websession/config.hpp"
+#include "websession/result.hpp"
+#include "websession/session_directory.hpp"
+#include "websession/session_store.hpp"
+
+WEBSESSION_API_BEGIN
+namespace websession {
+
+// What a copy has done so far.
+struct CopyProgress {
+  DirectoryCursor next{};        // to go on from here (CopyOptions::after)
+  std::uint64_t copied = 0;      // were not there
+  std::uint64_t replaced = 0;    // were there, with other contents
+  std::uint64_t unchanged = 0;   // were there already
+  std::uint64_t ended = 0;       // were there, and are over where they come from
+  std::uint64_t unreadable = 0;  // corrupt where they come from: left out
+  std::uint64_t refused = 0;     // too large where they go, or with names it cannot hold: left out
+  bool is_removing = false;      // it goes through `to` now, for those that are over
+};
+
+struct CopyOptions {
+  // Where an earlier copy was interrupted: what its last on_page was told. Of the same stores.
+  CopyProgress after{};
+  std::size_t page = 200;  // sessions at once: 1 to SessionDirectory::page_max
+  // What ends in `from` while a copy runs, or between two of them, ends in `to` as well, when all
+  // of `from` has been copied. So nobody who has signed out is signed in again (P1). For this `to`
+  // needs a directory, too. Off, for a `to` that has sessions of its own already.
+  bool remove_ended = true;
+  // After each page. False: stop here. (To be told how far it has come, and to keep `next`.)
+  std::function<bool(const CopyProgress&)> on_page{};
+};
+
+// Makes `to` hold what `from` holds: every session under its own key, so with its id, its
+// attributes and their deadlines, its principal, its timeouts and what it has left to live; and
+// what the library keeps besides (aliases, attempts at one-time codes). Sessions that are there are
+// made the same, in one atomic step each. So it may be called again, and a second time costs little
+// more than reading.
+//
+// It is no lock: what visitors change in `from` after their session was copied is not in `to` until
+// it is called again, and what they change in `to` is lost by that. So call it while the site runs
+// on `from`; then stop the site, call it once more, and start with `to` (docs/moving.md).
+//
+// Replaced ids (the seconds of SessionOptions::regenerate_grace) are not carried over, nor marks.
+//
+// Blocks as long as it takes: for a job or a tool. Memory for one page. Gives what it has done;
+// with an error, what on_page was told last has been done, and a new call goes on from there.
+// Errors: invalid_argument: a store has no directory; the keys are hashed ids, and only one of the
+// stores is a Cluster (KeyPlacement), so that they would never be found; those of the stores.
+Result<CopyProgress> copy_sessions(SessionStore& from, SessionStore& to,
+                                   const CopyOptions& options = {});
+
+}  // namespace websession
+WEBSESSION_API_END

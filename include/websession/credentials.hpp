@@ -1,0 +1,25 @@
+// Passwords that change while the program runs: tokens of a cloud, secrets that are rotated.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "websession/config.hpp"
+#include "websession/result.hpp"
+
+WEBSESSION_API_BEGIN
+namespace websession {
+
+struct Credentials {
+  std::string user{};  // empty: the server's default, or that of the connection string
+  std::string password{};
+};
+
+// Gives what a new connection logs in with; asked once for each. On the thread that connects (with
+// event loops: the loop's, so it must not wait, and gives what another thread has fetched), under
+// no lock, by several threads at once. An error is that of the calls that need the connection, word
+// for word, so nothing secret may stand in it; what it throws is `unavailable`.
+using CredentialsSource = std::function<Result<Credentials>()>;
+
+}  // namespace websession
+WEBSESSION_API_END

@@ -1,0 +1,190 @@
+#include "websession/copy_sessions.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "encrypted_harness.hpp"
+#include "moves.hpp"
+#include "websession/encrypted_store.hpp"
+#include "websession/key_placement.hpp"
+#include "websession/memory_store.hpp"
+#include "websession/store_decorator.hpp"
+#include "websession/testing/manual_clock.hpp"
+
+namespace websession::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+
+constexpr Lifetime minute{minutes(1)};
+
+Fields session(std::string_view value) { return {{"@created", "1700000000000"}, {"a", value}}; }
+
+class CopySessions : public ::testing::Test {
+ protected:
+  Result<CopyProgress> copy(const CopyOptions& options = {}) {
+    return copy_sessions(*from, *to, options);
+  }
+  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
+  std::shared_ptr<SessionStore> from = std::make_shared<MemoryStore>(clock);
+  std::shared_ptr<SessionStore> to = std::make_shared<MemoryStore>(clock);
+};
+
+TEST_F(CopySessions, KeepsWhatTheyAre) {
+  SessionOptions options;
+  options.clock = clock;
+  Moves(from, to, options).all();
+}
+
+TEST_F(CopySessions, SealsThemAnew) {
+  EncryptionOptions old_keys;
+  old_keys.keys = key_ring({std::string(32, 'o')});
+  EncryptionOptions new_keys;
+  new_keys.keys = key_ring({std::string(32, 'n')});
+  SessionOptions options;
+  options.clock = clock;
+  Moves(EncryptedStore::make(from, old_keys).value(), EncryptedStore::make(to, new_keys).value(),
+        options)
+      .all();
+}
+
+TEST_F(CopySessions, GivesThemWhatTheyHadLeft) {
+  const StoreKey key("k");
+  ASSERT_TRUE(from->create(key, session("1"), minute));
+  clock->advance(std::chrono::seconds(40));
+  ASSERT_TRUE(copy());
+  EXPECT_EQ(to->load(key).value()->remaining, std::chrono::seconds(20));
+  // A longer life there is cut, too.
+  ASSERT_TRUE(from->update(key, {}, {minutes(5)}));
+  ASSERT_TRUE(to->update(key, {}, {minutes(50)}));
+  EXPECT_EQ(copy()->replaced, 1U);
+  EXPECT_EQ(to->load(key).value()->remaining, minutes(5));
+  EXPECT_EQ(copy()->unchanged, 1U);
+}
+
+TEST_F(CopySessions, WhatIsInTheTargetAloneEndsOrStaysAsIsAsked) {
+  const StoreKey key("k");
+  ASSERT_TRUE(to->create(key, session("1"), minute));
+  CopyOptions keeping;
+  keeping.remove_ended = false;
+  EXPECT_EQ(copy(keeping)->ended, 0U);
+  EXPECT_TRUE(*to->load(key));
+  EXPECT_EQ(copy()->ended, 1U);
+  EXPECT_FALSE(*to->load(key));
+}
+
+TEST_F(CopySessions, ASessionThatHasEndedInTheTargetStaysSo) {
+  const StoreKey key("k");
+  ASSERT_TRUE(from->create(key, session("1"), minute));
+  ASSERT_TRUE(copy());
+  ASSERT_TRUE(to->erase(key, {minutes(1), false}).value());
+  const Result<CopyProgress> again = copy();
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(again->copied, 0U);
+  EXPECT_TRUE(to->load(key).value()->is_over());
+}
+
+TEST_F(CopySessions, WhatTheTargetDoesNotTakeIsCountedAndLeftOut) {
+  to = std::make_shared<MemoryStore>(MemoryOptions{.bytes_max = 4096, .clock = clock});
+  ASSERT_TRUE(from->create(StoreKey("large"), session(std::string(8192, 'x')), minute));
+  ASSERT_TRUE(from->create(StoreKey("small"), session("1"), minute));
+  const Result<CopyProgress> progress = copy();
+  ASSERT_TRUE(progress) << progress.error().message();
+  EXPECT_EQ(progress->refused, 1U);
+  EXPECT_EQ(progress->copied, 1U);
+}
+
+TEST_F(CopySessions, AFullTargetIsAnError) {
+  to = std::make_shared<MemoryStore>(MemoryOptions{.sessions_max = 2, .clock = clock});
+  for (int i = 0; i < 3; ++i) {
+    const Fields fields{{"@created", "1700000000000"}, {"@user", "ada"}};
+    ASSERT_TRUE(from->create(StoreKey("k" + std::to_string(i)), fields, {minutes(1), "ada"}));
+    const Fields other{{"@created", "1700000000000"}};
+    ASSERT_TRUE(from->create(StoreKey("o" + std::to_string(i)), other, minute));
+  }
+  const Result<CopyProgress> progress = copy();
+  ASSERT_FALSE(progress);
+  EXPECT_EQ(progress.error().code, Errc::overloaded);
+}
+
+// Some sessions cannot be read.
+class Unreadable final : public StoreDecorator {
+ public:
+  using StoreDecorator::StoreDecorator;
+  Result<std::optional<Record>> load(const StoreKey& key) override {
+    if (key.secret() == "broken") return make_error(Errc::corrupt, "broken");
+    return inner().load(key);
+  }
+};
+
+TEST_F(CopySessions, WhatCannotBeReadIsCountedAndLeftOut) {
+  ASSERT_TRUE(from->create(StoreKey("broken"), session("1"), minute));
+  ASSERT_TRUE(from->create(StoreKey("whole"), session("1"), minute));
+  from = std::make_shared<Unreadable>(from);
+  const Result<CopyProgress> progress = copy();
+  ASSERT_TRUE(progress) << progress.error().message();
+  EXPECT_EQ(progress->unreadable, 1U);
+  EXPECT_EQ(progress->copied, 1U);
+}
+
+class NotListed final : public StoreDecorator {
+ public:
+  using StoreDecorator::StoreDecorator;
+  [[nodiscard]] SessionDirectory* directory() noexcept override { return nullptr; }
+};
+class Placed final : public StoreDecorator {
+ public:
+  using StoreDecorator::StoreDecorator;
+  [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
+    class Anywhere final : public KeyPlacement {
+     public:
+      [[nodiscard]] Result<SessionId> generate_beside(const SessionId&) const override {
+        return SessionId::generate();
+      }
+      [[nodiscard]] std::string tag_of(const SessionId&) const override { return "{t}"; }
+    };
+    return std::make_shared<Anywhere>();
+  }
+};
+
+TEST_F(CopySessions, MistakesAreTold) {
+  const auto advice = [&](const CopyOptions& options = {}) {
+    const Result<CopyProgress> progress = copy(options);
+    if (progress) return std::string("no error");
+    EXPECT_EQ(progress.error().code, Errc::invalid_argument);
+    return progress.error().detail;
+  };
+  const auto listed = to;
+  CopyOptions without_page;
+  without_page.page = 0;
+  EXPECT_NE(advice(without_page).find("page"), std::string::npos);
+  to = std::make_shared<NotListed>(listed);
+  EXPECT_NE(advice().find("remove_ended"), std::string::npos);
+  CopyOptions keeping;
+  keeping.remove_ended = false;
+  EXPECT_EQ(advice(keeping), "no error");
+  std::swap(from, to);
+  EXPECT_NE(advice().find("from"), std::string::npos);
+  from = listed;
+  to = listed;
+  EXPECT_NE(advice().find("one store"), std::string::npos);
+}
+
+TEST_F(CopySessions, HashedIdsCannotBeTakenToACluster) {
+  ASSERT_TRUE(from->create(StoreKey("plain"), session("1"), minute));
+  to = std::make_shared<Placed>(to);
+  EXPECT_TRUE(copy());
+  ASSERT_TRUE(from->create(StoreKey("2:hash"), session("1"), minute));
+  const Result<CopyProgress> progress = copy();
+  ASSERT_FALSE(progress);
+  EXPECT_EQ(progress.error().code, Errc::invalid_argument);
+  EXPECT_NE(progress.error().detail.find("{tag}"), std::string::npos);
+  from = std::make_shared<Placed>(from);
+  EXPECT_TRUE(copy()) << "both are";
+}
+
+}  // namespace
+}  // namespace websession::testing
