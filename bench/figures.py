@@ -161,7 +161,7 @@ class Figures:
         # Where something ran: a transport, on another major version of Redis with its number.
         self.places = {}
         first = major(data["redis"][0].get("redis", "0")) if data["redis"] else None
-        for part in data["parts"] + data.get("sweep", []):
+        for part in data["parts"] + data.get("sweep", []) + data.get("directory", []):
             if part.get("run_type") != "aggregate":
                 self._parts.setdefault(part["run_name"], []).append(part)
         for setting in data["redis"]:

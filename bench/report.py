@@ -66,7 +66,7 @@ def collect(out, quick, paths):
     out = pathlib.Path(out)
     here = machine()
     data = {"quick": quick, "machine": here, "redis": [], "loops": [], "durable": [], "sweep": [],
-            "server_costs": [], "parts": []}
+            "directory": [], "server_costs": [], "parts": []}
     for path in paths:
         content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         if pathlib.Path(path).stem == "loops":
@@ -78,7 +78,8 @@ def collect(out, quick, paths):
         elif "server_cost" in content:
             data["server_costs"].append(content)
         else:  # Google Benchmark's; its context names the host, so it is left out
-            section = "sweep" if pathlib.Path(path).stem == "sweep" else "parts"
+            stem = pathlib.Path(path).stem
+            section = stem if stem in ("sweep", "directory") else "parts"
             data[section] += content["benchmarks"]
     # The order of the tables; what else is said of a client stands in the first.
     data["redis"].sort(key=lambda setting: (list(TRANSPORTS).index(setting["transport"]),
@@ -89,7 +90,7 @@ def collect(out, quick, paths):
     now = {"date": datetime.date.today().isoformat(), "revision": revision(),
            "processor": here["processor"]}
     data["measured"] = {}
-    for section in ("redis", "loops", "durable", "sweep", "server_costs", "parts"):
+    for section in ("redis", "loops", "durable", "sweep", "directory", "server_costs", "parts"):
         if data[section]:
             data["measured"][section] = now
         elif before.get(section):
@@ -111,6 +112,7 @@ def one_line_a_run(data):
 
     folded = dict(data, parts=[fold(part) for part in data["parts"]],
                   sweep=[fold(part) for part in data["sweep"]],
+                  directory=[fold(part) for part in data["directory"]],
                   redis=[dict(setting, runs=[fold(run) for run in setting["runs"]])
                          for setting in data["redis"]],
                   loops=[dict(setting, runs=[fold(run) for run in setting["runs"]])
@@ -406,6 +408,32 @@ def sweep_section(figures):
              for call in CALLS))
 
 
+def directory_section(figures):
+    """A million sessions in Redis: all pages, what a visitor notices, and the tool."""
+    def of(name):
+        run = f"{name}/iterations:1/repeats:5"
+        return lambda figure: figures.part(run, figure)
+
+    walk = of("all_pages_of_a_million")
+    if walk("seconds") is None:
+        return
+    yield (f"All keys, {walk('pages'):,.0f} pages of about 1,000, take {walk('seconds'):.1f} s; the "
+           f"longest page {walk('longest_page_us') / 1000:.1f} ms. `count()` takes "
+           f"{walk('count_us') / 1000:.1f} ms, and is off by {walk('count_off_by_percent'):+.1f} %.\n")
+    yield from markdown(
+        ["LOAD of a visitor meanwhile, µs", "median", "99.9 %", "slowest"],
+        ([label] + [number(walk(f"{when}load_{which}_us"), 0)
+                    for which in ("median", "p999", "worst")]
+         for label, when in (("in quiet", "quiet_"), ("while all pages are read", ""))))
+    yield ""
+    yield from markdown(
+        ["`websession-admin`", "seconds", "MiB at most"],
+        ([f"`{command}`", number(of(name)("seconds"), 2), number(of(name)("memory_max_mib"), 0)]
+         for command, name in (("count", "websession_admin/count"),
+                               ("count --exact", "websession_admin/count_exact"),
+                               ("list", "websession_admin/list"))))
+
+
 def durable_ratio_rows(figures, threads):
     for operation in OPERATIONS:
         for one, other in DURABLE_PAIRS:
@@ -427,6 +455,7 @@ def sections(figures, folder):
     yield "loops", loops_section(figures.data)
     yield "durable", durable_section(figures.data)
     yield "sweep", sweep_section(figures)
+    yield "directory", directory_section(figures)
     yield "plots", (f"![{title}]({folder.name}/{name})\n" for name, title, _ in charts(figures))
     yield "costs", cost_section(figures)
     yield "thousand", thousand_section(figures)
