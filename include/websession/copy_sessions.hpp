@@ -2,6 +2,7 @@
 // out: docs/moving.md.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -24,6 +25,7 @@ struct CopyProgress {
   std::uint64_t unreadable = 0;  // corrupt where they come from: left out
   std::uint64_t refused = 0;     // too large where they go, or with names it cannot hold: left out
   bool is_removing = false;      // it goes through `to` now, for those that are over
+  bool is_done = false;          // all of it: a call that is given this begins anew
 };
 
 struct CopyOptions {
@@ -31,9 +33,14 @@ struct CopyOptions {
   CopyProgress after{};
   std::size_t page = 200;  // sessions at once: 1 to SessionDirectory::page_max
   // What ends in `from` while a copy runs, or between two of them, ends in `to` as well, when all
-  // of `from` has been copied. So nobody who has signed out is signed in again (P1). For this `to`
-  // needs a directory, too. Off, for a `to` that has sessions of its own already.
+  // of `from` has been copied; and so does what is left out. So nobody who has signed out is signed
+  // in again (P1). For this `to` needs a directory, too. It ends whatever sessions only `to` has:
+  // off, where that has some of its own already, or where another application's prefix begins with
+  // that of `to`.
   bool remove_ended = true;
+  // What a session lives for that has no end in `from`, as other programs may make them:
+  // SessionOptions::idle_timeout.
+  std::chrono::milliseconds ttl_if_none = std::chrono::minutes(30);
   // After each page. False: stop here. (To be told how far it has come, and to keep `next`.)
   std::function<bool(const CopyProgress&)> on_page{};
 };
@@ -49,11 +56,14 @@ struct CopyOptions {
 // on `from`; then stop the site, call it once more, and start with `to` (docs/moving.md).
 //
 // Replaced ids (the seconds of SessionOptions::regenerate_grace) are not carried over, nor marks.
+// Without remove_ended, what the library keeps in both is not replaced: counts stay as they are in
+// `to`, and aliases name those of both.
 //
 // Blocks as long as it takes: for a job or a tool. Memory for one page. Gives what it has done;
 // with an error, what on_page was told last has been done, and a new call goes on from there.
 // Errors: invalid_argument: a store has no directory; the keys are hashed ids, and only one of the
-// stores is a Cluster (KeyPlacement), so that they would never be found; those of the stores.
+// stores is a Cluster (KeyPlacement), so that they would never be found; `from` has no session at
+// all, as with a wrong prefix, and remove_ended would end all of `to`; those of the stores.
 Result<CopyProgress> copy_sessions(SessionStore& from, SessionStore& to,
                                    const CopyOptions& options = {});
 

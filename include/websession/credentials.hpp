@@ -15,10 +15,11 @@ struct Credentials {
   std::string password{};
 };
 
-// Gives what a new connection logs in with; asked once for each. On the thread that connects (with
-// event loops: the loop's, so it must not wait, and gives what another thread has fetched), under
-// no lock, by several threads at once. An error is that of the calls that need the connection, word
-// for word, so nothing secret may stand in it; what it throws is `unavailable`.
+// Gives what a new connection logs in with; asked for each. On the thread that connects (with event
+// loops: the loop's, so it must not wait, and gives what another thread has fetched), under no
+// lock, by several threads at once. An error is that of the calls that need the connection, word
+// for word, so nothing secret may stand in it; what it throws is `unavailable`. A password holds no
+// NUL.
 using CredentialsSource = std::function<Result<Credentials>()>;
 
 }  // namespace websession

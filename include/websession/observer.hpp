@@ -71,7 +71,8 @@ struct SessionEvent {
   // Set: the session has ended. Every end is told once, by the process that ends it: by a manager
   // those that its calls bring about, by a MemoryStore those by time and for want of room. Redis
   // and the SQL stores drop what has expired on their own, and no process is told; nor is one of
-  // what another one has ended (docs/guide.md, "When a session ends").
+  // what another one has ended (docs/guide.md, "When a session ends"). An end that was asked for by
+  // an id which had been replaced a moment before names that id.
   std::optional<EndReason> end{};
 };
 

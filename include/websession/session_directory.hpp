@@ -49,7 +49,7 @@ struct SessionCount {
 // Gives keys: what is under one, SessionStore::load tells, by the time of which it may be gone.
 //
 // Safe to call from many threads at once. Errors: those that every verb of the store may give;
-// invalid_argument, a cursor that the store has not made.
+// invalid_argument, a cursor that no store of this kind has made.
 class SessionDirectory {
  public:
   SessionDirectory() = default;
@@ -73,10 +73,12 @@ class SessionDirectory {
   // load takes for no session.
   virtual Result<DirectoryPage> page(const DirectoryCursor& after, std::size_t about) = 0;
 
-  // How many sessions there are: one bounded step. MemoryStore and SqliteStore count;
-  // PostgresStore counts up to 100,000, and beyond asks the statistics of the table, which a VACUUM
-  // or ANALYZE brings up to date; Redis counts up to some thousand keys, and beyond reckons from
-  // the share of sessions among those, so that other programs' keys make it less true.
+  // How many sessions there are, without going through all of them. MemoryStore counts. SqliteStore
+  // and PostgresStore count up to 100,000 rows; beyond, they reckon from the share of sessions
+  // among those, and from how many rows there are: SQLite counts them in its index, PostgreSQL's
+  // statistics are brought up to date by a VACUUM or ANALYZE. Redis counts up to some hundred keys,
+  // and beyond reckons from the share of sessions among those, so that other programs' keys make it
+  // less true.
   virtual Result<SessionCount> count() = 0;
 };
 

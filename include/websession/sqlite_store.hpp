@@ -32,6 +32,9 @@ struct SqliteOptions {
   std::size_t readers_max = 8;
   // So many calls wait for the disk at most; what comes then is `overloaded`.
   std::size_t pending_max = 4096;
+  // Whether open() may make the file and the tables, or bring them up to date. False: a file that
+  // is not there, or is not one of this version of the library, is `rejected`, and stays as it is.
+  bool create_tables = true;
   std::shared_ptr<const Clock> clock{};  // none: system_clock()
 };
 
@@ -60,6 +63,7 @@ class SqliteStore final : public SessionStore, public PrincipalIndex, public Ses
  public:
   // Opens the file and makes its tables (`websession_…`; others are left alone); if there is none,
   // makes one that only its owner can read. A file of an older version is brought up to date.
+  // (SqliteOptions::create_tables)
   //
   // Errors: invalid_argument (options; no file: ":memory:", ""); rejected: it may not be written,
   // it was written by a newer version of the library, or by somebody else; unavailable, corrupt,

@@ -68,8 +68,7 @@ Task<Result<void>> end(StoreFlow& flow, SessionState& state) {
 // Ends what an earlier try to store a new session may have left. There is no mark of it to leave.
 Task<Result<void>> end_lost(StoreFlow& flow, SessionState& state) {
   if (!state.lost_id()) co_return Result<void>();
-  auto erase =
-      erase_by_id(flow, state.context(), *state.lost_id(), nullptr, {}, EndReason::signed_out);
+  auto erase = erase_by_id(flow, state.context(), *state.lost_id(), nullptr, {}, std::nullopt);
   const Result<bool> ended = co_await erase;
   if (!ended.has_value()) co_return ended.error();
   state.forget_lost();

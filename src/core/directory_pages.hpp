@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "invalid.hpp"
@@ -32,10 +33,24 @@ Result<Number> number_in(std::string_view text, Number end) {
   return number;
 }
 
-// The place that the cursor stands for, of so many.
-inline Result<std::size_t> place_in(const DirectoryCursor& cursor, std::size_t end) {
-  if (cursor.is_beginning()) return std::size_t{0};
-  return number_in<std::size_t>(cursor.secret(), end);
+// A cursor says which kind of store has made it: that of another kind would lead anywhere.
+inline DirectoryCursor cursor_of(char kind, std::string_view text) {
+  return DirectoryCursor(kind + std::string(text));
+}
+// Precondition: it is not the beginning.
+inline Result<std::string_view> text_of(const DirectoryCursor& cursor, char kind) {
+  const std::string_view text = cursor.secret();
+  if (!text.starts_with(kind)) return foreign_cursor();
+  return text.substr(1);
+}
+
+// The number that the cursor stands for, below `end`; 0: the beginning.
+template <class Number>
+Result<Number> place_in(const DirectoryCursor& cursor, char kind, Number end) {
+  if (cursor.is_beginning()) return Number{0};
+  const Result<std::string_view> text = text_of(cursor, kind);
+  if (!text) return text.error();
+  return number_in<Number>(*text, end);
 }
 
 }  // namespace websession::internal

@@ -162,7 +162,7 @@ Task<Result<Outcome>> rekey_by_id(StoreFlow& flow, const SessionKeys& keys, cons
 }
 
 Task<Result<bool>> erase_by_id(StoreFlow& flow, const SessionContext& context, const SessionId& id,
-                               KeyForm* seen, Grace grace, EndReason why) {
+                               KeyForm* seen, Grace grace, std::optional<EndReason> why) {
   const SessionKeys& keys = context.keys;
   SessionKeys::Search search = seen != nullptr ? keys.search(id, *seen) : keys.search(id);
   while (true) {
@@ -171,7 +171,7 @@ Task<Result<bool>> erase_by_id(StoreFlow& flow, const SessionContext& context, c
     Result<bool>& erased = co_await asked;
     const bool is_there = erased.has_value() && *erased;
     if (is_there && seen != nullptr) *seen = search.form();
-    if (is_there) context.tell_end(key, why);
+    if (is_there && why) context.tell_end(key, *why);
     if (!erased.has_value() || is_there || !search.next()) co_return std::move(erased);
   }
 }

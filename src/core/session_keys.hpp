@@ -113,8 +113,9 @@ Task<Result<Outcome>> update_by_id(StoreFlow& flow, const SessionKeys& keys, con
 Task<Result<Outcome>> rekey_by_id(StoreFlow& flow, const SessionKeys& keys, const SessionId& from,
                                   KeyForm& seen, const SessionId& to, const Changes& changes,
                                   Lifetime lifetime, Grace grace);
-// `seen`: null, it is not known. Tells the observer of the end.
+// `seen`: null, it is not known. `why`: none, nobody has been told of the session, nor is of its
+// end.
 Task<Result<bool>> erase_by_id(StoreFlow& flow, const SessionContext& context, const SessionId& id,
-                               KeyForm* seen, Grace grace, EndReason why);
+                               KeyForm* seen, Grace grace, std::optional<EndReason> why);
 
 }  // namespace websession::internal

@@ -36,6 +36,7 @@ using std::chrono::milliseconds;
 constexpr int renewed_passed_max = 64;
 // A session that grows in another thread while room is made for it needs more room than was made.
 constexpr int attempts_max = 8;
+constexpr char cursor_kind = 'm';
 // So many steps take some tens of microseconds.
 constexpr std::size_t swept_at_once = 64;
 
@@ -480,7 +481,7 @@ std::size_t MemoryStore::sweep(std::size_t at_most) {
 Result<DirectoryPage> MemoryStore::page(const DirectoryCursor& after, std::size_t about) {
   if (impl_->fork_guard.in_child()) return forked_error();
   const Impl::Teller teller(*impl_);
-  Result<std::size_t> begin = internal::place_in(after, shard_count);
+  Result<std::size_t> begin = internal::place_in(after, cursor_kind, shard_count);
   if (!begin) return std::move(begin).error();
   if (auto valid = internal::validate_page(about); !valid) return std::move(valid).error();
   DirectoryPage page;
@@ -492,7 +493,7 @@ Result<DirectoryPage> MemoryStore::page(const DirectoryCursor& after, std::size_
     });
   }
   page.is_last = shard == shard_count;
-  if (!page.is_last) page.next = DirectoryCursor(std::to_string(shard));
+  if (!page.is_last) page.next = internal::cursor_of(cursor_kind, std::to_string(shard));
   return page;
 }
 

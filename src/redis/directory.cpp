@@ -20,8 +20,10 @@ namespace {
 constexpr std::size_t key_bytes = 512;
 // So many keys one SCAN looks at: some tenths of a millisecond.
 constexpr std::size_t looked_at_max = 1000;
-// A reply that is larger than expected is asked for again in parts; down to single keys.
-constexpr std::size_t halvings_max = 10;
+// A reply that is larger than expected is asked for again in parts, down to single keys; and so is
+// one of a node that has lost its slots.
+constexpr std::size_t tries_max = 16;
+constexpr char cursor_kind = 'r';
 
 std::size_t looked_at(const Listed& what, std::size_t about) {
   const std::size_t fit =
@@ -86,7 +88,9 @@ struct Stand {
 Result<Stand> stand_of(const DirectoryCursor& cursor, bool on_cluster) {
   Stand stand;
   if (cursor.is_beginning()) return stand;
-  std::string_view text = cursor.secret();
+  const Result<std::string_view> whole = internal::text_of(cursor, cursor_kind);
+  if (!whole) return whole.error();
+  std::string_view text = *whole;
   if (on_cluster) {
     const std::size_t slash = text.find('/');
     const std::size_t at = text.find('@');
@@ -105,8 +109,9 @@ Result<Stand> stand_of(const DirectoryCursor& cursor, bool on_cluster) {
 }
 
 DirectoryCursor cursor_of(const Stand& stand, bool on_cluster) {
-  if (!on_cluster) return DirectoryCursor(stand.cursor);
-  return DirectoryCursor(std::to_string(stand.slot) + '/' + stand.cursor + '@' + stand.node);
+  if (!on_cluster) return internal::cursor_of(cursor_kind, stand.cursor);
+  return internal::cursor_of(cursor_kind,
+                             std::to_string(stand.slot) + '/' + stand.cursor + '@' + stand.node);
 }
 
 // The lowest slot of the next node; none: there is no further one.
@@ -119,37 +124,27 @@ std::optional<Slot> next_node(const ClusterMap& map, Slot slot) {
   return std::nullopt;
 }
 
-Error read_error(Error error) {
-  error.maybe_applied = false;
-  return error;
+// Asks the server; or, of a Cluster, the node that has the slot. `node`: who has answered; none, it
+// is not certain, since the slot went from one to another one meanwhile.
+Task<Result<Replies>> ask_node(CallFlow& flow, const Commands& commands,
+                               std::optional<NodeId>& node) {
+  ClusterMap* const map = flow.driver().cluster();
+  const auto who = [&] { return map != nullptr ? map->node_of(commands.slot) : NodeId{0}; };
+  const NodeId before = who();
+  auto reading = read(flow, commands);
+  Result<Replies> replies = co_await reading;
+  node = before == who() ? std::optional(before) : std::nullopt;
+  co_return std::move(replies);
 }
 
-// Asks the node that has the slot; or the server, where there is one. `node`: who has answered.
-Task<Result<Replies>> ask_node(CallFlow& flow, const Commands& commands, NodeId& node) {
+// Commands without a key are never sent on by a node that has lost its slots, or is a replica by
+// now. So who has which is looked at anew when somebody begins, and once in a while after that.
+Task<Result<void>> look_anew(CallFlow& flow, bool begins) {
   ClusterMap* const map = flow.driver().cluster();
-  if (map == nullptr) {
-    auto reading = read(flow, commands);
-    co_return co_await reading;
-  }
-  if (map->is_doubted() || !map->is_known()) {
-    auto look = look_at_slots(flow, std::nullopt);
-    const Result<void> looked = co_await look;
-    if (!looked) co_return looked.error();
-  }
-  node = map->node_of(commands.slot);
-  auto once = flow.send(commands, node);
-  Result<Replies> replies = std::move(co_await once);
-  if (replies) co_return std::move(replies);
-  if (replies.error().code != Errc::unavailable) co_return read_error(std::move(replies).error());
-  // A lost connection is worth one more try; and so is whoever has its slots by now.
-  map->doubt();
-  auto look = look_at_slots(flow, node);
-  static_cast<void>(co_await look);
-  node = map->node_of(commands.slot);
-  auto again = flow.send(commands, node);
-  replies = std::move(co_await again);
-  if (!replies) co_return read_error(std::move(replies).error());
-  co_return std::move(replies);
+  if (map == nullptr) co_return Result<void>();
+  map->doubt(begins ? ClusterMap::Doubt::leads_to_nobody : ClusterMap::Doubt::in_parts);
+  auto look = look_at_slots(flow, std::nullopt);
+  co_return co_await look;
 }
 
 Error replies_too_large() {
@@ -166,26 +161,25 @@ Task<Result<DirectoryPage>> list_page(CallFlow& flow, const Listed& what,
   Result<Stand> found = stand_of(after, map != nullptr);
   if (!found) co_return std::move(found).error();
   Stand stand = *std::move(found);
-  if (map != nullptr && map->is_known() && !stand.node.empty() &&
-      map->place_of(map->node_of(stand.slot)).display() != stand.node) {
-    stand.cursor = "0";  // another node's cursor means nothing to this one
-  }
+  auto look = look_anew(flow, after.is_beginning());
+  if (const Result<void> looked = co_await look; !looked) co_return looked.error();
   std::size_t count = looked_at(what, about);
-  for (std::size_t i = 0; i <= halvings_max; ++i) {
+  for (std::size_t i = 0; i <= tries_max; ++i) {
+    // Another node's cursor means nothing to this one, which is begun anew.
+    const std::string asked =
+        map != nullptr ? map->place_of(map->node_of(stand.slot)).display() : std::string();
+    if (asked != stand.node) stand = Stand{stand.slot, "0", asked};
     const auto append = [&](std::string& out) { append_scan(out, what, stand.cursor, count); };
     const Commands commands(1, append, {}, stand.slot);
-    NodeId node = 0;
+    std::optional<NodeId> node;
     auto asking = ask_node(flow, commands, node);
     const Result<Replies> replies = co_await asking;
     if (!replies) co_return replies.error();
-    const std::string told = map != nullptr ? map->place_of(node).display() : std::string();
-    const bool is_anothers = !stand.node.empty() && told != stand.node && stand.cursor != "0";
-    if (is_anothers) {  // it was found only now
-      stand.cursor = "0";
-      stand.node = told;
+    const bool is_told = map == nullptr || (node && map->place_of(*node).display() == stand.node);
+    if (!is_told) {
+      stand.node.clear();
       continue;
     }
-    stand.node = told;
     Result<std::optional<Scanned>> scanned = decode_scan((*replies)[0], what.prefix);
     if (!scanned.has_value()) co_return std::move(scanned).error();
     if (!*scanned) {
@@ -209,21 +203,22 @@ Task<Result<DirectoryPage>> list_page(CallFlow& flow, const Listed& what,
 // The same keys are looked at twice: which of them are sessions, and how many they are.
 Task<Result<SessionCount>> count_keys(CallFlow& flow, const Listed& what) {
   ClusterMap* const map = flow.driver().cluster();
+  auto look = look_anew(flow, true);
+  if (const Result<void> looked = co_await look; !looked) co_return looked.error();
   SessionCount sum;
   std::optional<Slot> slot = Slot{0};
   while (slot) {
     std::size_t count = looked_at(what, looked_at_max);
     std::optional<Scanned> all;
     std::optional<Scanned> sessions;
-    NodeId node = 0;
     while (!all || !sessions) {
       const auto append = [&](std::string& out) {
         append_scan(out, what, "0", count);
         append_scan(out, "0", count);
       };
       const Commands commands(2, append, {}, *slot);
-      auto asking = ask_node(flow, commands, node);
-      const Result<Replies> replies = co_await asking;
+      auto reading = read(flow, commands);
+      const Result<Replies> replies = co_await reading;
       if (!replies) co_return replies.error();
       Result<std::optional<Scanned>> some = decode_scan((*replies)[0], what.prefix);
       if (!some.has_value()) co_return std::move(some).error();
@@ -243,8 +238,8 @@ Task<Result<SessionCount>> count_keys(CallFlow& flow, const Listed& what) {
     } else {
       const auto append = [](std::string& out) { append_command(out, {"DBSIZE"}); };
       const Commands commands(1, append, {}, *slot);
-      auto asking = ask_node(flow, commands, node);
-      const Result<Replies> replies = co_await asking;
+      auto reading = read(flow, commands);
+      const Result<Replies> replies = co_await reading;
       if (!replies) co_return replies.error();
       const Reply& size = (*replies)[0];
       if (size.type() == Reply::Type::error) co_return server_error(size.text(), false);

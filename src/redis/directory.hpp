@@ -17,8 +17,8 @@ struct Listed {
   std::size_t reply_bytes_max;
 };
 
-// What SessionDirectory says. Where it stands is a text `<cursor>`, on a Cluster
-// `<slot>/<cursor>@<node>`: the node's cursor, and the lowest slot of that.
+// What SessionDirectory says. Where it stands is the server's cursor, on a Cluster
+// `<slot>/<cursor>@<node>`: the node's cursor, and its lowest slot.
 Task<Result<DirectoryPage>> list_page(CallFlow& flow, const Listed& what,
                                       const DirectoryCursor& after, std::size_t about);
 Task<Result<SessionCount>> count_keys(CallFlow& flow, const Listed& what);

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "ask_credentials.hpp"
 #include "server_error.hpp"
 
 namespace websession::redis {
@@ -158,15 +159,14 @@ void Greeting::fail(Error error) {
   next_ = Next::failed;
 }
 
-Result<void> Greeting::take_credentials() try {
+Result<void> Greeting::take_credentials() {
   if (!login_.credentials) return {};
-  Result<Credentials> given = login_.credentials();
+  Result<Credentials> given =
+      internal::ask_credentials(login_.credentials, "RedisOptions::credentials");
   if (!given) return std::move(given).error();
   user_ = std::move(given->user);
   password_ = std::move(given->password);
   return {};
-} catch (...) {  // what it says may be secret
-  return make_error(Errc::unavailable, "RedisOptions::credentials has thrown an exception");
 }
 
 void Greeting::begin_login() {

@@ -94,14 +94,17 @@ void FreeSsl::operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
 void FreeSsl::operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
 
 Result<std::shared_ptr<TlsFiles>> TlsFiles::load(const TlsOptions& options) {
-  Result<std::shared_ptr<SSL_CTX>> context = make_context(options);
-  if (!context) return std::move(context).error();
   TlsOptions kept = options;
   kept.reloader.reset();  // which knows this one
-  return std::shared_ptr<TlsFiles>(new TlsFiles(std::move(kept), *std::move(context)));
+  std::shared_ptr<TlsFiles> files(new TlsFiles(std::move(kept)));
+  // Before they are read, so that nothing is missed that is replaced meanwhile.
+  if (options.reloader != nullptr) options.reloader->contexts().add(files);
+  if (auto done = files->reload(); !done) return std::move(done).error();
+  return files;
 }
 
 Result<void> TlsFiles::reload() {
+  const std::lock_guard alone(reading_);
   Result<std::shared_ptr<SSL_CTX>> context = make_context(options_);
   if (!context) return std::move(context).error();
   const std::lock_guard lock(mutex_);
@@ -140,7 +143,6 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
   Result<std::shared_ptr<TlsFiles>> files = TlsFiles::load(options);
   if (!files) return std::move(files).error();
   made->files_ = *files;
-  if (options.reloader != nullptr) options.reloader->contexts().add(*files);
   return std::shared_ptr<const TlsContext>(std::move(made));
 }
 

@@ -24,18 +24,18 @@ using SslPointer = std::unique_ptr<SSL, FreeSsl>;
 // What OpenSSL has made of the files; others may put what they hold by now in its place.
 class TlsFiles {
  public:
-  // As TlsContext::load.
+  // As TlsContext::load, which see; known to the options' reloader from then on.
   static Result<std::shared_ptr<TlsFiles>> load(const TlsOptions& options);
   Result<void> reload();
   [[nodiscard]] std::shared_ptr<SSL_CTX> context() const;
 
  private:
-  TlsFiles(TlsOptions options, std::shared_ptr<SSL_CTX> context)
-      : options_(std::move(options)), context_(std::move(context)) {}
+  explicit TlsFiles(TlsOptions options) : options_(std::move(options)) {}
 
   const TlsOptions options_;
+  std::mutex reading_;  // one after the other, so that what is read last stays
   mutable std::mutex mutex_;
-  std::shared_ptr<SSL_CTX> context_;
+  std::shared_ptr<SSL_CTX> context_{};
 };
 
 // Safe to share between threads: nothing but the files changes after load.

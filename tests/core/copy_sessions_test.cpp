@@ -67,6 +67,7 @@ TEST_F(CopySessions, GivesThemWhatTheyHadLeft) {
 
 TEST_F(CopySessions, WhatIsInTheTargetAloneEndsOrStaysAsIsAsked) {
   const StoreKey key("k");
+  ASSERT_TRUE(from->create(StoreKey("other"), session("1"), minute));
   ASSERT_TRUE(to->create(key, session("1"), minute));
   CopyOptions keeping;
   keeping.remove_ended = false;
@@ -89,12 +90,122 @@ TEST_F(CopySessions, ASessionThatHasEndedInTheTargetStaysSo) {
 
 TEST_F(CopySessions, WhatTheTargetDoesNotTakeIsCountedAndLeftOut) {
   to = std::make_shared<MemoryStore>(MemoryOptions{.bytes_max = 4096, .clock = clock});
-  ASSERT_TRUE(from->create(StoreKey("large"), session(std::string(8192, 'x')), minute));
+  const StoreKey large("large");
+  ASSERT_TRUE(from->create(large, session("1"), minute));
+  ASSERT_TRUE(copy());
+  Changes grows;
+  grows.set.push_back({"a", std::string(8192, 'x')});
+  ASSERT_TRUE(from->update(large, grows, minute));
   ASSERT_TRUE(from->create(StoreKey("small"), session("1"), minute));
   const Result<CopyProgress> progress = copy();
   ASSERT_TRUE(progress) << progress.error().message();
   EXPECT_EQ(progress->refused, 1U);
   EXPECT_EQ(progress->copied, 1U);
+  EXPECT_FALSE(*to->load(large)) << "what was copied of it before is of yesterday";
+}
+
+// As Express makes them, when it is told to.
+class WithoutEnd final : public StoreDecorator {
+ public:
+  using StoreDecorator::StoreDecorator;
+  Result<std::optional<Record>> load(const StoreKey& key) override {
+    auto record = inner().load(key);
+    if (record.has_value() && *record) (*record)->remaining = milliseconds(0);
+    return record;
+  }
+};
+
+TEST_F(CopySessions, OneWithoutAnEndGetsTheOneThatIsAskedFor) {
+  const StoreKey key("k");
+  ASSERT_TRUE(from->create(key, session("1"), minute));
+  from = std::make_shared<WithoutEnd>(from);
+  ASSERT_TRUE(copy());
+  EXPECT_EQ(to->load(key).value()->remaining, minutes(30));
+  CopyOptions longer;
+  longer.ttl_if_none = minutes(60);
+  clock->advance(minutes(10));
+  EXPECT_EQ(copy(longer)->copied, 0U);
+  longer.ttl_if_none = milliseconds(0);
+  EXPECT_EQ(copy(longer).error().code, Errc::invalid_argument);
+}
+
+TEST_F(CopySessions, AnEmptyStoreDoesNotEmptyTheOther) {
+  const StoreKey key("k");
+  ASSERT_TRUE(to->create(key, session("1"), minute));
+  const Result<CopyProgress> progress = copy();
+  ASSERT_FALSE(progress);
+  EXPECT_EQ(progress.error().code, Errc::invalid_argument);
+  EXPECT_NE(progress.error().detail.find("remove_ended"), std::string::npos);
+  EXPECT_TRUE(*to->load(key));
+}
+
+TEST_F(CopySessions, AProgressThatIsDoneBeginsAnew) {
+  ASSERT_TRUE(from->create(StoreKey("a"), session("1"), minute));
+  CopyOptions options;
+  options.after = copy().value();
+  EXPECT_TRUE(options.after.is_done);
+  ASSERT_TRUE(from->create(StoreKey("b"), session("1"), minute));
+  const CopyProgress again = copy(options).value();
+  EXPECT_EQ(again.copied, 1U);
+  EXPECT_EQ(again.unchanged, 1U);
+}
+
+// What the library keeps in both belongs to both.
+TEST_F(CopySessions, BesideOtherSessionsWhatIsKeptIsNotReplaced) {
+  const StoreKey alias("4:alias");
+  const StoreKey count("3:count");
+  ASSERT_TRUE(from->create(alias, session("ada"), minute));
+  ASSERT_TRUE(to->create(alias, {{"@created", "1700000000000"}, {"b", "bob"}}, minute));
+  ASSERT_TRUE(from->create(count, session("1"), minute));
+  ASSERT_TRUE(to->create(count, session("5"), minute));
+  CopyOptions keeping;
+  keeping.remove_ended = false;
+  ASSERT_TRUE(copy(keeping));
+  EXPECT_EQ(to->load(alias).value()->fields.find("a"), "ada");
+  EXPECT_EQ(to->load(alias).value()->fields.find("b"), "bob");
+  EXPECT_EQ(to->load(count).value()->fields.find("a"), "5");
+  ASSERT_TRUE(copy());
+  EXPECT_FALSE(to->load(alias).value()->fields.contains("b"));
+  EXPECT_EQ(to->load(count).value()->fields.find("a"), "1");
+}
+
+// Other programs' keys are in a directory, too, as in a Redis.
+class WithForeignKeys final : public StoreDecorator {
+ public:
+  using StoreDecorator::StoreDecorator;
+  int erased = 0;
+  Result<std::optional<Record>> load(const StoreKey& key) override {
+    if (key.secret() == "foreign") return std::optional<Record>();
+    return inner().load(key);
+  }
+  Result<bool> erase(const StoreKey& key, Grace grace) override {
+    ++erased;
+    return inner().erase(key, grace);
+  }
+};
+
+TEST_F(CopySessions, WhatIsNoSessionThereIsLeftAlone) {
+  ASSERT_TRUE(from->create(StoreKey("k"), session("1"), minute));
+  ASSERT_TRUE(to->create(StoreKey("foreign"), session("1"), minute));
+  const auto foreign = std::make_shared<WithForeignKeys>(to);
+  to = foreign;
+  EXPECT_EQ(copy()->ended, 0U);
+  EXPECT_EQ(foreign->erased, 0);
+}
+
+TEST_F(CopySessions, WhatCannotBeReadThereIsMadeAnew) {
+  const StoreKey key("k");
+  ASSERT_TRUE(from->create(key, session("1"), minute));
+  const auto sealed = [&](char secret) {
+    EncryptionOptions options;
+    options.keys = key_ring({std::string(32, secret)});
+    return EncryptedStore::make(to, options).value();
+  };
+  ASSERT_TRUE(copy_sessions(*from, *sealed('o')));
+  const Result<CopyProgress> progress = copy_sessions(*from, *sealed('n'));
+  ASSERT_TRUE(progress) << progress.error().message();
+  EXPECT_EQ(progress->copied, 1U);
+  EXPECT_EQ(sealed('n')->load(key).value()->fields.find("a"), "1");
 }
 
 TEST_F(CopySessions, AFullTargetIsAnError) {

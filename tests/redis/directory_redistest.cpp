@@ -97,7 +97,8 @@ TEST_F(RedisDirectory, LongKeysComeInSmallerParts) {
 
 TEST_F(RedisDirectory, ACursorOfNobodysIsRefused) {
   const auto store = connect();
-  for (const char* text : {"x", "1/2", "99999999999999999999999", "-1", "1/x@h:1", "70000/1@h:1"}) {
+  for (const char* text : {"x", "r", "rx", "r1/2", "r99999999999999999999999", "r-1", "r1/x@h:1",
+                           "r70000/1@h:1", "s1"}) {
     const auto page = store->directory()->page(DirectoryCursor(text), 10);
     ASSERT_FALSE(page) << text;
     EXPECT_EQ(page.error().code, Errc::invalid_argument) << page.error().message();

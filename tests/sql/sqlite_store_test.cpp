@@ -506,5 +506,20 @@ TEST_F(SqliteTest, ManySessionsAreReckoned) {
   EXPECT_EQ(store->page(DirectoryCursor("x"), 10).error().code, Errc::invalid_argument);
 }
 
+TEST_F(SqliteTest, MakesNothingUnlessItMay) {
+  SqliteOptions options = SqliteFile::options(clock);
+  options.create_tables = false;
+  EXPECT_FALSE(SqliteStore::open(file.path(), options));
+  EXPECT_FALSE(std::filesystem::exists(file.path()));
+  EXPECT_EQ(Outside(file.path()).run("CREATE TABLE others (a)"), "");
+  const auto refused = SqliteStore::open(file.path(), options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::rejected);
+  EXPECT_EQ(Outside(file.path()).run("SELECT count(*) FROM sqlite_master"), "1\n");
+  EXPECT_EQ(Outside(file.path()).run("PRAGMA journal_mode"), "delete\n");
+  open();
+  EXPECT_TRUE(SqliteStore::open(file.path(), options));
+}
+
 }  // namespace
 }  // namespace websession::testing

@@ -127,8 +127,7 @@ class Moves {
       ASSERT_TRUE(progress) << progress.error().message();
       ASSERT_EQ(told, before + 1) << "it stops when it is told to";
       ASSERT_LT(told, 10'000);
-    } while (!options.after.is_removing || !options.after.next.is_beginning() ||
-             options.after.copied == 0);
+    } while (!options.after.is_done);
     for (int i = 0; i < 30; ++i) {
       EXPECT_EQ(open_session(after_, cookies[static_cast<std::size_t>(i)]).value("i", -1), i);
     }

@@ -6,6 +6,8 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -197,6 +199,10 @@ TEST_P(AdminOnEach, CountsListsShowsAndEnds) {
                         {"show", "--json", "--reveal", ada.handle}))["attributes"]["cart"]["value"],
             "s3cret");
 
+  for (const std::string& name : {bob.handle, bob.id}) {
+    EXPECT_EQ(ask(place, {"end", "--principal", "ada", "-"}, name).code, 3) << "it is not hers";
+    EXPECT_EQ(ask(place, {"show", "--principal", "bob", "-"}, name).code, 0);
+  }
   EXPECT_EQ(ask(place, {"end", bob.handle}).out, "ended " + bob.handle + "\n");
   EXPECT_EQ(ask(place, {"end", bob.handle}).code, 3);
   EXPECT_EQ(ask(place, {"show", bob.handle}).code, 3);
@@ -287,6 +293,10 @@ TEST_F(Admin, CountsWhatItCannotRead) {
   EXPECT_EQ(all.code, 0) << all.err;
   EXPECT_EQ(lines_of(all.out).size(), 2U) << all.out;
   EXPECT_NE(all.err.find("1 could not be read"), std::string::npos) << all.err;
+  const std::string handle = handle_of(StoreKey("broken"));
+  EXPECT_EQ(ask(place, {"show", handle}).code, 1);
+  EXPECT_EQ(ask(place, {"end", handle}).code, 0) << "it can be ended all the same";
+  EXPECT_EQ(ask(place, {"list"}).err, "1 session\n");
 }
 
 TEST_F(Admin, TakesTheStoreFromAFileOrTheEnvironment) {
@@ -315,7 +325,9 @@ TEST_F(Admin, SaysWhatIsWrong) {
   expect({"-s", "sqlite:x", "list", "--limit", "none"}, 2, "--limit");
   expect({"-s", "sqlite:x", "watch", "--interval", "0"}, 2, "--interval");
   expect({"-s", "sqlite:x", "list", "--ids", "salted"}, 2, "plain or hashed");
-  expect({"-s", "sqlite:/nowhere/x.db", "count"}, 1, "there is no file");
+  expect({"-s", "sqlite:x", "count", "--principal", "ada"}, 2, "takes no option --principal");
+  expect({"-s", "sqlite:x", "end-all", "--principal-name=ada"}, 2, "no option --principal-name");
+  expect({"-s", "sqlite:/nowhere/x.db", "count"}, 1, "SQLite");
   expect({"-s", "@/nowhere/url", "count"}, 2, "cannot read");
   expect({"-s", "ftp://x", "count"}, 2, "redis://");
   expect({"-s", "redis://:pass5word@127.0.0.1:1", "count"}, 1, "unavailable");
@@ -328,8 +340,33 @@ TEST_F(Admin, SaysWhatIsWrong) {
   EXPECT_TRUE(run({"--version"}).out.starts_with("websession-admin 0."));
 }
 
+TEST_F(Admin, SaysThatItsOutputCouldNotBeWritten) {
+  const Place place = in_sqlite();
+  stored(place, "ada");
+  const std::string line = WEBSESSION_ADMIN_PROGRAM " -s " + place.url + " list --json";
+  EXPECT_NE(std::system((line + " >/dev/full 2>/dev/null").c_str()), 0);
+  EXPECT_EQ(std::system(("set -o pipefail 2>/dev/null; " + line + " | true").c_str()), 0);
+}
+
+TEST_F(Admin, HashesForTheClusterOfTheEnvironment) {
+  const Place place = in_cluster();
+  SessionOptions options;
+  options.id_storage = IdStorage::hashed_only;
+  const Stored one = stored(place, "ada", "x", options);
+  EXPECT_EQ(json_of(run({"hash", "--json", "-"}, one.id, place.url))["hashed_handle"], one.handle);
+}
+
 // A file or a table that is not there is a mistake, and none is made.
 TEST_F(Admin, MakesNothing) {
+  const TemporaryFolder folder("admin");
+  const std::string file = folder.path() + "/others.db";
+  EXPECT_EQ(run({"-s", "sqlite:" + file, "count"}).code, 1);
+  EXPECT_FALSE(std::filesystem::exists(file));
+  std::ofstream(file).flush();
+  const Said others = run({"-s", "sqlite:" + file, "count"});
+  EXPECT_EQ(others.code, 1);
+  EXPECT_NE(others.err.find("there are no sessions"), std::string::npos) << others.err;
+  EXPECT_EQ(std::filesystem::file_size(file), 0U);
   const PostgresServer server;
   const Said said = run({"-s", "postgresql:" + server.conninfo(), "count"});
   EXPECT_EQ(said.code, 1);

@@ -1,24 +1,32 @@
 #include "arguments.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
 #include <utility>
+#include <vector>
 
 namespace admin {
 namespace {
 
+// What a command takes beside the options that are about the store.
 struct Command {
   std::string_view name;
-  bool takes_operand;
+  // What its word is.
+  enum class Operand { none, id, text } operand;
+  std::string_view options;
 };
-constexpr std::array<Command, 7> commands{{{"count", false},
-                                           {"list", false},
-                                           {"show", true},
-                                           {"end", true},
-                                           {"end-all", true},
-                                           {"hash", true},
-                                           {"watch", false}}};
+using Operand = Command::Operand;
+constexpr std::array<Command, 7> commands{
+    {{"count", Operand::none, "--json --exact "},
+     {"list", Operand::none, "--json --reveal --principal --limit "},
+     {"show", Operand::id, "--json --reveal --principal --ids --namespace "},
+     {"end", Operand::id, "--json --principal --ids --namespace "},
+     {"end-all", Operand::text, "--json "},
+     {"hash", Operand::id, "--json --namespace "},
+     {"watch", Operand::none, "--json --exact --interval --times "}}};
+constexpr std::string_view of_the_store = "--store -s --prefix --ca --cert --key ";
 
 std::optional<std::uint64_t> number_of(std::string_view text) {
   std::uint64_t number = 0;
@@ -87,25 +95,45 @@ bool take_flag(Arguments& arguments, std::string_view option) {
   return false;
 }
 
-std::string check(Arguments& arguments, const std::string& rest) {
-  const Command* found = nullptr;
-  for (const Command& command : commands) {
-    if (command.name == arguments.command) found = &command;
+// Options as they were given, and words that may be one, or an id.
+struct Given {
+  std::vector<std::string> options{};
+  std::vector<std::string> words{};
+  std::string dashed{};  // what looks like an option, and is none
+};
+
+std::string check(Arguments& arguments, const Given& given) {
+  if (given.words.empty()) return "there is no command";
+  arguments.command = given.words[0];
+  const auto* const found =
+      std::find_if(commands.begin(), commands.end(),
+                   [&](const Command& command) { return command.name == arguments.command; });
+  if (found == commands.end()) return "there is no command \"" + arguments.command + "\"";
+  std::vector<std::string> operands(given.words.begin() + 1, given.words.end());
+  if (!given.dashed.empty()) {  // handles and ids may begin like an option
+    constexpr std::size_t shortest_id = 16;
+    const bool is_id =
+        found->operand == Operand::id && operands.empty() && given.dashed.size() >= shortest_id;
+    if (!is_id) return "there is no option " + given.dashed;
+    operands.push_back(given.dashed);
   }
-  if (arguments.command.empty()) return "there is no command";
-  if (found == nullptr) return "there is no command \"" + arguments.command + "\"";
-  if (found->takes_operand && arguments.operand.empty()) {
-    return arguments.command + ": needs one more word";
+  for (const std::string& option : given.options) {
+    const std::string word = option + " ";
+    const bool is_taken = found->options.find(word) != std::string_view::npos ||
+                          of_the_store.find(word) != std::string_view::npos;
+    if (!is_taken) return arguments.command + ": takes no option " + option;
   }
-  const std::string& surplus = found->takes_operand ? rest : arguments.operand;
-  if (!surplus.empty()) return arguments.command + ": \"" + surplus + "\" is one word too many";
-  if (!arguments.store.empty() || arguments.command == "hash") return {};
+  const std::size_t most = found->operand == Operand::none ? 0 : 1;
+  if (operands.size() > most) {
+    return arguments.command + ": \"" + operands[most] + "\" is one word too many";
+  }
+  if (operands.size() < most) return arguments.command + ": needs one more word";
+  if (most == 1) arguments.operand = operands[0];
+  if (!arguments.store.empty()) return {};
   const char* store = std::getenv("WEBSESSION_STORE");
-  if (store == nullptr || *store == '\0') {
-    return "where are the sessions? Say --store URL, or set WEBSESSION_STORE";
-  }
-  arguments.store = store;
-  return {};
+  if (store != nullptr) arguments.store = store;
+  if (!arguments.store.empty() || arguments.command == "hash") return {};
+  return "where are the sessions? Say --store URL, or set WEBSESSION_STORE";
 }
 
 }  // namespace
@@ -151,19 +179,13 @@ const std::string_view usage =
 Parsed parse(int argc, char** argv) {
   Parsed parsed;
   Arguments arguments;
-  std::string rest;
+  Given given;
   bool only_words = false;
-  const auto take_word = [&](const std::string& word) {
-    std::string& place = arguments.command.empty()   ? arguments.command
-                         : arguments.operand.empty() ? arguments.operand
-                                                     : rest;
-    place = word;
-  };
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     const bool is_option = !only_words && word.size() > 1 && word[0] == '-';
     if (!is_option) {
-      take_word(word);
+      given.words.push_back(word);
       continue;
     }
     if (word == "--") {
@@ -178,7 +200,10 @@ Parsed parse(int argc, char** argv) {
       parsed.wants_version = true;
       return parsed;
     }
-    if (take_flag(arguments, word)) continue;
+    if (take_flag(arguments, word)) {
+      given.options.push_back(word);
+      continue;
+    }
     const std::size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
     const std::string option = word.substr(0, equals);
     const bool has_value = equals != std::string::npos || i + 1 < argc;
@@ -186,19 +211,16 @@ Parsed parse(int argc, char** argv) {
                               : has_value                 ? argv[i + 1]
                                                           : "";
     if (!take(arguments, option, value, parsed.problem)) {
-      constexpr std::size_t shortest_id = 16;
-      if (word.size() >= shortest_id) {  // handles and ids may begin like an option
-        take_word(word);
-        continue;
-      }
-      parsed.problem = "there is no option " + option;
-      return parsed;
+      if (!given.dashed.empty()) break;
+      given.dashed = word;
+      continue;
     }
     if (!has_value) parsed.problem = option + ": needs a value";
     if (!parsed.problem.empty()) return parsed;
+    given.options.push_back(option);
     if (equals == std::string::npos) ++i;
   }
-  parsed.problem = check(arguments, rest);
+  parsed.problem = check(arguments, given);
   if (parsed.problem.empty()) parsed.arguments = std::move(arguments);
   return parsed;
 }

@@ -1,8 +1,12 @@
 // websession-admin: looks at the sessions of a site, and ends some. On the public API alone.
+#include <poll.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <exception>
 #include <iostream>
 #include <memory>
+#include <utility>
 
 #include "arguments.hpp"
 #include "sessions.hpp"
@@ -10,50 +14,61 @@
 
 namespace {
 
-int run(int argc, char** argv) {
-  using admin::Exit;
+using admin::Exit;
+
+Exit failed(const websession::Error& error) {
+  std::cerr << "websession-admin: " << error.message() << '\n';
+  const bool is_mistake = error.code == websession::Errc::invalid_argument;
+  return is_mistake ? Exit::mistake : Exit::failed;
+}
+
+// Whether whoever reads the output has gone, as `head` does when it has enough.
+bool has_reader_gone() {
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
+Exit run(int argc, char** argv) {
   const admin::Parsed parsed = admin::parse(argc, argv);
   if (parsed.wants_help) {
     std::cout << admin::usage;
-    return 0;
+    return Exit::done;
   }
   if (parsed.wants_version) {
     std::cout << "websession-admin " WEBSESSION_VERSION "\n";
-    return 0;
+    return Exit::done;
   }
   if (!parsed.arguments) {
     std::cerr << "websession-admin: " << parsed.problem << "\nTry websession-admin --help\n";
-    return static_cast<int>(Exit::mistake);
+    return Exit::mistake;
   }
   const admin::Arguments& arguments = *parsed.arguments;
+  const bool only_hashes = arguments.command == "hash";
   std::shared_ptr<websession::SessionStore> store;
-  if (!arguments.store.empty()) {
+  if (!only_hashes || admin::is_cluster(arguments)) {
     auto opened = admin::open_store(arguments);
-    if (!opened) {
-      std::cerr << "websession-admin: " << opened.error().message() << '\n';
-      const bool is_mistake = opened.error().code == websession::Errc::invalid_argument;
-      return static_cast<int>(is_mistake ? Exit::mistake : Exit::failed);
-    }
+    if (!opened) return failed(opened.error());
     store = *std::move(opened);
   }
-  if (arguments.command == "hash") {
+  if (only_hashes) {
     const auto placement = store != nullptr ? store->placement() : nullptr;
-    return static_cast<int>(admin::hash(arguments, admin::operand_of(arguments), placement.get()));
+    return admin::hash(arguments, admin::operand_of(arguments), placement.get());
   }
   const websession::Result<Exit> done = admin::carry_out(arguments, std::move(store));
-  if (!done) {
-    std::cerr << "websession-admin: " << done.error().message() << '\n';
-    const bool is_mistake = done.error().code == websession::Errc::invalid_argument;
-    return static_cast<int>(is_mistake ? Exit::mistake : Exit::failed);
-  }
-  return static_cast<int>(*done);
+  return done ? *done : failed(done.error());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  std::signal(SIGPIPE, SIG_IGN);  // `list | head` ends by the stream's state
-  return run(argc, argv);
+  std::signal(SIGPIPE, SIG_IGN);  // the stream tells
+  Exit exit = run(argc, argv);
+  std::cout.flush();
+  if (!std::cout && !has_reader_gone()) {
+    std::cerr << "websession-admin: the output could not be written\n";
+    exit = Exit::failed;
+  }
+  return static_cast<int>(exit);
 } catch (const std::exception& error) {
   std::cerr << "websession-admin: " << error.what() << '\n';
   return 1;

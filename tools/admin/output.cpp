@@ -35,10 +35,13 @@ std::size_t character_bytes(std::string_view text) {
   }
   const bool is_c1 = first == 0xc2 && at(1) < 0xa0;
   const bool is_long = (first == 0xe0 && at(1) < 0xa0) || (first == 0xf0 && at(1) < 0x90);
+  const bool is_none = (first == 0xed && at(1) >= 0xa0) || (first == 0xf4 && at(1) >= 0x90);
   // Marks that turn the direction of what follows.
-  const bool turns = (first == 0xe2 && at(1) == 0x80 && at(2) >= 0xaa && at(2) <= 0xae) ||
+  const bool turns = (first == 0xd8 && at(1) == 0x9c) ||
+                     (first == 0xe2 && at(1) == 0x80 &&
+                      ((at(2) >= 0xaa && at(2) <= 0xae) || at(2) == 0x8e || at(2) == 0x8f)) ||
                      (first == 0xe2 && at(1) == 0x81 && at(2) >= 0xa6 && at(2) <= 0xa9);
-  return is_c1 || is_long || turns ? 0 : size;
+  return is_c1 || is_long || is_none || turns ? 0 : size;
 }
 
 // At most so many characters.
@@ -107,7 +110,7 @@ nlohmann::json json_of(const Shown& session) {
 }
 
 std::string line_of(const nlohmann::json& object) {
-  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return object.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
 std::string heading() {

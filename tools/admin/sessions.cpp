@@ -2,12 +2,14 @@
 
 #include <unistd.h>
 #include <algorithm>
+#include <atomic>
 #include <chrono>
-#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -49,19 +51,29 @@ using Each = std::function<Result<bool>(const StoreKey& key, const Record& recor
 
 using Loaded = Result<std::optional<Record>>;
 
+Loaded load(SessionStore& store, const StoreKey& key) noexcept try {
+  return store.load(key);
+} catch (...) {
+  return make_error(Errc::overloaded, "out of memory");
+}
+
 // A few at once: most of the time of each is the way to the server.
 std::vector<Loaded> load_all(SessionStore& store, const std::vector<StoreKey>& keys) {
   constexpr std::size_t threads_max = 8;
   constexpr std::size_t worth_a_thread = 16;
   std::vector<Loaded> all(keys.size(), Loaded(std::optional<Record>()));
-  const std::size_t count = std::clamp<std::size_t>(keys.size() / worth_a_thread, 1, threads_max);
-  const auto load = [&](std::size_t first) {
-    for (std::size_t i = first; i < keys.size(); i += count) all[i] = store.load(keys[i]);
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < keys.size(); i = next++) all[i] = load(store, keys[i]);
   };
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < count; ++i) threads.emplace_back(load, i);
-  load(0);
-  for (std::thread& thread : threads) thread.join();
+  std::vector<std::jthread> threads;
+  const std::size_t count = std::min(keys.size() / worth_a_thread, threads_max);
+  try {
+    for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work);
+  } catch (const std::system_error&) {  // then by fewer
+  }
+  work();
+  threads.clear();
   return all;
 }
 
@@ -93,9 +105,11 @@ Result<std::uint64_t> go_through(SessionStore& store, const std::string& princip
   if (!principal.empty() && store.index() != nullptr) {
     const auto keys = store.index()->entries(principal);
     if (!keys) return keys.error();
-    const Result<bool> done = visit(store, *keys, principal, unreadable, each);
-    if (!done.has_value()) return done.error();
-    return unreadable;
+    if (keys->size() < websession::PrincipalIndex::entries_max) {
+      const Result<bool> done = visit(store, *keys, principal, unreadable, each);
+      if (!done.has_value()) return done.error();
+      return unreadable;
+    }  // else there may be more: all are looked at
   }
   DirectoryCursor cursor;
   while (true) {
@@ -158,35 +172,65 @@ struct Found {
   Record record;
 };
 
+std::optional<SessionId> id_of(const std::string& text) {
+  const websession::IdFormat any{16, 256, ".~!#$%&'()*+/<=>?@[]^_`{|}"};
+  return SessionId::parse(text, any);
+}
+
+// By a handle, whatever is under the key.
+Result<std::optional<StoreKey>> find_by_handle(SessionStore& store, const std::string& handle) {
+  DirectoryCursor cursor;
+  while (true) {
+    Result<DirectoryPage> page = store.directory()->page(cursor, page_size);
+    if (!page) return page.error();
+    for (StoreKey& key : page->keys) {
+      const bool is_it = websession::is_session(key) && websession::handle_of(key) == handle;
+      if (is_it) return std::optional(std::move(key));
+    }
+    if (page->is_last) return std::optional<StoreKey>();
+    cursor = page->next;
+  }
+}
+
+// What is under one of these keys; none: nothing, or another principal's. What cannot be read is an
+// error, unless it is not to be read: then it has no fields.
+Result<std::optional<Found>> look(const Arguments& arguments, SessionStore& store,
+                                  const std::vector<StoreKey>& keys, bool reads) {
+  for (const StoreKey& key : keys) {
+    const Loaded record = store.load(key);
+    if (!record.has_value()) {
+      const bool may_be_it = record.error().code == Errc::corrupt && arguments.principal.empty();
+      if (reads || !may_be_it) return record.error();
+      return std::optional<Found>(Found{key, {}});
+    }
+    if (!*record) continue;
+    const auto user = (*record)->fields.find(websession::user_field);
+    if (!arguments.principal.empty() && user != arguments.principal) continue;
+    return std::optional<Found>(Found{key, **record});
+  }
+  return std::optional<Found>();
+}
+
 // By a handle or an id.
 Result<std::optional<Found>> find(const Arguments& arguments, SessionStore& store,
-                                  const std::string& name) {
-  std::optional<Found> found;
-  if (name.size() == handle_size) {
-    const Result<std::uint64_t> searched = go_through(
-        store, arguments.principal, [&](const StoreKey& key, const Record& record) -> Result<bool> {
-          if (websession::handle_of(key) != name) return true;
-          found = Found{key, record};
-          return false;
-        });
-    if (!searched) return searched.error();
-    return found;
-  }
-  const websession::IdFormat any{16, 256, ".~!#$%&'()*+/<=>?@[]^_`{|}"};
-  const std::optional<SessionId> id = SessionId::parse(name, any);
+                                  const std::string& name, bool reads) {
+  const std::optional<SessionId> id = id_of(name);
   if (!id) {
     return make_error(Errc::invalid_argument,
                       "that is no handle (22 characters, as list shows it) and no id");
   }
+  if (name.size() == handle_size) {
+    const auto key = find_by_handle(store, name);
+    if (!key.has_value()) return key.error();
+    if (*key) return look(arguments, store, {**key}, reads);
+  }
   const auto placement = store.placement();
+  std::vector<StoreKey> keys;
   for (const IdStorage storage : {IdStorage::plain, IdStorage::hashed_only}) {
     if (arguments.storage && *arguments.storage != storage) continue;
-    const StoreKey key = websession::key_of(*id, storage, arguments.id_namespace, placement.get());
-    const Result<std::optional<Record>> record = store.load(key);
-    if (!record.has_value()) return record.error();
-    if (*record) return std::optional<Found>(Found{key, **record});
+    keys.push_back(websession::key_of(*id, storage, arguments.id_namespace, placement.get()));
   }
-  return found;
+  return look(arguments, store, keys, reads);
 }
 
 Result<Exit> none(const Arguments& arguments) {
@@ -200,7 +244,7 @@ std::string deadline_text(const Field& field) {
 }
 
 Result<Exit> show(const Arguments& arguments, SessionStore& store) {
-  const auto found = find(arguments, store, operand_of(arguments));
+  const auto found = find(arguments, store, operand_of(arguments), true);
   if (!found.has_value()) return found.error();
   if (!*found) return none(arguments);
   const Record& record = (*found)->record;
@@ -244,7 +288,7 @@ Result<Exit> show(const Arguments& arguments, SessionStore& store) {
 }
 
 Result<Exit> end(const Arguments& arguments, SessionStore& store) {
-  const auto found = find(arguments, store, operand_of(arguments));
+  const auto found = find(arguments, store, operand_of(arguments), false);
   if (!found.has_value()) return found.error();
   if (!*found) return none(arguments);
   const Result<bool> ended = store.erase((*found)->key, mark);
@@ -269,10 +313,11 @@ Result<std::size_t> end_all_seen(SessionStore& store, const std::string& princip
           return true;
         });
     if (!done) return done.error();
-    if (now == 0) break;
+    if (now == 0) return ended;
     ended += now;
   }
-  return ended;
+  return make_error(Errc::overloaded,
+                    "the principal signs in faster than the sessions can be ended; call again");
 }
 
 Result<Exit> end_all(const Arguments& arguments, const std::shared_ptr<SessionStore>& store) {
@@ -365,13 +410,13 @@ std::string operand_of(const Arguments& arguments) {
   if (arguments.operand != "-") return arguments.operand;
   std::string line;
   std::getline(std::cin, line);
+  if (line.ends_with('\r')) line.pop_back();
   return line;
 }
 
 Exit hash(const Arguments& arguments, const std::string& id,
           const websession::KeyPlacement* placement) {
-  const websession::IdFormat any{16, 256, ".~!#$%&'()*+/<=>?@[]^_`{|}"};
-  const std::optional<SessionId> parsed = SessionId::parse(id, any);
+  const std::optional<SessionId> parsed = id_of(id);
   if (!parsed) {
     std::cerr
         << "that is no id: 16 to 256 characters, as a cookie holds them (without a signature)\n";

@@ -1,6 +1,7 @@
 // The commands.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <websession/result.hpp>
 #include <websession/session_store.hpp>

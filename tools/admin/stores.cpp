@@ -1,7 +1,6 @@
 #include "stores.hpp"
 
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -36,6 +35,7 @@ Result<std::string> url_of(const std::string& store) {
     return make_error(Errc::invalid_argument,
                       "cannot read the store's URL from the file " + store.substr(1));
   }
+  if (url.ends_with('\r')) url.pop_back();
   return url;
 }
 
@@ -52,12 +52,9 @@ Result<Store> as_store(Result<std::shared_ptr<T>> store) {
 
 Result<Store> open_sqlite(const std::string& path) {
 #ifdef WITH_SQLITE
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) {
-    return make_error(Errc::unavailable, "there is no file " + path);
-  }
   websession::SqliteOptions options;
   options.operation_timeout = patience;
+  options.create_tables = false;
   return as_store(websession::SqliteStore::open(path, options));
 #else
   static_cast<void>(path);
@@ -104,6 +101,11 @@ Result<Store> open_redis(const Arguments& arguments, const std::string& url) {
 }
 
 }  // namespace
+
+bool is_cluster(const Arguments& arguments) {
+  const Result<std::string> url = url_of(arguments.store);
+  return url && url->find("-cluster://") != std::string::npos;
+}
 
 Result<Store> open_store(const Arguments& arguments) {
   const Result<std::string> url = url_of(arguments.store);

@@ -13,4 +13,7 @@ namespace admin {
 websession::Result<std::shared_ptr<websession::SessionStore>> open_store(
     const Arguments& arguments);
 
+// Whether ids lead to keys there by where they lie.
+bool is_cluster(const Arguments& arguments);
+
 }  // namespace admin

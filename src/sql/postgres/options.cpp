@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "ask_credentials.hpp"
 #include "invalid.hpp"
 
 namespace websession::postgres {
@@ -44,9 +45,10 @@ Setup setup_of(const PostgresOptions& options) {
   return setup;
 }
 
-Result<ConnectionInfo> with_credentials(ConnectionInfo info, const PostgresOptions& options) try {
+Result<ConnectionInfo> with_credentials(ConnectionInfo info, const PostgresOptions& options) {
   if (!options.credentials) return info;
-  Result<Credentials> given = options.credentials();
+  Result<Credentials> given =
+      internal::ask_credentials(options.credentials, "PostgresOptions::credentials");
   if (!given) return std::move(given).error();
   const auto set = [&info](std::string_view keyword, std::string value) {
     std::erase_if(info, [&](const auto& entry) { return entry.first == keyword; });
@@ -55,8 +57,6 @@ Result<ConnectionInfo> with_credentials(ConnectionInfo info, const PostgresOptio
   if (!given->user.empty()) set("user", std::move(given->user));
   set("password", std::move(given->password));
   return info;
-} catch (...) {  // what it says may be secret
-  return make_error(Errc::unavailable, "PostgresOptions::credentials has thrown an exception");
 }
 
 }  // namespace websession::postgres

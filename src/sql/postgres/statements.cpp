@@ -134,7 +134,7 @@ ORDER BY listed_at, key LIMIT $2::bigint)sql"};
 
 const Sql page{"websession_page", R"sql(
 SELECT key, mark IS NULL AND expires_at > clock_timestamp() FROM websession_sessions
-WHERE $1::text IS NULL OR key > $1 ORDER BY key LIMIT $2::bigint)sql"};
+WHERE key > $1 ORDER BY key LIMIT $2::bigint)sql"};
 
 const Sql sample{"websession_sample", R"sql(
 SELECT count(*), count(*) FILTER (WHERE lives), count(*) FILTER (WHERE lives AND is_session),

@@ -38,7 +38,7 @@ extern const Sql end;
 extern const Sql strip;
 // $1 principal, $2 limit → keys
 extern const Sql list;
-// $1 key (null: none), $2 limit → those after it: key, whether it is a session that lives
+// $1 key (empty: none), $2 limit → those after it: key, whether it is a session that lives
 extern const Sql page;
 // $1 limit → rows, those that have not expired, sessions among these; what the statistics say of
 // the number of rows (negative: nothing)

@@ -19,6 +19,7 @@ namespace {
 using internal::Base64;
 using std::chrono::milliseconds;
 
+constexpr char cursor_kind = 'p';
 // Others have their turn after so many.
 constexpr std::size_t rows_at_once = 64;
 
@@ -312,9 +313,15 @@ Task<Result<std::vector<StoreKey>>> list(QueryFlow& flow, std::string_view princ
 // A cursor is the column's text of the last key.
 Task<Result<DirectoryPage>> page(QueryFlow& flow, const DirectoryCursor& after, std::size_t about) {
   if (auto valid = internal::validate_page(about); !valid) co_return std::move(valid).error();
-  if (!websession::sql::is_text(after.secret())) co_return internal::foreign_cursor();
+  std::string last;
+  if (!after.is_beginning()) {
+    const Result<std::string_view> text = internal::text_of(after, cursor_kind);
+    if (!text) co_return text.error();
+    if (!websession::sql::is_text(*text)) co_return internal::foreign_cursor();
+    last = *text;
+  }
   Query query{sql::page, {}, false};
-  query.parameters.push_back(after.is_beginning() ? std::nullopt : Parameter(after.secret()));
+  query.parameters.emplace_back(std::move(last));
   query.parameters.emplace_back(std::to_string(about));
   auto executed = execute(flow, query);
   const Result<Rows> rows = co_await executed;
@@ -327,7 +334,9 @@ Task<Result<DirectoryPage>> page(QueryFlow& flow, const DirectoryCursor& after, 
     page.keys.emplace_back(*std::move(key));
   }
   page.is_last = rows->size() < about;
-  if (!page.is_last) page.next = DirectoryCursor(std::string(rows->text(rows->size() - 1, 0)));
+  if (!page.is_last) {
+    page.next = internal::cursor_of(cursor_kind, rows->text(rows->size() - 1, 0));
+  }
   co_return page;
 }
 

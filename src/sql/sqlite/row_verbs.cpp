@@ -19,6 +19,8 @@ using internal::unix_ms;
 using sql::State;
 using std::chrono::milliseconds;
 
+constexpr char cursor_kind = 's';
+
 // A row that is found by its key. Its columns can be read while it lives.
 class FoundRow {
  public:
@@ -185,17 +187,16 @@ Result<std::vector<StoreKey>> list(Connection& connection, std::string_view prin
 Result<DirectoryPage> page(Connection& connection, const DirectoryCursor& after, std::size_t about,
                            const Clock& clock) {
   if (auto valid = internal::validate_page(about); !valid) return std::move(valid).error();
-  std::int64_t begin = 0;
-  if (!after.is_beginning()) {
-    const auto id = internal::number_in<std::int64_t>(after.secret(), INT64_MAX);
-    if (!id) return id.error();
-    begin = *id;
-  }
+  const Result<std::int64_t> begin =
+      internal::place_in<std::int64_t>(after, cursor_kind, INT64_MAX);
+  if (!begin) return begin.error();
   Statement statement(connection, Sql::page);
-  statement.bind(1, begin).bind(2, unix_ms(clock.wall())).bind(3, static_cast<std::int64_t>(about));
+  statement.bind(1, *begin)
+      .bind(2, unix_ms(clock.wall()))
+      .bind(3, static_cast<std::int64_t>(about));
   DirectoryPage page;
   std::size_t rows = 0;
-  std::int64_t last = begin;
+  std::int64_t last = *begin;
   for (;; ++rows) {
     const Result<bool> row = statement.step();
     if (!row.has_value()) return row.error();
@@ -204,7 +205,7 @@ Result<DirectoryPage> page(Connection& connection, const DirectoryCursor& after,
     if (statement.integer(2) != 0) page.keys.emplace_back(std::string(statement.text(1)));
   }
   page.is_last = rows < about;
-  if (!page.is_last) page.next = DirectoryCursor(std::to_string(last));
+  if (!page.is_last) page.next = internal::cursor_of(cursor_kind, std::to_string(last));
   return page;
 }
 

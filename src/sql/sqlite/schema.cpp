@@ -95,4 +95,15 @@ Result<void> migrate(Connection& connection, std::span<const char* const> all) {
   return done;
 }
 
+Result<void> check_schema(Connection& connection, std::span<const char* const> all) {
+  const Result<std::int64_t> found = version_of(connection);
+  if (!found) return found.error();
+  if (*found == static_cast<std::int64_t>(all.size())) return {};
+  return make_error(Errc::rejected,
+                    *found == 0 ? "SQLite: there are no sessions of this library in the file"
+                                : "SQLite: another version of this library has written the file: "
+                                  "use its tools, or let the store change it "
+                                  "(SqliteOptions::create_tables)");
+}
+
 }  // namespace websession::sqlite

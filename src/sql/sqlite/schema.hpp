@@ -16,4 +16,7 @@ namespace websession::sqlite {
 // Errors: rejected: it is newer than that, or there are tables of our names without a version.
 Result<void> migrate(Connection& connection, std::span<const char* const> steps);
 
+// Only looks whether it is that of the last step. Errors: rejected, it is not.
+Result<void> check_schema(Connection& connection, std::span<const char* const> steps);
+
 }  // namespace websession::sqlite

@@ -116,16 +116,17 @@ Result<std::shared_ptr<SqliteStore>> SqliteStore::open(const std::string& path,
   if (auto valid = validate(path, options); !valid) return std::move(valid).error();
   SqliteOptions with_clock = options;
   if (!with_clock.clock) with_clock.clock = system_clock();
-  make_private_file(path);
+  if (options.create_tables) make_private_file(path);
   const SteadyTime deadline = std::chrono::steady_clock::now() + options.operation_timeout;
   Result<std::unique_ptr<Connection>> writer =
       Connection::open(path, Connection::Access::write, with_clock, deadline);
   if (!writer) return std::move(writer).error();
-  if (auto done = sqlite::migrate(**writer, sqlite::schema_steps()); !done) {
-    return std::move(done).error();
-  }
+  const Result<void> done = options.create_tables
+                                ? sqlite::migrate(**writer, sqlite::schema_steps())
+                                : sqlite::check_schema(**writer, sqlite::schema_steps());
+  if (!done) return done.error();
   // Not before it is known to be ours: the file keeps it.
-  if (auto done = (**writer).use_log(); !done) return std::move(done).error();
+  if (auto used = (**writer).use_log(); !used) return std::move(used).error();
   const std::string file = (**writer).file();
   Result<std::unique_ptr<Connection>> checkpoints =
       Connection::open(file, Connection::Access::write, with_clock, deadline);
