@@ -117,7 +117,7 @@ class WithoutEnd final : public StoreDecorator {
 
 TEST_F(CopySessions, OneWithoutAnEndGetsTheOneThatIsAskedFor) {
   const StoreKey key("k");
-  ASSERT_TRUE(from->create(key, session("1"), minute));
+  ASSERT_TRUE(from->create(key, session("1"), {minutes(600)}));
   from = std::make_shared<WithoutEnd>(from);
   ASSERT_TRUE(copy());
   EXPECT_EQ(to->load(key).value()->remaining, minutes(30));

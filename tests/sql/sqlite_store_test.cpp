@@ -515,8 +515,8 @@ TEST_F(SqliteTest, MakesNothingUnlessItMay) {
   const auto refused = SqliteStore::open(file.path(), options);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::rejected);
-  EXPECT_EQ(Outside(file.path()).run("SELECT count(*) FROM sqlite_master"), "1\n");
-  EXPECT_EQ(Outside(file.path()).run("PRAGMA journal_mode"), "delete\n");
+  EXPECT_EQ(Outside(file.path()).run("SELECT count(*) FROM sqlite_master"), "1");
+  EXPECT_EQ(Outside(file.path()).run("PRAGMA journal_mode"), "delete");
   open();
   EXPECT_TRUE(SqliteStore::open(file.path(), options));
 }
