@@ -54,14 +54,14 @@ Exit run(int argc, char** argv) {
     const auto placement = store != nullptr ? store->placement() : nullptr;
     return admin::hash(arguments, admin::operand_of(arguments), placement.get());
   }
-  const websession::Result<Exit> done = admin::carry_out(arguments, std::move(store));
+  const websession::Result<Exit> done = admin::carry_out(arguments, store);
   return done ? *done : failed(done.error());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  std::signal(SIGPIPE, SIG_IGN);  // the stream tells
+  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));  // the stream tells
   Exit exit = run(argc, argv);
   std::cout.flush();
   if (!std::cout && !has_reader_gone()) {

@@ -437,7 +437,7 @@ Exit hash(const Arguments& arguments, const std::string& id,
   return Exit::done;
 }
 
-Result<Exit> carry_out(const Arguments& arguments, std::shared_ptr<SessionStore> store) {
+Result<Exit> carry_out(const Arguments& arguments, const std::shared_ptr<SessionStore>& store) {
   if (store->directory() == nullptr) return websession::no_session_directory();
   if (arguments.command == "count") return count(arguments, *store);
   if (arguments.command == "list") return list(arguments, *store);

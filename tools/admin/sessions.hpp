@@ -15,7 +15,7 @@ enum class Exit { done = 0, failed = 1, mistake = 2, none = 3 };
 
 // Carries out any command but `hash`, and writes to the standard output.
 websession::Result<Exit> carry_out(const Arguments& arguments,
-                                   std::shared_ptr<websession::SessionStore> store);
+                                   const std::shared_ptr<websession::SessionStore>& store);
 // `placement`: null, if no store is given.
 Exit hash(const Arguments& arguments, const std::string& id,
           const websession::KeyPlacement* placement);
