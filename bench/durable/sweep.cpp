@@ -3,7 +3,6 @@
 // which would hide what is asked.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -14,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "durations.hpp"
 #include "postgres_server.hpp"
 #include "session_data.hpp"
 #include "temporary_folder.hpp"
@@ -44,26 +44,6 @@ void fill(SessionStore& store, Lifetime lifetime) {
   }
   for (std::thread& thread : threads) thread.join();
 }
-
-// How long each call took. In the end the slowest ones are what matters.
-class Durations {
- public:
-  template <class Call>
-  void take(Call call) {
-    const auto begin = SteadyClock::now();
-    if (!call()) std::abort();
-    us_.push_back(std::chrono::duration<double, std::micro>(SteadyClock::now() - begin).count());
-  }
-  void tell(benchmark::State& state, const std::string& name) {
-    std::sort(us_.begin(), us_.end());
-    state.counters[name + "_median_us"] = us_[us_.size() / 2];
-    state.counters[name + "_p999_us"] = us_[us_.size() - 1 - us_.size() / 1000];
-    state.counters[name + "_worst_us"] = us_.back();
-  }
-
- private:
-  std::vector<double> us_;
-};
 
 // One visitor and those who are new, until `done`.
 void call(benchmark::State& state, SessionStore& store, const std::string& when,

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "durations.hpp"
 #include "redis_server.hpp"
 #include "session_data.hpp"
 #include "websession/redis_store.hpp"
@@ -62,30 +63,23 @@ class Visitor {
  public:
   explicit Visitor(Site& of) : store_(RedisStore::connect(of.server.url()).value()) {
     thread_ = std::thread([this, &of] {
-      while (!done_) {
-        const auto begin = SteadyClock::now();
-        if (!store_->load(of.alive).has_value()) std::abort();
-        us_.push_back(Microseconds(SteadyClock::now() - begin).count());
-      }
+      while (!done_) loads_.take([&] { return store_->load(of.alive).has_value(); });
     });
   }
   void tell(benchmark::State& state, const std::string& when) {
     done_ = true;
     thread_.join();
-    std::sort(us_.begin(), us_.end());
-    state.counters[when + "load_median_us"] = us_[us_.size() / 2];
-    state.counters[when + "load_p999_us"] = us_[us_.size() - 1 - us_.size() / 1000];
-    state.counters[when + "load_worst_us"] = us_.back();
+    loads_.tell(state, when + "load");
   }
 
  private:
   std::shared_ptr<RedisStore> store_;
   std::atomic<bool> done_ = false;
-  std::vector<double> us_;
+  Durations loads_;
   std::thread thread_;
 };
 
-// All pages, without and with a load of each session.
+// All pages of keys.
 void walk(benchmark::State& state) {
   Site& of = site();
   for (auto _ : state) {

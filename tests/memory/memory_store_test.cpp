@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -58,6 +60,47 @@ TEST_P(MemoryStoreEnds, AreTold) {
 
 INSTANTIATE_TEST_SUITE_P(Case, MemoryStoreEnds, ::testing::ValuesIn(end_event_cases()),
                          [](const auto& tested) { return tested.param.name; });
+
+// Whoever comes across an expired session removes it, and one of them tells of it.
+TEST(MemoryStore, EachEndIsToldOnceAmongThreads) {
+  class Counting final : public Observer {
+   public:
+    std::mutex mutex;
+    std::map<std::string, int> told;
+
+   protected:
+    void on_session(const SessionEvent& event) override {
+      const std::lock_guard lock(mutex);
+      ++told[label(event.session)];
+    }
+  };
+  constexpr int threads = 8;
+  constexpr int each = 300;
+  const auto clock = std::make_shared<ManualClock>();
+  const auto observer = std::make_shared<Counting>();
+  MemoryStore store(MemoryOptions{.clock = clock, .observer = observer});
+  const auto at_once = [&](const auto& work) {
+    std::vector<std::thread> running;
+    for (int t = 0; t < threads; ++t) running.emplace_back([&work, t] { work(t); });
+    for (std::thread& thread : running) thread.join();
+  };
+  const auto key_of = [](int t, int i) { return StoreKey("k" + std::to_string(each * t + i)); };
+  at_once([&](int t) {
+    for (int i = 0; i < each; ++i) {
+      ASSERT_TRUE(store.create(key_of(t, i), {{"@created", "1"}}, {milliseconds(1000)}));
+    }
+  });
+  clock->advance(milliseconds(1001));
+  at_once([&](int t) {
+    for (int i = 0; i < each; ++i) {
+      EXPECT_FALSE(*store.load(key_of((t + i) % threads, i)));
+      if (i % 50 == 0) store.sweep(20);
+    }
+  });
+  store.sweep(threads * each);
+  EXPECT_EQ(observer->told.size(), std::size_t{threads * each});
+  for (const auto& [label, times] : observer->told) EXPECT_EQ(times, 1) << label;
+}
 
 Fields fields() { return {{"@created", "1"}, {"a", "1"}}; }
 
