@@ -15,14 +15,14 @@
 WEBSESSION_API_BEGIN
 namespace websession {
 
-// What a copy has done so far.
+// What a copy has done so far, in sessions. (What the library keeps besides is not counted.)
 struct CopyProgress {
   DirectoryCursor next{};        // to go on from here (CopyOptions::after)
   std::uint64_t copied = 0;      // were not there
   std::uint64_t replaced = 0;    // were there, with other contents
-  std::uint64_t unchanged = 0;   // were there already
-  std::uint64_t ended = 0;       // were there, and are over where they come from
-  std::uint64_t unreadable = 0;  // corrupt where they come from: left out
+  std::uint64_t unchanged = 0;   // were there already, or have ended there a moment ago
+  std::uint64_t ended = 0;       // were there, and are over where they come from, or are `refused`
+  std::uint64_t unreadable = 0;  // corrupt where they come from: nothing was done about them
   std::uint64_t refused = 0;     // too large where they go, or with names it cannot hold: left out
   bool is_removing = false;      // it goes through `to` now, for those that are over
   bool is_done = false;          // all of it: a call that is given this begins anew
@@ -33,7 +33,7 @@ struct CopyOptions {
   CopyProgress after{};
   std::size_t page = 200;  // sessions at once: 1 to SessionDirectory::page_max
   // What ends in `from` while a copy runs, or between two of them, ends in `to` as well, when all
-  // of `from` has been copied; and so does what is left out. So nobody who has signed out is signed
+  // of `from` has been copied; and so does what is refused. So nobody who has signed out is signed
   // in again (P1). For this `to` needs a directory, too. It ends whatever sessions only `to` has:
   // off, where that has some of its own already, or where another application's prefix begins with
   // that of `to`.
@@ -61,9 +61,10 @@ struct CopyOptions {
 //
 // Blocks as long as it takes: for a job or a tool. Memory for one page. Gives what it has done;
 // with an error, what on_page was told last has been done, and a new call goes on from there.
-// Errors: invalid_argument: a store has no directory; the keys are hashed ids, and only one of the
-// stores is a Cluster (KeyPlacement), so that they would never be found; `from` has no session at
-// all, as with a wrong prefix, and remove_ended would end all of `to`; those of the stores.
+// Errors: invalid_argument: a store has no directory; keys are hashed ids that would never be
+// found in `to`, as a Cluster's say where they lie (KeyPlacement); `from` has no session that can
+// be read, as with a wrong prefix or secret, and remove_ended would end all of `to`; those of the
+// stores.
 Result<CopyProgress> copy_sessions(SessionStore& from, SessionStore& to,
                                    const CopyOptions& options = {});
 

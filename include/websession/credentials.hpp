@@ -17,9 +17,12 @@ struct Credentials {
 
 // Gives what a new connection logs in with; asked for each. On the thread that connects (with event
 // loops: the loop's, so it must not wait, and gives what another thread has fetched), under no
-// lock, by several threads at once. An error is that of the calls that need the connection, word
-// for word, so nothing secret may stand in it; what it throws is `unavailable`. A password holds no
-// NUL.
+// lock, by several threads at once. No deadline of the store cuts it short, so it has to return
+// soon; and it must not use the store. A password holds no NUL.
+//
+// An error is that of the calls that need the connection, word for word, so nothing secret may
+// stand in it: unavailable, timeout, overloaded, rejected or invalid_argument; any other one, and
+// what it throws, becomes `unavailable`.
 using CredentialsSource = std::function<Result<Credentials>()>;
 
 }  // namespace websession

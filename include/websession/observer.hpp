@@ -72,7 +72,8 @@ struct SessionEvent {
   // those that its calls bring about, by a MemoryStore those by time and for want of room. Redis
   // and the SQL stores drop what has expired on their own, and no process is told; nor is one of
   // what another one has ended (docs/guide.md, "When a session ends"). An end that was asked for by
-  // an id which had been replaced a moment before names that id.
+  // an id which had been replaced a moment before names that id; one whose answer from the store
+  // was lost may not be told, or by the id that was to come next.
   std::optional<EndReason> end{};
 };
 
@@ -130,7 +131,8 @@ class Observer {
   void tell(const Warning& warning) noexcept;
 
   // Names a session in a log: 12 characters of A-Z a-z 0-9 - _, a salted hash (HMAC-SHA256) of what
-  // the store knows it by. The same for the same session as long as it keeps its id. Computed only
+  // the store knows it by. The same for the same session as long as it keeps its key: its id,
+  // and the form of it (IdStorage). Computed only
   // when it is asked for. Empty for an event of no session, and if there was no randomness for the
   // salt. (SessionBase::label tells it of a session that a handler has.)
   [[nodiscard]] std::string label(const SessionRef& session) const;

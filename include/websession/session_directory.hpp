@@ -82,7 +82,8 @@ class SessionDirectory {
   virtual Result<SessionCount> count() = 0;
 };
 
-// Counts page by page, whatever that takes: exact in the sense of SessionDirectory::page.
+// Counts page by page, whatever that takes: keys, so what load takes for no session counts as well,
+// where other programs have hashes under the prefix.
 Result<std::uint64_t> count_sessions(SessionDirectory& directory);
 
 // Whether sessions are kept under such a key, and not what the library remembers besides them
@@ -90,7 +91,8 @@ Result<std::uint64_t> count_sessions(SessionDirectory& directory);
 [[nodiscard]] bool is_session(const StoreKey& key) noexcept;
 
 // What a session may be called in a list, as SessionInfo::handle: 22 base64url characters, from
-// which nobody can get to the session. The same as long as it keeps its id.
+// which nobody can get to the session. The same as long as it keeps its key: its id, and the form
+// of that (IdStorage).
 [[nodiscard]] std::string handle_of(const StoreKey& key);
 
 // The key under which a manager with these options keeps a new session of this id. `placement`:

@@ -20,6 +20,12 @@ inline Result<Credentials> ask_credentials(const CredentialsSource& source,
   if (!given) {
     Error error = std::move(given).error();
     error.maybe_applied = false;
+    // What stores say of sessions, nobody can say who has not asked them.
+    const auto& code = error.code;
+    const bool is_of_connecting = code == Errc::unavailable || code == Errc::timeout ||
+                                  code == Errc::overloaded || code == Errc::rejected ||
+                                  code == Errc::invalid_argument;
+    if (!is_of_connecting) error.code = Errc::unavailable;
     return error;
   }
   const bool has_nul = given->user.find('\0') != std::string::npos ||

@@ -14,6 +14,7 @@
 #include "record_times.hpp"
 #include "session_keys.hpp"
 #include "websession/clock.hpp"
+#include "websession/key_placement.hpp"
 
 namespace websession {
 namespace {
@@ -38,7 +39,7 @@ class Copy {
       if (!copied.has_value()) return std::move(copied).error();
       if (!*copied) return progress_;
       if (options_.remove_ended) {
-        if (!has_seen_any()) return nothing_to_copy();
+        if (auto safe = check_target(); !safe) return std::move(safe).error();
         progress_.is_removing = true;
         if (!tell()) return progress_;
       }
@@ -55,16 +56,18 @@ class Copy {
 
  private:
   [[nodiscard]] bool tell() const { return !options_.on_page || options_.on_page(progress_); }
-  [[nodiscard]] bool has_seen_any() const {
-    return progress_.copied + progress_.replaced + progress_.unchanged + progress_.unreadable +
-               progress_.refused >
-           0;
-  }
-  static Error nothing_to_copy() {
+  // Whether what only the target has may be ended.
+  Result<void> check_target() {
+    const bool has_seen_any =
+        progress_.copied + progress_.replaced + progress_.unchanged + progress_.refused > 0;
+    if (has_seen_any) return {};
+    const Result<SessionCount> there = to_.directory()->count();
+    if (!there) return there.error();
+    if (there->sessions == 0) return {};
     return internal::invalid(
-        "copy_sessions: there is no session in `from` (another prefix, or another file?), so all "
-        "of "
-        "`to` would end: nothing was done. If that is right, set remove_ended = false");
+        "copy_sessions: there is no session in `from` that can be read (another prefix, file or "
+        "secret?), so all of `to` would end: nothing has. If that is right, set remove_ended = "
+        "false");
   }
 
   // False: it was told to stop. After the last page the caller tells.
@@ -90,8 +93,8 @@ class Copy {
     const Result<std::optional<Record>> record = from_.load(key);
     if (!record.has_value()) {
       if (record.error().code != Errc::corrupt) return record.error();
-      ++progress_.unreadable;
-      return leave_out(key);
+      count(key, progress_.unreadable);
+      return {};
     }
     if (!*record || (*record)->frozen) return {};
     // Some stores have sessions of other programs, which count from when they are first seen, and
@@ -105,7 +108,7 @@ class Copy {
     for (int attempt = 1; attempt <= attempts_max; ++attempt) {
       const Result<void> created = to_.create(key, fields, lifetime);
       if (created) {
-        ++progress_.copied;
+        count(key, progress_.copied);
         return {};
       }
       if (created.error().code != Errc::key_exists) return not_taken(key, created.error());
@@ -114,21 +117,25 @@ class Copy {
       if (*same) return {};
     }
     // Its mark is there: it has ended in the target, or been replaced.
-    ++progress_.unchanged;
+    count(key, progress_.unchanged);
     return {};
+  }
+
+  static void count(const StoreKey& key, std::uint64_t& what) {
+    if (is_session(key)) ++what;
   }
 
   Result<void> not_taken(const StoreKey& key, const Error& error) {
     if (error.code != Errc::invalid_argument && error.code != Errc::too_large) return error;
-    ++progress_.refused;
-    return leave_out(key);
+    count(key, progress_.refused);
+    // What an earlier call has copied of it is of yesterday.
+    return options_.remove_ended ? erase(key) : Result<void>();
   }
 
-  // What an earlier call has copied of it is of yesterday.
-  Result<void> leave_out(const StoreKey& key) {
-    if (!options_.remove_ended) return {};
+  Result<void> erase(const StoreKey& key) {
     const Result<bool> erased = to_.erase(key, {});
     if (!erased.has_value()) return erased.error();
+    if (*erased) count(key, progress_.ended);
     return {};
   }
 
@@ -160,7 +167,7 @@ class Copy {
     const milliseconds difference = (*present)->remaining - lifetime.ttl;
     const bool same_time = !has_end || (difference < slack && difference > -slack);
     if ((there == fields && same_time) || (is_kept && internal::is_count_key(key))) {
-      ++progress_.unchanged;
+      count(key, progress_.unchanged);
       return true;
     }
     lifetime.shortens = !is_kept;
@@ -170,7 +177,7 @@ class Copy {
     const Result<Outcome> outcome = to_.update(key, changes, lifetime);
     if (!outcome) return outcome.error();
     if (outcome->status != Outcome::Status::applied) return false;
-    ++progress_.replaced;
+    count(key, progress_.replaced);
     return true;
   }
 
@@ -208,27 +215,38 @@ class Copy {
       return there.error().code == Errc::corrupt ? Result<void>() : there.error();
     }
     if (!*there || (*there)->frozen || !(*there)->fields.contains(created_field)) return {};
-    const Result<bool> erased = to_.erase(key, {});
-    if (!erased.has_value()) return erased.error();
-    if (*erased) ++progress_.ended;
-    return {};
+    return erase(key);
   }
 
-  // A hashed key says where it lies on a Cluster, for which the id is needed.
+  // A hashed key says where its id lies on a Cluster, by the prefix, and the id is not known.
   Result<void> check_placement(const StoreKey& key) const {
-    const bool differ = (from_.placement() == nullptr) != (to_.placement() == nullptr);
-    if (!differ || !internal::is_hashed(key)) return {};
+    if (!internal::is_hashed(key) || lie_alike_) return {};
     return internal::invalid(
-        "copy_sessions: hashed ids (IdStorage) cannot be taken to a Redis Cluster, nor away from "
-        "one: their keys say in which slot the id lies, and the id is not known. Give the "
-        "Cluster's "
-        "store a prefix with a {tag}, or let these sessions end");
+        "copy_sessions: hashed ids (IdStorage) would not be found there: on a Redis Cluster their "
+        "keys say in which slot the id lies, by the prefix. Copy from and to Clusters with the "
+        "same "
+        "prefix, or between stores that are none and those whose prefix has a {tag}; or let these "
+        "sessions end");
+  }
+  // Whether ids lead to the same keys in both.
+  static bool lies_alike(const SessionStore& from, const SessionStore& to) {
+    const auto there = from.placement();
+    const auto here = to.placement();
+    constexpr int ids = 8;  // that two prefixes put all of these into the same slots is unlikely
+    for (int i = 0; i < ids; ++i) {
+      const Result<SessionId> id = SessionId::generate();
+      if (!id) return false;
+      const std::string tag = there != nullptr ? there->tag_of(*id) : std::string();
+      if (tag != (here != nullptr ? here->tag_of(*id) : std::string())) return false;
+    }
+    return true;
   }
 
   SessionStore& from_;
   SessionStore& to_;
   const CopyOptions& options_;
   CopyProgress progress_;
+  const bool lie_alike_ = lies_alike(from_, to_);
 };
 
 }  // namespace

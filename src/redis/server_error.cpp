@@ -22,7 +22,7 @@ constexpr std::array meanings = {
     Meaning{"NOAUTH", Errc::rejected,
             "Redis wants a password: put it into the URL, redis://user:password@host"},
     Meaning{"WRONGPASS", Errc::rejected,
-            "Redis refused the user name or password of the URL (percent-encode special "
+            "Redis refused the user name or password (in the URL, percent-encode special "
             "characters; check ACL LIST)"},
     Meaning{"NOPERM", Errc::rejected,
             "the Redis user lacks a right: it needs the commands and keys of docs/operations.md",

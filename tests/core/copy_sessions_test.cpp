@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "encrypted_harness.hpp"
 #include "moves.hpp"
@@ -137,6 +138,8 @@ TEST_F(CopySessions, AnEmptyStoreDoesNotEmptyTheOther) {
   EXPECT_EQ(progress.error().code, Errc::invalid_argument);
   EXPECT_NE(progress.error().detail.find("remove_ended"), std::string::npos);
   EXPECT_TRUE(*to->load(key));
+  ASSERT_TRUE(to->erase(key).value());
+  EXPECT_TRUE(copy()) << "there is nothing to lose";
 }
 
 TEST_F(CopySessions, AProgressThatIsDoneBeginsAnew) {
@@ -248,17 +251,25 @@ class NotListed final : public StoreDecorator {
 };
 class Placed final : public StoreDecorator {
  public:
-  using StoreDecorator::StoreDecorator;
+  Placed(std::shared_ptr<SessionStore> inner, std::string tag)
+      : StoreDecorator(std::move(inner)), tag_(std::move(tag)) {}
   [[nodiscard]] std::shared_ptr<const KeyPlacement> placement() const override {
-    class Anywhere final : public KeyPlacement {
+    class InOnePlace final : public KeyPlacement {
      public:
+      explicit InOnePlace(std::string tag) : tag_(std::move(tag)) {}
       [[nodiscard]] Result<SessionId> generate_beside(const SessionId&) const override {
         return SessionId::generate();
       }
-      [[nodiscard]] std::string tag_of(const SessionId&) const override { return "{t}"; }
+      [[nodiscard]] std::string tag_of(const SessionId&) const override { return tag_; }
+
+     private:
+      const std::string tag_;
     };
-    return std::make_shared<Anywhere>();
+    return std::make_shared<InOnePlace>(tag_);
   }
+
+ private:
+  const std::string tag_;
 };
 
 TEST_F(CopySessions, MistakesAreTold) {
@@ -284,17 +295,37 @@ TEST_F(CopySessions, MistakesAreTold) {
   EXPECT_NE(advice().find("one store"), std::string::npos);
 }
 
-TEST_F(CopySessions, HashedIdsCannotBeTakenToACluster) {
+TEST_F(CopySessions, HashedIdsAreTakenWhereTheyAreFound) {
   ASSERT_TRUE(from->create(StoreKey("plain"), session("1"), minute));
-  to = std::make_shared<Placed>(to);
-  EXPECT_TRUE(copy());
   ASSERT_TRUE(from->create(StoreKey("2:hash"), session("1"), minute));
+  const auto nowhere = to;
+  const auto here = [&](const char* tag) { return std::make_shared<Placed>(nowhere, tag); };
+  const auto elsewhere = from;
+  const auto there = [&](const char* tag) { return std::make_shared<Placed>(elsewhere, tag); };
+  to = here("{a}");
   const Result<CopyProgress> progress = copy();
   ASSERT_FALSE(progress);
   EXPECT_EQ(progress.error().code, Errc::invalid_argument);
   EXPECT_NE(progress.error().detail.find("{tag}"), std::string::npos);
-  from = std::make_shared<Placed>(from);
-  EXPECT_TRUE(copy()) << "both are";
+  from = there("{b}");
+  EXPECT_FALSE(copy()) << "another prefix";
+  from = there("{a}");
+  EXPECT_TRUE(copy()) << "the same one";
+  from = there("");
+  EXPECT_FALSE(copy());
+  to = nowhere;
+  EXPECT_TRUE(copy()) << "all in one slot";
+}
+
+TEST_F(CopySessions, AWrongSecretEmptiesNothing) {
+  ASSERT_TRUE(from->create(StoreKey("broken"), session("1"), minute));
+  ASSERT_TRUE(copy());
+  ASSERT_TRUE(from->create(StoreKey("3:count"), session("1"), minute));
+  from = std::make_shared<Unreadable>(from);
+  const Result<CopyProgress> progress = copy();
+  ASSERT_FALSE(progress);
+  EXPECT_EQ(progress.error().code, Errc::invalid_argument);
+  EXPECT_TRUE(*to->load(StoreKey("broken")));
 }
 
 }  // namespace

@@ -293,6 +293,7 @@ TEST_F(Admin, CountsWhatItCannotRead) {
   EXPECT_EQ(all.code, 0) << all.err;
   EXPECT_EQ(lines_of(all.out).size(), 2U) << all.out;
   EXPECT_NE(all.err.find("1 could not be read"), std::string::npos) << all.err;
+  EXPECT_EQ(ask(place, {"count", "--exact"}).out, "1 session\n");
   const std::string handle = handle_of(StoreKey("broken"));
   EXPECT_EQ(ask(place, {"show", handle}).code, 1);
   EXPECT_EQ(ask(place, {"end", handle}).code, 0) << "it can be ended all the same";
@@ -329,7 +330,8 @@ TEST_F(Admin, SaysWhatIsWrong) {
   expect({"-s", "sqlite:x", "end-all", "--principal-name=ada"}, 2, "no option --principal-name");
   expect({"-s", "sqlite:/nowhere/x.db", "count"}, 1, "SQLite");
   expect({"-s", "@/nowhere/url", "count"}, 2, "cannot read");
-  expect({"-s", "ftp://x", "count"}, 2, "redis://");
+  expect({"-s", "ftp://x", "count"}, 2, "postgresql://");
+  expect({"-s", "redis://x", "--prefix", "", "count"}, 2, "--prefix: must not be empty");
   expect({"-s", "redis://:pass5word@127.0.0.1:1", "count"}, 1, "unavailable");
   EXPECT_EQ(run({"-s", "redis://:pass5word@127.0.0.1:1", "count"}).err.find("pass5word"),
             std::string::npos);
@@ -345,6 +347,7 @@ TEST_F(Admin, SaysThatItsOutputCouldNotBeWritten) {
   stored(place, "ada");
   const std::string line = WEBSESSION_ADMIN_PROGRAM " -s " + place.url + " list --json";
   EXPECT_NE(std::system((line + " >/dev/full 2>/dev/null").c_str()), 0);
+  EXPECT_NE(std::system((line + " >&- 2>/dev/null").c_str()), 0);
   EXPECT_EQ(std::system(("bash -c 'set -o pipefail; " + line + " | true'").c_str()), 0);
 }
 

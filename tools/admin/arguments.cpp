@@ -53,8 +53,10 @@ bool take(Arguments& arguments, std::string_view option, const std::string& valu
   };
   if (option == "--store" || option == "-s") {
     arguments.store = value;
+    if (value.empty()) wrong("must not be empty");
   } else if (option == "--prefix") {
     arguments.prefix = value;
+    if (value.empty()) wrong("must not be empty");
   } else if (option == "--ca") {
     arguments.ca_file = value;
   } else if (option == "--cert") {

@@ -1,4 +1,5 @@
 // websession-admin: looks at the sessions of a site, and ends some. On the public API alone.
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -26,6 +27,14 @@ Exit failed(const websession::Error& error) {
 bool has_reader_gone() {
   pollfd output{STDOUT_FILENO, POLLOUT, 0};
   return ::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
+// Whatever is opened first would take the place of what is closed, and get what is written there.
+void open_what_is_closed() {
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(standard, F_GETFD) >= 0) continue;
+    static_cast<void>(::open("/dev/null", O_RDONLY));  // so that writing fails
+  }
 }
 
 Exit run(int argc, char** argv) {
@@ -61,6 +70,7 @@ Exit run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  open_what_is_closed();
   static_cast<void>(std::signal(SIGPIPE, SIG_IGN));  // the stream tells
   Exit exit = run(argc, argv);
   std::cout.flush();

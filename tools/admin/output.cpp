@@ -36,10 +36,10 @@ std::size_t character_bytes(std::string_view text) {
   const bool is_c1 = first == 0xc2 && at(1) < 0xa0;
   const bool is_long = (first == 0xe0 && at(1) < 0xa0) || (first == 0xf0 && at(1) < 0x90);
   const bool is_none = (first == 0xed && at(1) >= 0xa0) || (first == 0xf4 && at(1) >= 0x90);
-  // Marks that turn the direction of what follows.
+  // Marks that turn the direction of what follows, or cannot be seen.
   const bool turns = (first == 0xd8 && at(1) == 0x9c) ||
                      (first == 0xe2 && at(1) == 0x80 &&
-                      ((at(2) >= 0xaa && at(2) <= 0xae) || at(2) == 0x8e || at(2) == 0x8f)) ||
+                      ((at(2) >= 0xa8 && at(2) <= 0xae) || (at(2) >= 0x8b && at(2) <= 0x8f))) ||
                      (first == 0xe2 && at(1) == 0x81 && at(2) >= 0xa6 && at(2) <= 0xa9);
   return is_c1 || is_long || is_none || turns ? 0 : size;
 }
@@ -122,8 +122,8 @@ std::string row_of(const Shown& session) {
       session.principal.empty() ? "-" : cut(clean(session.principal), principal_width);
   const std::string row =
       columns(session.handle, principal, session.created ? time_text(*session.created) : "-",
-              duration_text(session.left), std::to_string(session.attributes),
-              cut(clean(session.label), label_width));
+              session.left.count() > 0 ? duration_text(session.left) : "-",
+              std::to_string(session.attributes), cut(clean(session.label), label_width));
   return session.key.empty() ? row : row + "  key " + clean(session.key);
 }
 

@@ -124,9 +124,14 @@ Result<std::uint64_t> go_through(SessionStore& store, const std::string& princip
 
 Result<SessionCount> count_of(SessionStore& store, bool exact) {
   if (!exact) return store.directory()->count();
-  const Result<std::uint64_t> counted = websession::count_sessions(*store.directory());
-  if (!counted) return counted.error();
-  return SessionCount{*counted, true};
+  SessionCount count;
+  const auto unreadable =
+      go_through(store, {}, [&](const StoreKey&, const Record&) -> Result<bool> {
+        ++count.sessions;
+        return true;
+      });
+  if (!unreadable) return unreadable.error();
+  return count;
 }
 
 std::string text_of(const SessionCount& count) {
@@ -159,7 +164,7 @@ Result<Exit> list(const Arguments& arguments, SessionStore& store) {
       });
   if (!unreadable) return unreadable.error();
   std::cout.flush();
-  if (!arguments.json)
+  if (!arguments.json && std::cout)
     std::cerr << grouped(listed) << (listed == 1 ? " session" : " sessions") << '\n';
   if (*unreadable > 0) {
     std::cerr << grouped(*unreadable) << " could not be read, and are left out\n";
@@ -273,7 +278,7 @@ Result<Exit> show(const Arguments& arguments, SessionStore& store) {
   row("principal", session.principal.empty() ? "-" : clean(session.principal));
   if (!session.label.empty()) row("label", clean(session.label));
   row("created", session.created ? time_text(*session.created) + " UTC" : "-");
-  row("expires in", duration_text(session.left));
+  row("expires in", session.left.count() > 0 ? duration_text(session.left) : "- (no end)");
   row("attributes", std::to_string(session.attributes) + ", " + grouped(session.bytes) + " bytes");
   for (const Field& field : record.fields) {
     if (field.name.starts_with('@')) continue;
@@ -417,6 +422,10 @@ std::string operand_of(const Arguments& arguments) {
 Exit hash(const Arguments& arguments, const std::string& id,
           const websession::KeyPlacement* placement) {
   const std::optional<SessionId> parsed = id_of(id);
+  if (id.find('.') != std::string::npos) {
+    std::cerr
+        << "note: a signature (what follows the '.' in a signed cookie) is no part of the id\n";
+  }
   if (!parsed) {
     std::cerr
         << "that is no id: 16 to 256 characters, as a cookie holds them (without a signature)\n";

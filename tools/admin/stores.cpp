@@ -35,8 +35,9 @@ Result<std::string> url_of(const std::string& store) {
     return make_error(Errc::invalid_argument,
                       "cannot read the store's URL from the file " + store.substr(1));
   }
-  if (url.ends_with('\r')) url.pop_back();
-  return url;
+  const std::size_t first = url.find_first_not_of(" \t\r");
+  const std::size_t last = url.find_last_not_of(" \t\r");
+  return first == std::string::npos ? std::string() : url.substr(first, last + 1 - first);
 }
 
 template <class T>
@@ -117,6 +118,12 @@ Result<Store> open_store(const Arguments& arguments) {
   }
   constexpr std::string_view words = "postgresql:";  // libpq's other way
   if (url->starts_with(words)) return open_postgres(url->substr(words.size()));
+  if (url->find("redis") == std::string::npos && !url->starts_with("unix://")) {
+    return make_error(
+        Errc::invalid_argument,
+        "the store's URL must start with redis://, rediss://, unix://, "
+        "redis-sentinel://, redis-cluster://, json+redis://, sqlite: or postgresql://");
+  }
   return open_redis(arguments, *url);
 }
 
