@@ -417,7 +417,7 @@ def directory_section(figures):
     walk = of("all_pages_of_a_million")
     if walk("seconds") is None:
         return
-    yield (f"All keys, {walk('pages'):,.0f} pages of about 1,000, take {walk('seconds'):.1f} s; the "
+    yield (f"All keys, {walk('pages'):,.0f} pages of some {walk('keys') / walk('pages'):,.0f}, take {walk('seconds'):.1f} s; the "
            f"longest page {walk('longest_page_us') / 1000:.1f} ms. `count()` takes "
            f"{walk('count_us') / 1000:.1f} ms, and is off by {walk('count_off_by_percent'):+.1f} %.\n")
     yield from markdown(
