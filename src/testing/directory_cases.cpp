@@ -2,8 +2,10 @@
 // cases look for what is theirs.
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <string>
+#include <thread>
 
 #include "trial.hpp"
 #include "websession/session_directory.hpp"
@@ -19,13 +21,15 @@ constexpr Grace mark{long_ttl, false};
 // How often each key is there.
 using Seen = std::map<std::string, int>;
 
-// Goes on from `cursor` to the end. `process`: whose store is asked.
-void go_through(Trial& t, DirectoryCursor cursor, Seen& seen, int process = 0) {
+// Goes on from `cursor` to the end. `process`: whose store is asked. `told()`: of each page.
+void go_through(Trial& t, DirectoryCursor cursor, Seen& seen, int process = 0,
+                const std::function<void()>& told = {}) {
   constexpr int pages_max = 1'000'000;
   for (int i = 0; i < pages_max; ++i) {
     const Result<DirectoryPage> page = t.store_of(process).directory()->page(cursor, about);
     if (!t.expect_ok(page, "page")) return;
     for (const StoreKey& key : page->keys) ++seen[key.secret()];
+    if (told) told();
     if (page->is_last) {
       t.expect(page->next.is_beginning(), "after the last page comes the beginning");
       return;
@@ -142,22 +146,32 @@ void sessions_are_counted(Trial& t) {
   t.expect(!at_once->is_exact || at_once->sessions >= some, "count gives less than there are");
 }
 
+// A few of them move for each page, so that a list which new keys are added to has an end.
 void moving_sessions_hide_no_others(Trial& t) {
+  constexpr int moves_a_page = 2;
   const std::vector<StoreKey> stay = stored(t, some);
   std::vector<StoreKey> move = stored(t, 4);
+  std::atomic<int> pages = 0;
   std::atomic<bool> done = false;
   t.together(2, [&](int thread) {
     if (thread == 0) {
-      for (int i = 0; i < t.race_rounds(); ++i) expect_seen(t, all(t), stay, "while others move");
-      done = true;
-    } else {
-      while (!done) {
-        for (StoreKey& key : move) {
-          StoreKey next = t.fresh_key();
-          t.expect_applied(t.store().rekey(key, next, {}, {long_ttl}, {}), "rekey");
-          key = std::move(next);
-        }
+      for (int i = 0; i < t.race_rounds(); ++i) {
+        Seen seen;
+        go_through(t, {}, seen, 0, [&pages] { ++pages; });
+        expect_seen(t, seen, stay, "while others move");
       }
+      done = true;
+      return;
+    }
+    for (int moves = 0; !done;) {
+      if (moves >= moves_a_page * pages) {
+        std::this_thread::yield();
+        continue;
+      }
+      StoreKey& key = move[static_cast<std::size_t>(moves++) % move.size()];
+      StoreKey next = t.fresh_key();
+      t.expect_applied(t.store().rekey(key, next, {}, {long_ttl}, {}), "rekey");
+      key = std::move(next);
     }
   });
 }
