@@ -100,7 +100,8 @@ class Copy {
     // Some stores have sessions of other programs, which count from when they are first seen, and
     // may have no end.
     const Fields& found = (*record)->fields;
-    const Fields fields = found.contains(created_field) ? found : with_created(found, now_text());
+    const Fields fields =
+        found.contains(created_field) ? found : internal::with_created(found, now_text());
     const bool has_end = (*record)->remaining > milliseconds(0);
     const Lifetime lifetime{
         std::clamp(has_end ? (*record)->remaining : options_.ttl_if_none, milliseconds(1), ttl_max),
@@ -140,11 +141,6 @@ class Copy {
   }
 
   static std::string now_text() { return internal::created_text(system_clock()->wall()); }
-  static Fields with_created(const Fields& found, std::string_view created) {
-    std::vector<Field> fields(found.begin(), found.end());
-    fields.push_back({created_field, created});
-    return Fields(fields);
-  }
 
   // False: there is no session to be changed.
   Result<bool> make_same(const StoreKey& key, const Fields& found, Lifetime lifetime,
@@ -160,7 +156,8 @@ class Copy {
     if (!*present || (*present)->frozen) return false;
     const Fields& there = (*present)->fields;
     const std::string created(there.find(created_field).value_or(now_text()));
-    const Fields fields = found.contains(created_field) ? found : with_created(found, created);
+    const Fields fields =
+        found.contains(created_field) ? found : internal::with_created(found, created);
     const bool is_kept = !options_.remove_ended && !is_session(key);
     // What it has left differs by the time that passes here.
     constexpr milliseconds slack = std::chrono::seconds(2);
@@ -224,8 +221,8 @@ class Copy {
     return internal::invalid(
         "copy_sessions: hashed ids (IdStorage) would not be found there: on a Redis Cluster their "
         "keys say in which slot the id lies, by the prefix. Copy from and to Clusters with the "
-        "same "
-        "prefix, or between stores that are none and those whose prefix has a {tag}; or let these "
+        "same prefix, or between stores that are none and those whose prefix has a {tag}; or let "
+        "these "
         "sessions end");
   }
   // Whether ids lead to the same keys in both.
@@ -259,8 +256,7 @@ Result<CopyProgress> copy_sessions(SessionStore& from, SessionStore& to,
     error.detail = "copy_sessions, from: " + error.detail;
     return error;
   }
-  const bool removes = options.remove_ended;
-  if (removes && to.directory() == nullptr) {
+  if (options.remove_ended && to.directory() == nullptr) {
     Error error = no_session_directory();
     error.detail = "copy_sessions, to: " + error.detail + "; or set remove_ended = false";
     return error;

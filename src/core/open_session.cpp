@@ -33,13 +33,6 @@ std::optional<SessionId> id_in(const SessionContext& context, std::string_view t
   return id;
 }
 
-// The fields with `@created` added.
-Fields with_created(const Fields& attributes, std::string_view created) {
-  std::vector<Field> fields(attributes.begin(), attributes.end());
-  fields.push_back({created_field, created});
-  return Fields(fields);
-}
-
 Result<LoadedSession> session_of(const ContextPtr& context, const SessionId& id,
                                  Result<Found> found) {
   if (!found) return std::move(found).error();

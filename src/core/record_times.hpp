@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "websession/clock.hpp"
 #include "websession/fields.hpp"
@@ -26,6 +27,12 @@ Result<std::optional<WallTime>> created_of(const Fields& fields);
 
 // How it is written.
 [[nodiscard]] std::string created_text(WallTime created);
+// The fields with `@created` added. Inline as below.
+[[nodiscard]] inline Fields with_created(const Fields& fields, std::string_view created) {
+  std::vector<Field> all(fields.begin(), fields.end());
+  all.push_back({created_field, created});
+  return Fields(all);
+}
 // Whether it lies so far in the future that a wrong clock has written it.
 [[nodiscard]] bool is_ahead(WallTime created, WallTime now) noexcept;
 

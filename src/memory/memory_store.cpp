@@ -462,9 +462,9 @@ Result<void> MemoryStore::end_frozen(const StoreKey& key) {
 
 std::size_t MemoryStore::sweep(std::size_t at_most) {
   if (impl_->fork_guard.in_child()) return 0;
-  const Impl::Teller teller(*impl_);
   std::size_t removed = 0;
   for (std::size_t i = 0; i < shard_count; ++i) {
+    const Impl::Teller teller(*impl_);  // so that what is to be told stays little
     bool more = true;
     while (more && removed < at_most) {
       const Visit visit(impl_->shared, impl_->shards.data(), i,
@@ -472,7 +472,6 @@ std::size_t MemoryStore::sweep(std::size_t at_most) {
       removed += visit.removed();
       more = visit.more_due();
     }
-    if (impl_->observer != nullptr) impl_->tell_expired();
   }
   return removed;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bitset>
-#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <utility>

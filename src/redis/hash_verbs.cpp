@@ -344,19 +344,6 @@ Task<Result<void>> HashVerbs::end_frozen(CallFlow& flow, const StoreKey& key) co
   co_return co_await call;
 }
 
-Task<Result<DirectoryPage>> HashVerbs::page(CallFlow& flow, const DirectoryCursor& after,
-                                            std::size_t about) const {
-  const Listed what = listed();
-  auto listing = list_page(flow, what, after, about);
-  co_return co_await listing;
-}
-
-Task<Result<SessionCount>> HashVerbs::count(CallFlow& flow) const {
-  const Listed what = listed();
-  auto counting = count_keys(flow, what);
-  co_return co_await counting;
-}
-
 // An index that is apart.
 
 Task<Result<Covered>> HashVerbs::announce(CallFlow& flow, const StoreKey& key,

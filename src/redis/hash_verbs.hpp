@@ -34,11 +34,12 @@ class HashVerbs {
                             std::span<const StoreKey> keys, BeingMade made) const;
   Task<Result<void>> end_frozen(CallFlow& flow, const StoreKey& key) const;
   Task<Result<DirectoryPage>> page(CallFlow& flow, const DirectoryCursor& after,
-                                   std::size_t about) const;
-  Task<Result<SessionCount>> count(CallFlow& flow) const;
+                                   std::size_t about) const {
+    return list_page(flow, listed_, after, about);
+  }
+  Task<Result<SessionCount>> count(CallFlow& flow) const { return count_keys(flow, listed_); }
 
  private:
-  [[nodiscard]] Listed listed() const { return {layout_.prefix, "hash", record_bytes_max_}; }
   using Moment = Result<Covered>;
   // Of an index that is apart (docs/redis-layout.md, "On a Cluster"). Lists a session before it is
   // written; nobody's is not listed. `may_make`: there may be none yet.
@@ -68,6 +69,7 @@ class HashVerbs {
   const std::shared_ptr<const Clock> clock_;
   const Layout layout_;
   const std::size_t record_bytes_max_;
+  const Listed listed_{layout_.prefix, "hash", record_bytes_max_};
 };
 
 }  // namespace websession::redis

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "json_document.hpp"
+#include "record_times.hpp"
 #include "successors.hpp"
 
 namespace websession::redis {
@@ -41,10 +42,8 @@ Result<Next> next_of(std::string_view text, const Changes& changes, WallTime now
     return next;
   }
   if (is_new_here) {  // made by Express, and first written here
-    std::vector<Field> fields(applied->fields.begin(), applied->fields.end());
     const std::string created = std::to_string(now.time_since_epoch().count());
-    fields.push_back({created_field, created});
-    applied->fields = Fields(fields);
+    applied->fields = internal::with_created(applied->fields, created);
   }
   next.text = write_document(applied->fields, document->kept);
   return next;
@@ -296,19 +295,6 @@ Task<Result<bool>> JsonVerbs::erase(CallFlow& flow, const StoreKey& key, Grace g
     chain.tried(co_await call);
   }
   co_return *chain.result();
-}
-
-Task<Result<DirectoryPage>> JsonVerbs::page(CallFlow& flow, const DirectoryCursor& after,
-                                            std::size_t about) const {
-  const Listed what = listed();
-  auto listing = list_page(flow, what, after, about);
-  co_return co_await listing;
-}
-
-Task<Result<SessionCount>> JsonVerbs::count(CallFlow& flow) const {
-  const Listed what = listed();
-  auto counting = count_keys(flow, what);
-  co_return co_await counting;
 }
 
 }  // namespace websession::redis

@@ -30,11 +30,12 @@ class JsonVerbs {
                               const Changes& changes, Lifetime lifetime, Grace grace) const;
   Task<Result<bool>> erase(CallFlow& flow, const StoreKey& key, Grace grace) const;
   Task<Result<DirectoryPage>> page(CallFlow& flow, const DirectoryCursor& after,
-                                   std::size_t about) const;
-  Task<Result<SessionCount>> count(CallFlow& flow) const;
+                                   std::size_t about) const {
+    return list_page(flow, listed_, after, about);
+  }
+  Task<Result<SessionCount>> count(CallFlow& flow) const { return count_keys(flow, listed_); }
 
  private:
-  [[nodiscard]] Listed listed() const { return {prefix_, "string", record_bytes_max_}; }
   [[nodiscard]] JsonKeys keys(const StoreKey& key) const { return {prefix_, key}; }
   [[nodiscard]] Result<std::optional<Record>> record(std::string_view text,
                                                      std::chrono::milliseconds left) const;
@@ -48,6 +49,7 @@ class JsonVerbs {
   const ExpressCookie cookie_;
   const std::size_t record_bytes_max_;
   const std::shared_ptr<const Clock> clock_;
+  const Listed listed_{prefix_, "string", record_bytes_max_};
 };
 
 }  // namespace websession::redis
