@@ -1,27 +1,22 @@
 // Lets one thread sleep until another calls it or a deadline passes.
 #pragma once
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <ctime>
 
+#include "system.hpp"
 #include "websession/clock.hpp"
 
 namespace websession::redis {
 
-// On a futex: std::atomic::wait has no timeout, and with a condition variable a lane of many
-// callers reached less than half of the throughput.
 class Parker {
  public:
   // Any thread, once: wakes the owner for good. The owner may destroy this before it returns; the
-  // wake-up that may follow touches the address only in the kernel.
+  // wake-up that may follow takes the address only.
   void finish() noexcept {
-    if (state_.exchange(finished, std::memory_order_acq_rel) == asleep) wake(address());
+    if (state_.exchange(finished, std::memory_order_acq_rel) == asleep)
+      internal::wake_sleeper(&state_);
   }
 
   // Any thread: wakes the owner to look around, or lets its next wait return at once.
@@ -30,7 +25,7 @@ class Parker {
     while (before != finished &&
            !state_.compare_exchange_weak(before, called, std::memory_order_acq_rel)) {
     }
-    if (before == asleep) wake(address());
+    if (before == asleep) internal::wake_sleeper(&state_);
   }
 
   // The owner only: whether wait() would return at once.
@@ -58,27 +53,14 @@ class Parker {
   static constexpr std::uint32_t called = 2;
   static constexpr std::uint32_t finished = 3;
 
-  std::uint32_t* address() noexcept { return reinterpret_cast<std::uint32_t*>(&state_); }
-  static void wake(std::uint32_t* address) noexcept {
-    ::syscall(SYS_futex, address, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
-  }
-
   void sleep_until(SteadyTime deadline) noexcept {
-    const auto since_boot = deadline.time_since_epoch();
-    const auto whole = std::chrono::floor<std::chrono::seconds>(since_boot);
-    const std::timespec until{
-        static_cast<std::time_t>(whole.count()),
-        static_cast<long>(std::chrono::nanoseconds(since_boot - whole).count())};
     while (state_.load(std::memory_order_acquire) == asleep &&
            std::chrono::steady_clock::now() < deadline) {
-      // FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, which steady_clock is.
-      ::syscall(SYS_futex, address(), FUTEX_WAIT_BITSET_PRIVATE, asleep, &until, nullptr,
-                FUTEX_BITSET_MATCH_ANY);
+      internal::sleep_while(state_, asleep, deadline);
     }
   }
 
   std::atomic<std::uint32_t> state_ = awake;
-  static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t));
 };
 
 }  // namespace websession::redis

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "system.hpp"
+
 namespace websession::redis {
 
 namespace {
@@ -22,29 +24,18 @@ constexpr std::chrono::seconds keepalive_first{60};
 constexpr std::chrono::seconds keepalive_next{15};
 constexpr int keepalive_probes = 4;
 
-void set_option(int fd, int level, int option, int value) {
-  ::setsockopt(fd, level, option, &value, sizeof value);
-}
-
 void set_tcp_options(int fd) {
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(keepalive_first.count()));
-  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(keepalive_next.count()));
-  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive_probes);
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  internal::keep_alive(fd, keepalive_first, keepalive_next, keepalive_probes);
 }
 
 }  // namespace
 
 bool wait_for(int fd, short events, SteadyTime deadline) noexcept {
   while (true) {
-    const auto left = deadline - std::chrono::steady_clock::now();
-    if (left <= left.zero()) return false;
-    const auto whole = std::chrono::floor<std::chrono::seconds>(left);
-    const timespec timeout{static_cast<time_t>(whole.count()),
-                           static_cast<long>(std::chrono::nanoseconds(left - whole).count())};
     pollfd waiting{fd, events, 0};
-    const int ready = ::ppoll(&waiting, 1, &timeout, nullptr);
+    const int ready = internal::poll_until(waiting, deadline);
     if (ready > 0) return true;
     if (ready == 0) return false;
     if (errno != EINTR) return true;  // the next call on the socket tells what is wrong
@@ -72,8 +63,7 @@ Error lost(int error) {
 Result<Begun> begin_connect(const Address& address) {
   const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
   Begun begun;
-  begun.socket =
-      Descriptor(::socket(target->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  begun.socket = Descriptor(internal::make_stream_socket(target->sa_family, /*blocks=*/false));
   if (!begun.socket) return make_error(Errc::unavailable, "no socket: " + words(errno));
   const bool is_unix = target->sa_family == AF_UNIX;
   if (!is_unix) set_tcp_options(begun.socket.get());
@@ -114,7 +104,7 @@ Result<Descriptor> SocketDialer::connect_to(const Address& address, SteadyTime d
 // tells when there is room again. Only a socket that blocks waits for it, as long as it may send.
 Result<Descriptor> SocketDialer::connect_to_unix(const Address& address, SteadyTime deadline) {
   using std::chrono::microseconds;
-  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Descriptor socket(internal::make_stream_socket(AF_UNIX, /*blocks=*/true));
   if (!socket) return make_error(Errc::unavailable, "no socket: " + words(errno));
   const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
   int error = EINTR;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "socket.hpp"
+#include "system.hpp"
 
 namespace websession::redis {
 namespace {
@@ -18,7 +19,7 @@ class SocketTransport final : public Transport {
 
   Result<std::size_t> write_some(std::string_view bytes, SteadyTime deadline) override {
     while (true) {
-      const ssize_t sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t sent = internal::send_quietly(socket_.get(), bytes.data(), bytes.size());
       if (sent >= 0) return static_cast<std::size_t>(sent);
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) return end(lost(errno));
@@ -53,8 +54,7 @@ class SocketTransport final : public Transport {
   }
 
   [[nodiscard]] bool has_ended() const noexcept override {
-    pollfd now{socket_.get(), POLLRDHUP, 0};
-    return ::poll(&now, 1, 0) != 0;
+    return internal::has_hung_up(socket_.get());
   }
 
   [[nodiscard]] int descriptor() const noexcept override { return socket_.get(); }

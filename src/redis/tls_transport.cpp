@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "system.hpp"
 #include "tls_error.hpp"
 
 namespace websession::redis {
@@ -100,8 +101,7 @@ class TlsTransport : public Transport {
   [[nodiscard]] bool is_stale() const noexcept override { return look() != Sight::nothing; }
 
   [[nodiscard]] bool has_ended() const noexcept override {
-    pollfd now{socket_.get(), POLLRDHUP, 0};
-    return ::poll(&now, 1, 0) != 0 || look() == Sight::end;
+    return internal::has_hung_up(socket_.get()) || look() == Sight::end;
   }
 
   [[nodiscard]] int descriptor() const noexcept override { return socket_.get(); }
@@ -177,7 +177,7 @@ class TlsTransport : public Transport {
     const char* bytes = nullptr;
     const auto size = static_cast<std::size_t>(BIO_get_mem_data(outgoing, &bytes));
     while (sent_ < size) {
-      const ssize_t sent = ::send(socket_.get(), bytes + sent_, size - sent_, MSG_NOSIGNAL);
+      const ssize_t sent = internal::send_quietly(socket_.get(), bytes + sent_, size - sent_);
       if (sent < 0 && errno == EINTR) continue;
       if (sent < 0) return would_block(errno) ? 0 : errno;
       sent_ += static_cast<std::size_t>(sent);

@@ -54,6 +54,7 @@ TEST_F(EpollReactorTest, WhatGoesMayHoldOthers) {
 
 // Within another loop its descriptor tells when there is something to do.
 TEST_F(EpollReactorTest, ItsDescriptorIsReadableWhenThereIsWork) {
+  if (loop->descriptor() < 0) GTEST_SKIP() << "this system has no such descriptor";
   const auto has_work = [&] {
     pollfd now{loop->descriptor(), POLLIN, 0};
     return ::poll(&now, 1, 0) > 0;

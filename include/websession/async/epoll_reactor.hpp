@@ -1,4 +1,5 @@
-// An event loop on Linux' epoll, for hosts that have none, and a thread that runs one.
+// An event loop for hosts that have none, on Linux' epoll and elsewhere on poll, and a thread that
+// runs one.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +17,7 @@ WEBSESSION_API_BEGIN
 namespace websession {
 
 // A loop of its own, or within another one: its descriptor is readable when run_once() has
-// something to do.
+// something to do (but on systems without epoll, where there is no such descriptor: -1).
 //
 //   auto loop = EpollReactor::make().value();
 //   …                // watch the listening socket, make the store and the manager

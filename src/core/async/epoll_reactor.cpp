@@ -1,27 +1,22 @@
 #include "websession/async/epoll_reactor.hpp"
 
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstdint>
 #include <map>
 #include <system_error>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "system.hpp"
 #include "websession/async/internal/loop_parts.hpp"
 
 namespace websession {
 namespace {
 
-constexpr int events_at_once = 64;
 // A store that was destroyed is closed in one, and whoever waits is told in the next.
 constexpr int rounds_at_end = 4;
 
@@ -32,20 +27,6 @@ Error no_room(const char* what) {
                     std::string(what) + ": " + std::generic_category().message(error) +
                         (is_full ? " (is there room for more descriptors?)" : ""));
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-
- private:
-  const int fd_;
-};
 
 }  // namespace
 
@@ -70,23 +51,8 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     bool alive = true;
   };
 
-  Impl()
-      : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-        clock_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {}
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
-  ~Impl() = default;
-
   Result<void> open() {
-    if (epoll_.get() < 0 || wake_.get() < 0 || clock_.get() < 0) return no_room("no event loop");
-    for (const int fd : {wake_.get(), clock_.get()}) {
-      epoll_event event{};
-      event.events = EPOLLIN;
-      event.data.fd = fd;  // below any pointer to a node
-      if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
-        return no_room("no event loop");
-    }
+    if (!poller_.open()) return no_room("no event loop");
     return {};
   }
 
@@ -114,24 +80,24 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     posted_.close();
   }
 
-  [[nodiscard]] int descriptor() const noexcept { return epoll_.get(); }
+  [[nodiscard]] int descriptor() const noexcept { return poller_.descriptor(); }
   [[nodiscard]] bool is_runner() const noexcept {
     return runner_.load(std::memory_order_relaxed) == std::this_thread::get_id();
   }
 
   void post(Callback<void()> function) {
-    if (posted_.add(std::move(function)) && !is_runner()) wake();
+    if (posted_.add(std::move(function)) && !is_runner()) poller_.wake();
   }
 
   void run() {
     is_running_on_ = true;
     while (!stopped_.exchange(false) && !closing_) round(std::nullopt);
     is_running_on_ = false;
-    if (!posted_.is_empty()) wake();  // for whoever runs it next
+    if (!posted_.is_empty()) poller_.wake();  // for whoever runs it next
   }
   void stop() {
     stopped_ = true;
-    wake();
+    poller_.wake();
   }
 
   void round(std::optional<std::chrono::milliseconds> at_most) {
@@ -140,14 +106,16 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     constexpr std::chrono::milliseconds most = std::chrono::hours(24);
     int timeout = at_most ? static_cast<int>(std::clamp(*at_most, least, most).count()) : -1;
     if (!posted_.is_empty()) timeout = 0;
-    std::array<epoll_event, events_at_once> events;
-    const int count = ::epoll_wait(epoll_.get(), events.data(), events_at_once, timeout);
-    for (int i = 0; i < count && !closing_; ++i) handle(events[static_cast<std::size_t>(i)]);
+    internal::Poller::Room room;
+    for (const internal::Poller::Event& event : poller_.wait(timeout, room)) {
+      if (closing_) break;
+      handle(event);
+    }
     posted_.call([this] { return !closing_; });
     bury();
     runner_ = outer;
     if (closing_ && outer == std::thread::id()) return let_go();
-    if (!is_running_on_ && !posted_.is_empty()) wake();  // for the loop that this one is in
+    if (!is_running_on_ && !posted_.is_empty()) poller_.wake();  // for the loop that this one is in
   }
 
   // On the loop.
@@ -159,7 +127,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     if (closed_) return;
     watches_.erase(node.get());
     if (node->interest != Reactor::none && owner_ == ::getpid()) {
-      ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, node->fd, nullptr);
+      poller_.watch(node->fd, node->interest, Reactor::none, nullptr);
     }
     node->alive = false;
     if (is_runner()) dead_watches_.push_back(std::move(node));
@@ -167,14 +135,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
   // False: the system has no room for it.
   bool want(WatchNode& node, unsigned interest) {
     if (interest == node.interest || owner_ != ::getpid()) return true;
-    int operation = EPOLL_CTL_MOD;
-    if (interest == Reactor::none) operation = EPOLL_CTL_DEL;
-    if (node.interest == Reactor::none) operation = EPOLL_CTL_ADD;
-    epoll_event event{};
-    if ((interest & Reactor::readable) != 0) event.events |= EPOLLIN;
-    if ((interest & Reactor::writable) != 0) event.events |= EPOLLOUT;
-    event.data.ptr = &node;
-    if (::epoll_ctl(epoll_.get(), operation, node.fd, &event) != 0) return false;
+    if (!poller_.watch(node.fd, node.interest, interest, &node)) return false;
     node.interest = interest;
     return true;
   }
@@ -194,7 +155,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     disarm(node);
     node.place = armed_.emplace(at, &node);
     node.armed = true;
-    if (node.place == armed_.begin()) set_clock(at);
+    if (node.place == armed_.begin()) poller_.set_time(at);
   }
   void disarm(TimerNode& node) {
     if (closed_) return;
@@ -203,37 +164,12 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
   }
 
  private:
-  void wake() const noexcept {
-    const std::uint64_t one = 1;
-    static_cast<void>(::write(wake_.get(), &one, sizeof one));
-  }
-  void set_clock(SteadyTime at) const noexcept {
-    const auto since = std::max(at.time_since_epoch(), SteadyTime::duration(1));  // 0 disarms it
-    const auto whole = std::chrono::floor<std::chrono::seconds>(since);
-    itimerspec when{};
-    when.it_value.tv_sec = static_cast<time_t>(whole.count());
-    when.it_value.tv_nsec = static_cast<long>(std::chrono::nanoseconds(since - whole).count());
-    ::timerfd_settime(clock_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
-  }
-
-  void handle(const epoll_event& event) {
-    if (event.data.u64 == static_cast<std::uint64_t>(wake_.get())) return take(wake_);
-    if (event.data.u64 == static_cast<std::uint64_t>(clock_.get())) {
-      take(clock_);
-      return fire();
-    }
-    auto* const node = static_cast<WatchNode*>(event.data.ptr);
+  void handle(const internal::Poller::Event& event) {
+    if (event.watched == nullptr) return fire();
+    auto* const node = static_cast<WatchNode*>(event.watched);
     if (!node->alive) return;
-    unsigned ready = 0;
-    constexpr unsigned broken = EPOLLERR | EPOLLHUP;
-    if ((event.events & (EPOLLIN | broken)) != 0) ready |= Reactor::readable;
-    if ((event.events & (EPOLLOUT | broken)) != 0) ready |= Reactor::writable;
-    ready &= node->interest;
+    const unsigned ready = event.ready & node->interest;
     if (ready != 0) node->ready(ready);
-  }
-  void take(const Descriptor& counter) {
-    std::uint64_t count = 0;
-    static_cast<void>(::read(counter.get(), &count, sizeof count));
   }
   void fire() {
     const SteadyTime now = std::chrono::steady_clock::now();
@@ -248,7 +184,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     for (TimerNode* const node : due) {
       if (node->alive && std::exchange(node->due, false) && !closing_) node->fired();
     }
-    if (!armed_.empty()) set_clock(armed_.begin()->first);
+    if (!armed_.empty()) poller_.set_time(armed_.begin()->first);
   }
   // What goes may hold others, which then go, too.
   void bury() {
@@ -258,9 +194,7 @@ class EpollReactor::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
-  const Descriptor epoll_;
-  const Descriptor wake_;
-  const Descriptor clock_;
+  internal::Poller poller_;
   const pid_t owner_ = ::getpid();
   std::atomic<std::thread::id> runner_{};
   std::atomic<bool> stopped_ = false;
