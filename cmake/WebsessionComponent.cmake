@@ -32,6 +32,8 @@ function(websession_component name)
     endif()
   endif()
   set_property(GLOBAL APPEND PROPERTY WEBSESSION_TARGETS ${target})
+  set_target_properties(${target} PROPERTIES
+    WEBSESSION_PUBLIC "${arg_PUBLIC}" WEBSESSION_PRIVATE "${arg_PRIVATE}")
 endfunction()
 
 # websession_adapter(<framework>) makes the header-only target websession::<framework>. It does not
@@ -42,5 +44,6 @@ function(websession_adapter name)
   add_library(websession::${name} ALIAS ${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
   target_link_libraries(${target} INTERFACE websession_core)
+  set_target_properties(${target} PROPERTIES WEBSESSION_PUBLIC websession_core)
   set_property(GLOBAL APPEND PROPERTY WEBSESSION_TARGETS ${target})
 endfunction()

@@ -13,6 +13,11 @@ foreach(target IN LISTS targets)
     FILE websession-${component}-targets.cmake)
 endforeach()
 
+include(WebsessionPkgConfig)
+foreach(target IN LISTS targets)
+  websession_pkg_config(${target})
+endforeach()
+
 install(DIRECTORY include/websession DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   FILES_MATCHING PATTERN "*.hpp")
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -7,7 +7,7 @@ PATH=$PATH:/usr/sbin
 build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libssl-dev nlohmann-json3-dev
   libcpp-httplib-dev libcurl4-openssl-dev libhttp-parser-dev libsqlite3-dev libpq-dev)
 server_packages=(redis-server postgresql nginx openssl curl)
-test_packages=(libgtest-dev ccache faketime mold libboost1.81-dev libasio-dev libuv1-dev libpoco-dev)
+test_packages=(libgtest-dev meson ccache faketime mold libboost1.81-dev libasio-dev libuv1-dev libpoco-dev)
 browser_packages=(chromium)
 lint_packages=(clang-16 clang-format clang-tidy-16)
 bench_packages=(libbenchmark-dev libpoco-dev python3)
