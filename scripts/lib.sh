@@ -7,9 +7,11 @@ PATH=$PATH:/usr/sbin
 build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libssl-dev nlohmann-json3-dev
   libcpp-httplib-dev libcurl4-openssl-dev libhttp-parser-dev libsqlite3-dev libpq-dev)
 server_packages=(redis-server postgresql nginx openssl curl)
-test_packages=(libgtest-dev meson ccache faketime mold libboost1.81-dev libasio-dev libuv1-dev libpoco-dev)
+test_packages=(libgtest-dev meson prometheus python3 ccache faketime mold libboost1.81-dev libasio-dev libuv1-dev libpoco-dev)
 browser_packages=(chromium)
 lint_packages=(clang-16 clang-format clang-tidy-16)
+# Of debian/control, and what builds, looks at and tries a package
+debian_packages=(debhelper dpkg-dev fakeroot doxygen libhiredis-dev lintian autopkgtest debootstrap ccache)
 bench_packages=(libbenchmark-dev libpoco-dev python3)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -47,7 +49,7 @@ install_packages() {
   # Nor at the next boot.
   for package in "${missing[@]}"; do
     case $package in
-      redis-server | nginx)
+      redis-server | nginx | prometheus*)
         if command -v systemctl >/dev/null; then as_root systemctl disable -q "$package" || true; fi
         ;;
     esac

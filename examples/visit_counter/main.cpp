@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace {
 
@@ -30,6 +31,7 @@ struct Arguments {
   int port = 8080;  // 0: any free one
   std::string name = "visit_counter";
   bool behind_proxy = false;
+  bool metrics = false;
   std::string redis_ca{};
 };
 
@@ -45,7 +47,8 @@ constexpr const char* usage =
     "  --name NAME      what the page calls this server\n"
     "  --redis-ca FILE  who signed the certificate of a rediss:// server\n"
     "  --behind-proxy   believe X-Forwarded-Proto (only if a proxy sets it, and speaks https "
-    "only)\n";
+    "only)\n"
+    "  --metrics        show counts to Prometheus, at /metrics (which a proxy must not pass on)\n";
 
 std::optional<Arguments> parse(int argc, char** argv) {
   Arguments arguments;
@@ -53,6 +56,10 @@ std::optional<Arguments> parse(int argc, char** argv) {
     const std::string option = argv[i];
     if (option == "--behind-proxy") {
       arguments.behind_proxy = true;
+      continue;
+    }
+    if (option == "--metrics") {
+      arguments.metrics = true;
       continue;
     }
     if (i + 1 == argc) return std::nullopt;
@@ -90,11 +97,15 @@ websession::Result<std::string> store_url(const std::string& store) {
 
 // A store by its name on the command line. The rest of the program does not care which it is.
 websession::Result<std::shared_ptr<websession::SessionStore>> make_store(
-    const Arguments& arguments) {
+    const Arguments& arguments, std::shared_ptr<websession::Observer> observer) {
   using Store = std::shared_ptr<websession::SessionStore>;
   const auto url = store_url(arguments.store);
   if (!url) return url.error();
-  if (*url == "memory") return Store(std::make_shared<websession::MemoryStore>());
+  if (*url == "memory") {
+    websession::MemoryOptions options;
+    options.observer = std::move(observer);  // it alone knows when a session's time is over
+    return Store(std::make_shared<websession::MemoryStore>(options));
+  }
   if (constexpr std::string_view scheme = "sqlite:"; url->starts_with(scheme)) {
     auto sqlite = websession::SqliteStore::open(url->substr(scheme.size()));
     if (!sqlite) return std::move(sqlite).error();
@@ -173,7 +184,8 @@ void log_out(const Request&, Response& res, Session& session) {
 }
 
 int run(const Arguments& arguments) {
-  auto store = make_store(arguments);
+  const auto counters = std::make_shared<websession::Counters>();
+  auto store = make_store(arguments, counters);
   if (!store) {
     std::cerr << "visit_counter: " << store.error().message() << "\n";
     return 1;
@@ -185,8 +197,10 @@ int run(const Arguments& arguments) {
     options.cookie.name = "__Host-sid";
     options.cookie.secure = websession::Secure::always;
   }
-  options.observer =
-      std::make_shared<websession::LogObserver>();  // to stderr, when something fails
+  // To stderr, when something fails; and numbers.
+  using Observers = std::vector<std::shared_ptr<websession::Observer>>;
+  options.observer = std::make_shared<websession::ObserverList>(
+      Observers{std::make_shared<websession::LogObserver>(), counters});
   const auto manager = websession::SessionManager::make(*store, options).value();
 
   websession::adapters::httplib::Options adapter;
@@ -214,6 +228,12 @@ int run(const Arguments& arguments) {
   server.Get("/count", with_session(manager, count, adapter));
   server.Post("/new", with_session(manager, start_anew, adapter));
   server.Post("/logout", with_session(manager, log_out, adapter));
+
+  if (arguments.metrics) {
+    server.Get("/metrics", [counters](const Request&, Response& res) {
+      res.set_content(counters->prometheus_text(), "text/plain; version=0.0.4");
+    });
+  }
 
   const int port = arguments.port == 0 ? server.bind_to_any_port("127.0.0.1")
                    : server.bind_to_port("127.0.0.1", arguments.port) ? arguments.port
