@@ -3,6 +3,11 @@
 # websession_component(<name> SOURCES <files> [PUBLIC <targets>] [PRIVATE <targets>])
 # makes the library target websession_<name>, also known as websession::<name>.
 function(websession_component name)
+  # Before 1.0 each minor version has a binary interface of its own (CONTRIBUTING.md).
+  set(soversion ${PROJECT_VERSION_MAJOR})
+  if(soversion EQUAL 0)
+    set(soversion 0.${PROJECT_VERSION_MINOR})
+  endif()
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;PUBLIC;PRIVATE")
   set(target websession_${name})
   add_library(${target} ${arg_SOURCES})
@@ -11,7 +16,7 @@ function(websession_component name)
     EXPORT_NAME ${name}
     POSITION_INDEPENDENT_CODE ON
     VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+    SOVERSION ${soversion})
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_include_directories(${target} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
