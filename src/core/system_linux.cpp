@@ -29,7 +29,7 @@ void close_if_open(int fd) noexcept {
 
 void take(int counter) noexcept {
   std::uint64_t count = 0;
-  static_cast<void>(::read(counter, &count, sizeof count));
+  [[maybe_unused]] const ssize_t size = ::read(counter, &count, sizeof count);
 }
 
 }  // namespace
@@ -127,7 +127,7 @@ void Poller::set_time(SteadyTime at) noexcept {
 
 void Poller::wake() const noexcept {
   const std::uint64_t one = 1;
-  static_cast<void>(::write(parts_->wake, &one, sizeof one));
+  [[maybe_unused]] const ssize_t size = ::write(parts_->wake, &one, sizeof one);
 }
 
 std::span<const Poller::Event> Poller::wait(int milliseconds, Room& room) {

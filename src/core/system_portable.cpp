@@ -192,7 +192,7 @@ void Poller::set_time(SteadyTime at) noexcept { parts_->time = at; }
 
 void Poller::wake() const noexcept {
   const char one = 1;
-  static_cast<void>(::write(parts_->sender, &one, 1));  // full: it is awake by now
+  [[maybe_unused]] const ssize_t size = ::write(parts_->sender, &one, 1);  // full: it wakes
 }
 
 std::span<const Poller::Event> Poller::wait(int milliseconds, Room& room) {
