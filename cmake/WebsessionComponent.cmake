@@ -17,6 +17,10 @@ function(websession_component name)
     POSITION_INDEPENDENT_CODE ON
     VERSION ${PROJECT_VERSION}
     SOVERSION ${soversion})
+  # Within another project only what is linked is built.
+  if(NOT PROJECT_IS_TOP_LEVEL AND NOT WEBSESSION_INSTALL)
+    set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_include_directories(${target} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
